@@ -1,0 +1,115 @@
+//! Around every request: its id, its log line, and the one error answer, whatever went wrong inside.
+
+use std::{
+    panic::AssertUnwindSafe,
+    time::{Duration, Instant},
+};
+
+use actix_web::{
+    Error, HttpMessage as _, HttpResponse, ResponseError as _,
+    body::{BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    error::InternalError,
+    http::{
+        Method, StatusCode,
+        header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
+    },
+    middleware::Next,
+};
+use futures_util::FutureExt as _;
+use tracing::Instrument as _;
+use uuid::Uuid;
+
+use super::{error::ApiError, operation::Operation};
+use crate::{model, random, telemetry};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// Customers are personal data: nobody on the way keeps them, above all no cache that knows no accounts.
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// Answers a request.
+pub(super) async fn answer(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let (id, started, method) = (random::uuid(), Instant::now(), request.method().clone());
+    let span = tracing::info_span!("request", request_id = %id);
+    let outcome = AssertUnwindSafe(next.call(request)).catch_unwind().instrument(span.clone()).await;
+    let _entered = span.entered();
+    match outcome {
+        Ok(Ok(response)) => {
+            let operation = response.request().extensions().get::<Operation>().copied();
+            let mut response = match response.response().error() {
+                Some(error) => {
+                    let refusal = refuse(error, id, operation);
+                    response.into_response(refusal)
+                }
+                None => response.map_into_boxed_body(),
+            };
+            set_headers(response.headers_mut(), id);
+            log(&method, operation, response.status(), started.elapsed());
+            Ok(response)
+        }
+        Ok(Err(error)) => Err(send(refuse(&error, id, None), &method, id, started)),
+        Err(_panic) => {
+            let error = ApiError::Internal("a handler panicked".into()).into();
+            Err(send(refuse(&error, id, None), &method, id, started))
+        }
+    }
+}
+
+/// The answer to an error of any layer: ours as it is, the framework's by its status.
+fn refuse(error: &Error, id: Uuid, operation: Option<Operation>) -> HttpResponse {
+    if let Some(error) = error.as_error::<ApiError>() {
+        return render(error, id, operation);
+    }
+    let error = match error.as_response_error().status_code() {
+        StatusCode::NOT_FOUND => ApiError::RouteNotFound,
+        status if status.is_client_error() => ApiError::Malformed,
+        _ => ApiError::Internal(error.to_string().into()),
+    };
+    render(&error, id, operation)
+}
+
+fn render(error: &ApiError, id: Uuid, operation: Option<Operation>) -> HttpResponse {
+    if let Some(cause) = error.cause() {
+        tracing::error!(cause = %telemetry::chain(cause), "{error}");
+    }
+    let body = model::Error {
+        error_type: error.error_type(),
+        instance: id,
+        action: operation.map(Operation::id),
+        detail: error.to_string(),
+        request_extension: error.extension(),
+    };
+    let mut response = error.error_response();
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response.set_body(BoxBody::new(serde_json::to_vec(&body).unwrap_or_default()))
+}
+
+/// An answer to a request that the framework does not give back.
+fn send(mut response: HttpResponse, method: &Method, id: Uuid, started: Instant) -> Error {
+    set_headers(response.headers_mut(), id);
+    log(method, None, response.status(), started.elapsed());
+    InternalError::from_response("answered", response).into()
+}
+
+fn set_headers(headers: &mut HeaderMap, id: Uuid) {
+    let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+    if let Ok(id) = HeaderValue::from_str(id.hyphenated().encode_lower(&mut text)) {
+        headers.insert(REQUEST_ID, id);
+    }
+    if !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, NO_STORE);
+    }
+}
+
+/// One line for each request: no path, no query and no body, because they name people.
+fn log(method: &Method, operation: Option<Operation>, status: StatusCode, elapsed: Duration) {
+    let route = operation.map_or("-", Operation::path);
+    let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
+    tracing::info!(%method, route, status = status.as_u16(), micros, "answered");
+}

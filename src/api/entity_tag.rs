@@ -1,0 +1,91 @@
+//! Entity tags (RFC 9110, 8.8.3) and the fields that list them (13.1).
+
+use std::str::FromStr;
+
+use crate::store::Version;
+
+/// What `If-Match` and `If-None-Match` say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum EntityTags {
+    /// `*`: whatever is there.
+    Any,
+    /// One of these.
+    OneOf(Vec<EntityTag>),
+}
+
+/// An entity tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct EntityTag {
+    is_weak: bool,
+    opaque: String,
+}
+
+/// Why a text is no list of entity tags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be * or a list of entity tags")]
+pub(super) struct InvalidEntityTags;
+
+impl EntityTags {
+    /// The versions that match strongly (RFC 9110, 8.8.3.2); `None` for any.
+    pub(super) fn strong(self) -> Option<Vec<Version>> {
+        let version = |tag: EntityTag| if tag.is_weak { None } else { tag.opaque.parse().ok() };
+        match self {
+            Self::Any => None,
+            Self::OneOf(tags) => Some(tags.into_iter().filter_map(version).collect()),
+        }
+    }
+
+    /// Whether a version matches weakly.
+    pub(super) fn include(&self, version: Version) -> bool {
+        match self {
+            Self::Any => true,
+            Self::OneOf(tags) => tags.iter().any(|tag| tag.opaque.parse() == Ok(version)),
+        }
+    }
+}
+
+impl FromStr for EntityTags {
+    type Err = InvalidEntityTags;
+
+    fn from_str(text: &str) -> Result<Self, InvalidEntityTags> {
+        if text == "*" {
+            return Ok(Self::Any);
+        }
+        let (mut tags, mut rest) = (Vec::new(), text);
+        loop {
+            let (tag, after) = tag(rest).ok_or(InvalidEntityTags)?;
+            tags.push(tag);
+            if after.is_empty() {
+                return Ok(Self::OneOf(tags));
+            }
+            let space = |character: char| matches!(character, ' ' | '\t');
+            let after = after.trim_start_matches(space).strip_prefix(',').ok_or(InvalidEntityTags)?;
+            rest = after.trim_start_matches(space);
+        }
+    }
+}
+
+/// The tag that a text begins with, and what follows. A comma may be part of a tag, so a list cannot just be split.
+fn tag(text: &str) -> Option<(EntityTag, &str)> {
+    let (is_weak, quoted) = text.strip_prefix("W/").map_or((false, text), |quoted| (true, quoted));
+    let (opaque, rest) = quoted.strip_prefix('"')?.split_once('"')?;
+    let allowed = |byte: u8| byte == b'!' || (b'#'..=b'~').contains(&byte);
+    opaque.bytes().all(allowed).then(|| (EntityTag { is_weak, opaque: opaque.to_owned() }, rest))
+}
+
+/// The one value that `If-None-Match` may have on a PUT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Asterisk;
+
+impl FromStr for Asterisk {
+    type Err = InvalidEntityTags;
+
+    fn from_str(text: &str) -> Result<Self, InvalidEntityTags> {
+        if text == "*" { Ok(Self) } else { Err(InvalidEntityTags) }
+    }
+}
+
+/// A version as a strong entity tag.
+pub(super) fn of(version: Version) -> String {
+    format!("\"{version}\"")
+}

@@ -1,0 +1,91 @@
+use actix_web::{
+    HttpRequest, HttpResponse, Responder,
+    body::BoxBody,
+    get,
+    http::header::{ETAG, HttpDate, IF_NONE_MATCH, LAST_MODIFIED},
+    web::Data,
+};
+
+use super::{
+    Api,
+    entity_tag::{self, EntityTags},
+    error::ApiError,
+    json::json,
+    operation::Operation,
+    parameters::{CustomerPath, IfNoneMatch, Signature},
+    parts::Parts,
+    responses::{
+        BadRequest, ContentTooLarge, Found, InternalServerError, NotFound, NotModified, ServiceUnavailable,
+        Unauthorized,
+    },
+    signed::{Input, Signed},
+};
+use crate::{model::CustomerId, store::Stored};
+
+/// Read a customer
+///
+/// Answers with the customer and its current `ETag`. The request changes nothing.
+///
+/// With `If-None-Match` a customer that is unchanged is not sent again: 304.
+///
+/// Where several errors apply, the first of this list is answered: 413, 401, 400, 404, 503 or 500.
+#[utoipa::path(
+    operation_id = "getCustomer",
+    tag = "Customers",
+    params(CustomerPath, Signature, IfNoneMatch),
+    responses(
+        (status = 200, response = inline(Found)),
+        (status = 304, response = inline(NotModified)),
+        (status = 400, response = BadRequest),
+        (status = 401, response = Unauthorized),
+        (status = 404, response = NotFound),
+        (status = 413, response = ContentTooLarge),
+        (status = 500, response = InternalServerError),
+        (status = 503, response = ServiceUnavailable)
+    )
+)]
+#[get("/customers/{CustomerID}")]
+pub(super) async fn get_customer(request: Signed<GetCustomer>, api: Data<Api>) -> Result<Get, ApiError> {
+    let Signed { account, input: GetCustomer { id, if_none_match } } = request;
+    let stored = api.store.get(&account, &id).await?.ok_or(ApiError::CustomerNotFound)?;
+    let is_known = if_none_match.is_some_and(|tags| tags.include(stored.version));
+    Ok(if is_known { Get::NotModified(stored) } else { Get::Ok(stored) })
+}
+
+/// What `getCustomer` is asked with.
+pub(super) struct GetCustomer {
+    id: CustomerId,
+    if_none_match: Option<EntityTags>,
+}
+
+impl Input for GetCustomer {
+    const OPERATION: Operation = Operation::GetCustomer;
+
+    fn read(parts: &mut Parts<'_>) -> Result<Option<Self>, ApiError> {
+        let id = parts.customer_id();
+        let if_none_match = parts.header_value(&IF_NONE_MATCH, "If-None-Match");
+        Ok(id.map(|id| Self { id, if_none_match }))
+    }
+}
+
+/// What `getCustomer` answers with.
+#[derive(Debug)]
+pub(super) enum Get {
+    Ok(Stored),
+    NotModified(Stored),
+}
+
+impl Responder for Get {
+    type Body = BoxBody;
+
+    fn respond_to(self, _request: &HttpRequest) -> HttpResponse {
+        let (mut response, body, Stored { customer, version, updated }) = match self {
+            Self::Ok(stored) => (HttpResponse::Ok(), true, stored),
+            Self::NotModified(stored) => (HttpResponse::NotModified(), false, stored),
+        };
+        response
+            .insert_header((ETAG, entity_tag::of(version)))
+            .insert_header((LAST_MODIFIED, HttpDate::from(std::time::SystemTime::from(updated))));
+        if body { json(response, &customer) } else { response.finish() }
+    }
+}

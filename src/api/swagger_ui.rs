@@ -1,0 +1,64 @@
+//! Swagger UI beside the API: its own files from the vendored package, the rest from `swagger_ui/`.
+
+use std::sync::{Arc, LazyLock};
+
+use actix_web::{
+    HttpResponse,
+    http::header::{
+        CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    },
+    web::{Data, Path},
+};
+use serde_json::json;
+use utoipa_swagger_ui::{Config, SwaggerFile};
+
+use super::{Api, error::ApiError};
+
+/// Nothing from elsewhere, nothing inline, in nobody's frame.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+    connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+static VENDORED: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| Arc::new(Config::default()));
+
+/// Answers with one of the page's files.
+pub(super) async fn file(name: Path<String>, api: Data<Api>) -> Result<HttpResponse, ApiError> {
+    let mut response = HttpResponse::Ok();
+    response
+        .insert_header((CONTENT_SECURITY_POLICY, POLICY))
+        .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .insert_header((REFERRER_POLICY, "no-referrer"));
+    if let Some((media_type, text)) = own(&name, &api) {
+        return Ok(response.insert_header((CONTENT_TYPE, media_type)).body(text));
+    }
+    let vendored = utoipa_swagger_ui::serve(&name, Arc::clone(&VENDORED));
+    let vendored = vendored.map_err(|error| ApiError::Internal(error.to_string().into()))?;
+    let SwaggerFile { bytes, content_type, gzpipped, .. } = vendored.ok_or(ApiError::RouteNotFound)?;
+    if gzpipped {
+        response.insert_header((CONTENT_ENCODING, "gzip"));
+    }
+    Ok(response.insert_header((CONTENT_TYPE, content_type)).body(bytes.into_owned()))
+}
+
+/// The files that replace or join the vendored ones.
+fn own(name: &str, api: &Api) -> Option<(&'static str, String)> {
+    let (media_type, text) = match name {
+        "" | "index.html" => ("text/html; charset=utf-8", include_str!("swagger_ui/index.html")),
+        "initializer.js" => ("text/javascript; charset=utf-8", include_str!("swagger_ui/initializer.js")),
+        "signing.js" => ("text/javascript; charset=utf-8", include_str!("swagger_ui/signing.js")),
+        "signing.css" => ("text/css; charset=utf-8", include_str!("swagger_ui/signing.css")),
+        "config.json" => return Some(("application/json", config(api))),
+        _ => return None,
+    };
+    Some((media_type, text.to_owned()))
+}
+
+/// What the page must know to sign.
+fn config(api: &Api) -> String {
+    let settings = &api.settings;
+    json!({
+        "Audience": settings.audience,
+        "BasePath": settings.base_path.to_string(),
+        "Sandbox": settings.sandbox,
+    })
+    .to_string()
+}

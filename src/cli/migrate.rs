@@ -1,0 +1,17 @@
+use super::Database;
+use crate::store::Access;
+
+/// Bring the database's tables up to date, as `serve` does at its start
+#[derive(Debug, clap::Args)]
+pub(super) struct Migrate {
+    #[command(flatten)]
+    database: Database,
+}
+
+impl Migrate {
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        self.database.open(Access::Create).await?;
+        println!("{} is up to date", self.database.database_url);
+        Ok(())
+    }
+}

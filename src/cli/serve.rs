@@ -1,0 +1,90 @@
+use std::{io::Write as _, net::SocketAddr, thread::available_parallelism};
+
+use anyhow::Context as _;
+use clap::{Args, builder::BoolishValueParser};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::Database;
+use crate::{
+    api::{self, Api, BasePath, Settings, Sockets},
+    store::Access,
+    telemetry::{self, LogFormat},
+};
+
+/// Serve the contract, and Swagger UI beside it
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    database: Database,
+    /// The address to listen on; port 0 picks a free one
+    #[arg(long, env = "CUSTOMERS_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
+    listen: SocketAddr,
+    /// What comes before the contract's paths
+    #[arg(long, env = "CUSTOMERS_BASE_PATH", default_value = "/", value_name = "PATH")]
+    base_path: BasePath,
+    /// The `aud` that signatures must have
+    #[arg(long, env = "CUSTOMERS_AUDIENCE", default_value = "customers-api", value_name = "NAME")]
+    audience: String,
+    /// Accept requests without a signature, as the account `sandbox`: for trying things out, never for production
+    #[arg(long, env = "CUSTOMERS_SANDBOX", value_parser = BoolishValueParser::new())]
+    sandbox: bool,
+    /// The number of threads that serve requests [default: one for each processor]
+    #[arg(long, env = "CUSTOMERS_WORKERS", value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    workers: Option<u16>,
+    /// How log lines look
+    #[arg(long, env = "CUSTOMERS_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
+    log_format: LogFormat,
+    /// What is logged: a level (off, error, warn, info, debug, trace), or directives such as `customers_api=debug`
+    #[arg(long, env = "CUSTOMERS_LOG", default_value = "info", value_name = "FILTER")]
+    log: EnvFilter,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  customers-api serve --sandbox
+  customers-api serve --listen 0.0.0.0:80 --database-url sqlite:/var/lib/customers/customers.db --log-format json";
+
+impl Serve {
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        let Self { database, listen, base_path, audience, sandbox, workers, log_format, log } = self;
+        telemetry::start(log_format, log);
+        let store = database.open(Access::Create).await?;
+        let settings = Settings { audience, base_path: base_path.clone(), sandbox };
+        let api = Api::new(settings, store).await.context("cannot read the database")?;
+        let workers = workers.map_or_else(|| available_parallelism().map_or(1, usize::from), usize::from);
+        // Before the line that says so, so that whoever reads it may send a signal at once.
+        let (mut terminate, mut interrupt) =
+            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let server = api::run(api, Sockets { listen, workers })
+            .with_context(|| format!("cannot listen on {listen}"))?;
+        if sandbox {
+            tracing::warn!(
+                "SANDBOX: requests without a signature are accepted. Never do this in production."
+            );
+        }
+        announce(server.address, &base_path, sandbox);
+        let handle = server.handle.clone();
+        tokio::task::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            tracing::info!("stopping: finishing the requests that were accepted");
+            handle.stop(true).await;
+        });
+        server.stopped().await.context("the server failed")
+    }
+}
+
+/// The one line on standard output.
+fn announce(address: SocketAddr, base_path: &BasePath, sandbox: bool) {
+    let mode = if sandbox { " (SANDBOX: signatures are optional)" } else { "" };
+    // Nobody may be reading; the service runs all the same.
+    let _ = writeln!(
+        std::io::stdout(),
+        "customers-api is ready at http://{address}{}{mode}",
+        base_path.with_slash()
+    );
+}

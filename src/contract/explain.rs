@@ -1,0 +1,145 @@
+//! Violations in words. No word is taken from what the caller sent, but the names of members that look like names.
+
+use std::fmt::Write as _;
+
+use jsonschema::{
+    ValidationError, Validator,
+    error::{TypeKind, ValidationErrorKind},
+    paths::{Location, LocationSegment},
+};
+use serde_json::Value;
+
+use crate::model::{Reason, RequestExtensionItem};
+
+/// The longest list of values that is spelled out.
+const VALUES_MAX: usize = 20;
+
+/// The longest name of a member that is repeated.
+const NAME_BYTES_MAX: usize = 64;
+
+/// The pattern of every text in the contract, which has words of its own.
+const WITHOUT_NUL: &str = r"^[^\u0000]*$";
+
+/// One step into a document.
+#[derive(Debug, Clone, Copy)]
+pub enum Segment<'a> {
+    /// Into a member of an object.
+    Member(&'a str),
+    /// Into an item of an array.
+    Item(usize),
+}
+
+/// A path as an error names it, such as `Identities[0].IDType`.
+///
+/// A member whose name looks like no name is written `?`: it might hold personal data.
+pub fn field_of<'a>(segments: impl IntoIterator<Item = Segment<'a>>) -> String {
+    let mut field = String::new();
+    for segment in segments {
+        match segment {
+            Segment::Item(index) => {
+                let _ = write!(field, "[{index}]");
+            }
+            Segment::Member(name) => {
+                if !field.is_empty() {
+                    field.push('.');
+                }
+                field.push_str(if is_name(name) { name } else { "?" });
+            }
+        }
+    }
+    field
+}
+
+fn is_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'$');
+    (1..=NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(allowed)
+}
+
+/// A text that is no JSON. serde's description of a syntax error repeats nothing of the text.
+pub(super) fn malformed(error: &serde_json::Error) -> RequestExtensionItem {
+    let description = format!("is not JSON: {error}");
+    RequestExtensionItem { field: String::new(), reason: Reason::MalformedJson, description }
+}
+
+pub(super) fn duplicate(field: String) -> RequestExtensionItem {
+    let description = "is given more than once".to_owned();
+    RequestExtensionItem { field, reason: Reason::DuplicateMember, description }
+}
+
+/// Everything that a schema finds wrong with a value. `name` is the parameter's; empty for a body.
+pub(super) fn violations(
+    name: &str,
+    document: &Value,
+    validator: &Validator,
+    value: &Value,
+) -> Vec<RequestExtensionItem> {
+    validator.iter_errors(value).flat_map(|error| items(name, document, &error)).collect()
+}
+
+/// One item for each member at fault: some keywords find several at once.
+fn items(name: &str, document: &Value, error: &ValidationError<'_>) -> Vec<RequestExtensionItem> {
+    let item = |member: Option<&str>, description: String| {
+        let field = field(name, error.instance_path(), member);
+        RequestExtensionItem { field, reason: Reason::SchemaValidation, description }
+    };
+    match error.kind() {
+        ValidationErrorKind::AdditionalProperties { unexpected } => {
+            let unknown = |member: &String| item(Some(member), "is not a known member".to_owned());
+            unexpected.iter().map(unknown).collect()
+        }
+        ValidationErrorKind::Required { property } => vec![item(property.as_str(), "is required".to_owned())],
+        kind => vec![item(None, description(kind, document, error))],
+    }
+}
+
+fn field(name: &str, path: &Location, member: Option<&str>) -> String {
+    let segments: Vec<_> = path.into_iter().collect();
+    let segments = segments.iter().map(|segment| match segment {
+        LocationSegment::Property(name) => Segment::Member(name),
+        LocationSegment::Index(index) => Segment::Item(*index),
+    });
+    let first = (!name.is_empty()).then_some(Segment::Member(name));
+    field_of(first.into_iter().chain(segments).chain(member.map(Segment::Member)))
+}
+
+fn description(kind: &ValidationErrorKind, document: &Value, error: &ValidationError<'_>) -> String {
+    match kind {
+        ValidationErrorKind::Type { kind: TypeKind::Single(kind) } => match kind.as_str() {
+            "object" => "must be an object".to_owned(),
+            "array" => "must be an array".to_owned(),
+            "integer" => "must be an integer".to_owned(),
+            other => format!("must be a {other}"),
+        },
+        ValidationErrorKind::MinLength { limit: 1 } => "must not be empty".to_owned(),
+        ValidationErrorKind::MinLength { limit } => format!("must have at least {limit} characters"),
+        ValidationErrorKind::MaxLength { limit } => format!("must have at most {limit} characters"),
+        ValidationErrorKind::Minimum { limit } => format!("must be at least {limit}"),
+        ValidationErrorKind::Maximum { limit } => format!("must be at most {limit}"),
+        ValidationErrorKind::Format { format } if format == "date" => {
+            "must be a date of the calendar, YYYY-MM-DD".to_owned()
+        }
+        ValidationErrorKind::Pattern { pattern } if pattern == WITHOUT_NUL => {
+            "must not contain U+0000".to_owned()
+        }
+        ValidationErrorKind::Pattern { pattern } => format!("must match the pattern {pattern}"),
+        ValidationErrorKind::Enum { options } => one_of(options, document, error),
+        other => format!("breaks the rule `{}` of its schema", other.keyword()),
+    }
+}
+
+fn one_of(options: &Value, document: &Value, error: &ValidationError<'_>) -> String {
+    let options: Vec<_> = options.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    if options.len() <= VALUES_MAX {
+        return format!("must be one of {}", options.join(", "));
+    }
+    let (first, last) = (options.first().unwrap_or(&""), options.last().unwrap_or(&""));
+    let meaning = meaning(document, error.schema_path());
+    format!("must be one of {} values, from {first} to {last}{meaning}", options.len())
+}
+
+/// What the schema around a keyword says of itself, as far as one sentence of it.
+fn meaning(document: &Value, keyword: &Location) -> String {
+    let pointer = keyword.as_str().rsplit_once('/').map_or("", |(schema, _)| schema);
+    let description = document.pointer(pointer).and_then(|schema| schema["description"].as_str());
+    description.map_or_else(String::new, |text| format!(": {}", text.trim_end_matches('.')))
+}

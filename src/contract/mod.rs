@@ -1,0 +1,137 @@
+//! `openapi.yaml`, embedded: served as it is, and asked for everything that is wrong with a document.
+//!
+//! The models decide quickly whether a request is accepted; when they say no, the contract explains. Both verdicts
+//! are the same, which the tests prove, so the contract is never asked about an accepted request.
+
+mod explain;
+mod json;
+
+use std::{collections::HashMap, sync::LazyLock};
+
+use serde_json::{Value, json};
+
+pub use explain::{Segment, field_of};
+
+use crate::model::RequestExtensionItem;
+
+/// The contract as it is written, byte for byte.
+pub const YAML: &str = include_str!("../../openapi.yaml");
+
+/// The contract as JSON.
+pub static JSON: LazyLock<String> = LazyLock::new(|| CONTRACT.document.to_string());
+
+static CONTRACT: LazyLock<Contract> = LazyLock::new(Contract::load);
+
+struct Contract {
+    document: Value,
+    customer_input: jsonschema::Validator,
+    parameters: HashMap<(&'static str, String), Parameter>,
+}
+
+struct Parameter {
+    is_integer: bool,
+    validator: jsonschema::Validator,
+}
+
+/// Everything that is wrong with the bytes of a `CustomerInput`, in the order of the contract; empty if they are one.
+#[must_use]
+pub fn explain_customer_input(body: &[u8]) -> Vec<RequestExtensionItem> {
+    let parsed = match json::parse(body) {
+        Ok(parsed) => parsed,
+        Err(error) => return vec![explain::malformed(&error)],
+    };
+    let mut items: Vec<_> = parsed.duplicates.into_iter().map(explain::duplicate).collect();
+    items.extend(explain::violations("", &CONTRACT.document, &CONTRACT.customer_input, &parsed.value));
+    items
+}
+
+/// Everything that is wrong with a parameter's text; empty if nothing is. The location is `path`, `query` or `header`.
+#[must_use]
+pub fn explain_parameter(
+    location: &'static str,
+    operation: &str,
+    name: &str,
+    text: &str,
+) -> Vec<RequestExtensionItem> {
+    let Some(parameter) = CONTRACT.parameters.get(&(location, format!("{operation} {name}"))) else {
+        return Vec::new();
+    };
+    let value = match text.parse::<i64>() {
+        Ok(number) if parameter.is_integer && number.to_string() == text => json!(number),
+        _ => json!(text),
+    };
+    explain::violations(name, &CONTRACT.document, &parameter.validator, &value)
+}
+
+/// The contract as a document.
+#[must_use]
+pub fn document() -> &'static Value {
+    &CONTRACT.document
+}
+
+/// A validator of the schema at a JSON pointer of the contract, such as `/components/schemas/Customer`. Formats are
+/// asserted, as the contract says.
+///
+/// # Panics
+/// If there is no such schema: which schemas there are is fixed when the service is built.
+#[must_use]
+#[allow(
+    clippy::expect_used,
+    reason = "the contract is part of the binary, and a test compiles every schema of it"
+)]
+pub fn validator(pointer: &str) -> jsonschema::Validator {
+    CONTRACT.document.pointer(pointer).expect("the contract has this schema");
+    compile(&CONTRACT.document, pointer)
+}
+
+impl Contract {
+    #[allow(clippy::expect_used, reason = "the contract is part of the binary, and the tests read it")]
+    fn load() -> Self {
+        let document: Value = yaml_serde::from_str(YAML).expect("the contract is YAML");
+        let customer_input = compile(&document, "/components/schemas/CustomerInput");
+        let parameters = parameters(&document);
+        Self { document, customer_input, parameters }
+    }
+}
+
+fn parameters(document: &Value) -> HashMap<(&'static str, String), Parameter> {
+    let mut found = HashMap::new();
+    for (path, item) in members(&document["paths"]) {
+        for (method, operation) in members(item) {
+            let parameters = operation["parameters"].as_array();
+            for (index, parameter) in parameters.into_iter().flatten().enumerate() {
+                let location = match parameter["in"].as_str() {
+                    Some("path") => "path",
+                    Some("query") => "query",
+                    _ => "header",
+                };
+                let name = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+                let key = format!("{} {}", name(&operation["operationId"]), name(&parameter["name"]));
+                let escaped = path.replace('~', "~0").replace('/', "~1");
+                let validator =
+                    compile(document, &format!("/paths/{escaped}/{method}/parameters/{index}/schema"));
+                let is_integer = parameter["schema"]["type"] == "integer";
+                found.insert((location, key), Parameter { is_integer, validator });
+            }
+        }
+    }
+    found
+}
+
+fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    value.as_object().into_iter().flatten()
+}
+
+/// The whole document goes along, because a schema refers to others in it.
+#[allow(
+    clippy::expect_used,
+    reason = "the contract is part of the binary, and a test compiles every schema of it"
+)]
+fn compile(document: &Value, pointer: &str) -> jsonschema::Validator {
+    let mut root = document.clone();
+    root["$ref"] = json!(format!("#{}", pointer.replace('{', "%7B").replace('}', "%7D")));
+    jsonschema::draft202012::options()
+        .should_validate_formats(true)
+        .build(&root)
+        .expect("the schema compiles")
+}

@@ -1,0 +1,21 @@
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// The kind of the error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub enum ErrorType {
+    /// The request breaks the contract.
+    InvalidMessage,
+    /// The request has no valid signature.
+    Unauthorized,
+    /// The request is signed, but not allowed.
+    Forbidden,
+    /// There is no such resource.
+    ResourceNotFound,
+    /// A precondition of the request does not hold.
+    PreconditionFailed,
+    /// The server failed.
+    Unexpected,
+    /// The server cannot take the request now.
+    Unavailable,
+}

@@ -1,0 +1,21 @@
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// The kind of a violation:
+///
+/// - SchemaValidation: the value does not match its schema
+/// - MalformedJSON: the body is no JSON text in UTF-8
+/// - DuplicateMember: an object has two members of the same name
+/// - Signature: the value does not match the signature
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub enum Reason {
+    /// The contract's schema.
+    SchemaValidation,
+    /// The JSON grammar (RFC 8259).
+    #[serde(rename = "MalformedJSON")]
+    MalformedJson,
+    /// A member or parameter may be given once.
+    DuplicateMember,
+    /// The rules of `Api-Signature`.
+    Signature,
+}

@@ -1,0 +1,70 @@
+use std::{fmt, str::FromStr};
+
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED,
+    ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaSigningAlgorithm, EcdsaVerificationAlgorithm,
+};
+
+/// The signature algorithms of RFC 7518 that are accepted; no other exists here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Algorithm {
+    /// ECDSA over P-384 with SHA-384.
+    #[default]
+    Es384,
+    /// ECDSA over P-256 with SHA-256.
+    Es256,
+}
+
+impl Algorithm {
+    /// Both, the preferred one first.
+    pub const ALL: [Self; 2] = [Self::Es384, Self::Es256];
+
+    /// The name in a JOSE header.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Es384 => "ES384",
+            Self::Es256 => "ES256",
+        }
+    }
+
+    pub(super) const fn jose(self) -> jsonwebtoken::Algorithm {
+        match self {
+            Self::Es384 => jsonwebtoken::Algorithm::ES384,
+            Self::Es256 => jsonwebtoken::Algorithm::ES256,
+        }
+    }
+
+    pub(super) const fn signing(self) -> &'static EcdsaSigningAlgorithm {
+        match self {
+            Self::Es384 => &ECDSA_P384_SHA384_FIXED_SIGNING,
+            Self::Es256 => &ECDSA_P256_SHA256_FIXED_SIGNING,
+        }
+    }
+
+    pub(super) const fn verification(self) -> &'static EcdsaVerificationAlgorithm {
+        match self {
+            Self::Es384 => &ECDSA_P384_SHA384_FIXED,
+            Self::Es256 => &ECDSA_P256_SHA256_FIXED,
+        }
+    }
+}
+
+/// Why a text names no [`Algorithm`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be ES384 or ES256")]
+pub struct InvalidAlgorithm;
+
+impl FromStr for Algorithm {
+    type Err = InvalidAlgorithm;
+
+    fn from_str(name: &str) -> Result<Self, InvalidAlgorithm> {
+        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name).ok_or(InvalidAlgorithm)
+    }
+}
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}

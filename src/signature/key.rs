@@ -1,0 +1,156 @@
+//! Keys as PEM: PKCS#8 for private keys (RFC 5958), `SubjectPublicKeyInfo` for public ones (RFC 5280).
+
+use aws_lc_rs::{
+    encoding::{AsDer as _, PublicKeyX509Der},
+    signature::{EcdsaKeyPair, KeyPair as _, ParsedPublicKey},
+};
+use jsonwebtoken::{
+    DecodingKey, EncodingKey,
+    jwk::{Jwk, ThumbprintHash},
+};
+use pem::{EncodeConfig, LineEnding, Pem};
+
+use super::Algorithm;
+
+const PRIVATE_TAG: &str = "PRIVATE KEY";
+const PUBLIC_TAG: &str = "PUBLIC KEY";
+
+/// Why a text is no key that can be used here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidKey {
+    /// There is no PEM block.
+    #[error("is not PEM")]
+    NotPem,
+    /// A PEM block of another kind.
+    #[error("is PEM, but not a {PRIVATE_TAG} (PKCS#8)")]
+    NotPrivate,
+    /// A PEM block of another kind.
+    #[error("is PEM, but not a {PUBLIC_TAG} (SPKI); convert it with `openssl pkey -in private.pem -pubout`")]
+    NotPublic,
+    /// The older format of RFC 5915.
+    #[error("is a SEC1 key; convert it with `openssl pkcs8 -topk8 -nocrypt -in key.pem -out private.pem`")]
+    Sec1,
+    /// A key behind a passphrase.
+    #[error("is encrypted; decrypt it with `openssl pkcs8 -in key.pem -out private.pem`")]
+    Encrypted,
+    /// Another curve, another kind of key, or a point that is not on its curve.
+    #[error("is not a valid key on P-384 or P-256")]
+    Curve,
+    /// The cryptographic library failed.
+    #[error("cannot be processed by the cryptographic library")]
+    Library,
+}
+
+/// The half that verifies.
+#[derive(Clone)]
+pub struct PublicKey {
+    algorithm: Algorithm,
+    decoding: DecodingKey,
+    pem: String,
+}
+
+impl PublicKey {
+    /// Reads SPKI PEM. The curve is checked, and that the point is on it (RFC 8725, 3.4).
+    pub fn from_pem(text: &str) -> Result<Self, InvalidKey> {
+        let block = pem::parse(text).map_err(|_| InvalidKey::NotPem)?;
+        if block.tag() != PUBLIC_TAG {
+            return Err(InvalidKey::NotPublic);
+        }
+        let parse = |algorithm: Algorithm| {
+            let key = ParsedPublicKey::new(algorithm.verification(), block.contents()).ok()?;
+            Some((algorithm, key))
+        };
+        let (algorithm, key) = Algorithm::ALL.into_iter().find_map(parse).ok_or(InvalidKey::Curve)?;
+        Self::from_der(algorithm, &key.as_der().map_err(|_| InvalidKey::Library)?)
+    }
+
+    fn from_der(algorithm: Algorithm, der: &PublicKeyX509Der<'_>) -> Result<Self, InvalidKey> {
+        let pem = encode(PUBLIC_TAG, der.as_ref());
+        let decoding = DecodingKey::from_ec_pem(pem.as_bytes()).map_err(|_| InvalidKey::Library)?;
+        Ok(Self { algorithm, decoding, pem })
+    }
+
+    /// The one algorithm that this key verifies.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// SPKI PEM, the point uncompressed.
+    #[must_use]
+    pub fn to_pem(&self) -> &str {
+        &self.pem
+    }
+
+    /// The RFC 7638 thumbprint (SHA-256, base64url): a key id that anyone can derive from the key alone.
+    pub fn thumbprint(&self) -> Result<String, InvalidKey> {
+        Jwk::from_decoding_key(&self.decoding, Some(self.algorithm.jose()))
+            .and_then(|jwk| jwk.thumbprint(ThumbprintHash::SHA256))
+            .map_err(|_| InvalidKey::Library)
+    }
+
+    pub(super) fn decoding(&self) -> &DecodingKey {
+        &self.decoding
+    }
+}
+
+/// The half that signs.
+pub struct PrivateKey {
+    algorithm: Algorithm,
+    pair: EcdsaKeyPair,
+    pem: String,
+}
+
+impl PrivateKey {
+    /// Makes a new key from the operating system's randomness.
+    pub fn generate(algorithm: Algorithm) -> Result<Self, InvalidKey> {
+        let pair = EcdsaKeyPair::generate(algorithm.signing()).map_err(|_| InvalidKey::Library)?;
+        let der = pair.to_pkcs8v1().map_err(|_| InvalidKey::Library)?;
+        let pem = encode(PRIVATE_TAG, der.as_ref());
+        Ok(Self { algorithm, pair, pem })
+    }
+
+    /// Reads PKCS#8 PEM.
+    pub fn from_pem(text: &str) -> Result<Self, InvalidKey> {
+        let block = pem::parse(text).map_err(|_| InvalidKey::NotPem)?;
+        match block.tag() {
+            PRIVATE_TAG => {}
+            "EC PRIVATE KEY" | "EC PARAMETERS" => return Err(InvalidKey::Sec1),
+            "ENCRYPTED PRIVATE KEY" => return Err(InvalidKey::Encrypted),
+            _ => return Err(InvalidKey::NotPrivate),
+        }
+        let parse = |algorithm: Algorithm| {
+            let pair = EcdsaKeyPair::from_pkcs8(algorithm.signing(), block.contents()).ok()?;
+            Some(Self { algorithm, pair, pem: encode(PRIVATE_TAG, block.contents()) })
+        };
+        Algorithm::ALL.into_iter().find_map(parse).ok_or(InvalidKey::Curve)
+    }
+
+    /// The algorithm that this key signs with.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// PKCS#8 PEM, not encrypted.
+    #[must_use]
+    pub fn to_pem(&self) -> &str {
+        &self.pem
+    }
+
+    /// The half that verifies.
+    pub fn public_key(&self) -> Result<PublicKey, InvalidKey> {
+        PublicKey::from_der(
+            self.algorithm,
+            &self.pair.public_key().as_der().map_err(|_| InvalidKey::Library)?,
+        )
+    }
+
+    pub(super) fn encoding(&self) -> Result<EncodingKey, InvalidKey> {
+        EncodingKey::from_ec_pem(self.pem.as_bytes()).map_err(|_| InvalidKey::Library)
+    }
+}
+
+fn encode(tag: &str, der: &[u8]) -> String {
+    pem::encode_config(&Pem::new(tag, der), EncodeConfig::new().set_line_ending(LineEnding::LF))
+}

@@ -1,0 +1,76 @@
+use std::collections::HashMap;
+
+use super::{PublicKey, Refusal};
+use crate::account::Account;
+
+/// A registered key.
+#[derive(Clone)]
+pub struct Key {
+    /// Who signs with it.
+    pub account: Account,
+    /// The half that verifies.
+    pub public_key: PublicKey,
+    /// Whether it was revoked.
+    pub is_revoked: bool,
+}
+
+/// All registered keys at one moment, by key id.
+#[derive(Default)]
+pub struct Keyring {
+    keys: HashMap<String, Key>,
+    active: Active,
+}
+
+/// Which key serves a token without `kid`.
+#[derive(Default)]
+enum Active {
+    #[default]
+    None,
+    One(String),
+    Several,
+}
+
+impl Keyring {
+    /// The key that a `kid` names, or without one the only active key.
+    pub(super) fn find(&self, key_id: Option<&str>) -> Result<&Key, Refusal> {
+        let key = match (key_id, &self.active) {
+            (Some(key_id), _) => self.keys.get(key_id),
+            (None, Active::One(key_id)) => self.keys.get(key_id),
+            (None, Active::None) => None,
+            (None, Active::Several) => {
+                return Err(Refusal::of("kid", "several keys are active: send kid in the JOSE header"));
+            }
+        };
+        match key {
+            None if key_id.is_some() => Err(Refusal::of_unknown_key(
+                "kid names no registered key: send the id that the key was registered under",
+            )),
+            None => Err(Refusal::of_unknown_key(
+                "no key is active: register one with `keys generate` or `keys add`",
+            )),
+            Some(key) if key.is_revoked => {
+                Err(Refusal::of("kid", "the key is revoked: sign with an active one"))
+            }
+            Some(key) => Ok(key),
+        }
+    }
+
+    /// A key by its id, revoked or not.
+    #[must_use]
+    pub fn get(&self, key_id: &str) -> Option<&Key> {
+        self.keys.get(key_id)
+    }
+}
+
+impl FromIterator<(String, Key)> for Keyring {
+    fn from_iter<I: IntoIterator<Item = (String, Key)>>(keys: I) -> Self {
+        let keys: HashMap<_, _> = keys.into_iter().collect();
+        let mut ids = keys.iter().filter(|(_, key)| !key.is_revoked).map(|(key_id, _)| key_id);
+        let active = match (ids.next(), ids.next()) {
+            (None, _) => Active::None,
+            (Some(key_id), None) => Active::One(key_id.clone()),
+            (Some(_), Some(_)) => Active::Several,
+        };
+        Self { keys, active }
+    }
+}

@@ -1,0 +1,74 @@
+use std::collections::BTreeMap;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use jsonwebtoken::Header;
+use serde::Serialize;
+
+use super::{Facts, InvalidKey, PrivateKey};
+
+/// Why a request could not be signed.
+#[derive(Debug, thiserror::Error)]
+pub enum SignError {
+    /// The key cannot be used.
+    #[error("the key {0}")]
+    Key(#[from] InvalidKey),
+    /// The cryptographic library failed.
+    #[error("the cryptographic library failed: {0}")]
+    Library(#[from] jsonwebtoken::errors::Error),
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Claims<'a> {
+    aud: &'a str,
+    iat: i64,
+    exp: i64,
+    method: &'a str,
+    path: &'a str,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    query_params: BTreeMap<String, Values>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body_hash: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Values {
+    One(String),
+    Several(Vec<String>),
+}
+
+/// Makes the `Api-Signature` of a request: a JWS in compact form that [`super::verify`] accepts for the same facts.
+///
+/// `expires_in` is the token's life in seconds.
+pub fn sign(
+    key: &PrivateKey,
+    key_id: Option<&str>,
+    facts: &Facts<'_>,
+    expires_in: i64,
+) -> Result<String, SignError> {
+    let Facts { audience, now, method, path, query, body } = *facts;
+    let claims = Claims {
+        aud: audience,
+        iat: now,
+        exp: now + expires_in,
+        method,
+        path,
+        query_params: query_params(query),
+        body_hash: (!body.is_empty()).then(|| hex::encode(digest(&SHA256, body))),
+    };
+    let header = Header { kid: key_id.map(str::to_owned), ..Header::new(key.algorithm().jose()) };
+    Ok(jsonwebtoken::encode(&header, &claims, &key.encoding()?)?)
+}
+
+fn query_params(query: &str) -> BTreeMap<String, Values> {
+    let mut params = BTreeMap::new();
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        params.entry(name.into_owned()).or_insert_with(Vec::new).push(value.into_owned());
+    }
+    let collapse = |mut values: Vec<String>| match values.pop() {
+        Some(only) if values.is_empty() => Values::One(only),
+        last => Values::Several(values.into_iter().chain(last).collect()),
+    };
+    params.into_iter().map(|(name, values)| (name, collapse(values))).collect()
+}

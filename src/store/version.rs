@@ -1,0 +1,55 @@
+use std::{fmt, str::FromStr};
+
+use crate::random;
+
+const VERSION_BYTES: usize = 16;
+
+/// One state of one customer: random, so that it never comes back, not even after a delete and a new create.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Version([u8; VERSION_BYTES]);
+
+impl Version {
+    /// A version that no customer has had.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(random::uuid().into_bytes())
+    }
+
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Default for Version {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// 32 lowercase hexadecimal digits.
+impl fmt::Display for Version {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&hex::encode(self.0))
+    }
+}
+
+/// Why a text is no [`Version`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("is not a version")]
+pub struct InvalidVersion;
+
+impl FromStr for Version {
+    type Err = InvalidVersion;
+
+    fn from_str(text: &str) -> Result<Self, InvalidVersion> {
+        let mut bytes = [0; VERSION_BYTES];
+        hex::decode_to_slice(text, &mut bytes).map_err(|_| InvalidVersion)?;
+        let version = Self(bytes);
+        // An entity tag is compared octet by octet, so one spelling alone is the version's.
+        if version.to_string() == text { Ok(version) } else { Err(InvalidVersion) }
+    }
+}

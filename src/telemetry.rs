@@ -1,0 +1,39 @@
+//! Logs: text for a terminal, JSON for machines; on standard error, so that standard output stays the command's own.
+//!
+//! Invariant: no personal data. A line names routes, statuses, key ids and causes, never a path, a query, a header or
+//! a body; a panic is logged by its place, because its message may hold what it stumbled over.
+
+use std::{error::Error, io::IsTerminal as _, panic};
+
+use tracing_subscriber::{EnvFilter, fmt};
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Starts to log. The filter is a level such as `info`, or directives such as `customers_api=debug`.
+pub fn start(format: LogFormat, filter: EnvFilter) {
+    let lines = fmt().with_env_filter(filter).with_target(false).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Json => {
+            lines.json().flatten_event(true).with_current_span(true).with_span_list(false).init()
+        }
+    }
+    panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "panic");
+    }));
+}
+
+/// An error and its causes, in one line.
+#[must_use]
+pub fn chain(error: &(dyn Error + '_)) -> String {
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}")).replace('\n', " ")
+}
