@@ -8,12 +8,20 @@ mod openapi;
 mod serve;
 mod sign;
 
-use clap::{Parser, Subcommand};
+use std::{
+    ffi::OsStr,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use clap::{Arg, Parser, Subcommand, builder::TypedValueParser, error::ErrorKind};
+use tokio::time::sleep;
 
 use crate::{
     account::Account,
     model::Timestamp,
-    store::{Access, DatabaseUrl, Store},
+    store::{Access, DatabaseUrl, Store, StoreError},
+    telemetry::chain,
 };
 
 /// The customer service behind PUT /customers/{CustomerID}
@@ -55,25 +63,70 @@ impl Cli {
     }
 }
 
-/// Where the database is.
+/// How often a database that does not answer yet is tried.
+const DATABASE_PAUSE: Duration = Duration::from_secs(1);
+
+/// Where the database is, and how long it may take to be there.
 #[derive(Debug, clap::Args)]
 struct Database {
-    /// The database: sqlite:PATH
+    /// The database: sqlite:PATH or postgres://USER@HOST/NAME
     #[arg(
         long,
         env = "DATABASE_URL",
         default_value = "sqlite:customers.db",
         value_name = "URL",
+        value_parser = DatabaseUrlParser,
         hide_env_values = true
     )]
     database_url: DatabaseUrl,
+    /// How many seconds to wait for a database that does not answer yet
+    #[arg(long, env = "CUSTOMERS_DATABASE_WAIT", default_value_t = 0, value_name = "SECONDS")]
+    database_wait: u32,
 }
 
 impl Database {
     async fn open(&self, access: Access) -> anyhow::Result<Store> {
-        use anyhow::Context as _;
-        let Self { database_url } = self;
-        Store::open(database_url, access).await.with_context(|| format!("cannot open {database_url}"))
+        let Self { database_url, database_wait } = self;
+        let (start, wait) = (Instant::now(), Duration::from_secs((*database_wait).into()));
+        loop {
+            match Store::open(database_url, access).await {
+                Err(StoreError::Unavailable(cause)) if start.elapsed() < wait => {
+                    report(&format!("waiting for {database_url}: {}", chain(cause.as_ref())));
+                    sleep(DATABASE_PAUSE.min(wait.saturating_sub(start.elapsed()))).await;
+                }
+                opened => return opened.with_context(|| format!("cannot open {database_url}")),
+            }
+        }
+    }
+}
+
+/// Into the log, if there is one: the short commands have none.
+fn report(line: &str) {
+    if tracing::dispatcher::has_been_set() {
+        tracing::warn!("{line}");
+    } else {
+        eprintln!("{line}");
+    }
+}
+
+/// Says what is wrong with a URL without showing it, because it may hold a password.
+#[derive(Clone)]
+struct DatabaseUrlParser;
+
+impl TypedValueParser for DatabaseUrlParser {
+    type Value = DatabaseUrl;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        _: Option<&Arg>,
+        url: &OsStr,
+    ) -> Result<DatabaseUrl, clap::Error> {
+        let refuse = |why: &dyn std::fmt::Display| {
+            let message = format!("invalid value for '--database-url <URL>': {why}\n");
+            clap::Error::raw(ErrorKind::ValueValidation, message).with_cmd(command)
+        };
+        url.to_str().ok_or_else(|| refuse(&"is not UTF-8"))?.parse().map_err(|error| refuse(&error))
     }
 }
 

@@ -3,9 +3,18 @@
 //! The queue is bounded, so that a store that cannot keep up says so instead of growing. A write that was taken gets
 //! its own outcome after the commit, and a lone one waits for nobody.
 
+use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Condition, Delete, Put, StoreError, Version, row::NewCustomer};
+use crate::clock;
 
 /// How many writes may wait.
 pub(super) const QUEUE_WRITES_MAX: usize = 1024;
@@ -21,20 +30,72 @@ pub(super) enum Write {
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
-/// The waiting writes, from the side that adds to them.
+/// A write's outcome, to be told once it is durable.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Outcome {
+    Put(Put),
+    Delete(Delete),
+}
+
+impl Write {
+    /// The customer's primary key.
+    pub(super) fn key(&self) -> (&str, &str) {
+        match self {
+            Self::Put { row, .. } => (&row.account, &row.customer_id),
+            Self::Delete { account, customer_id, .. } => (account, customer_id),
+        }
+    }
+
+    /// Nobody may be waiting any more; the write is made all the same.
+    pub(super) fn tell(self, outcome: Result<Outcome, StoreError>) {
+        match (self, outcome) {
+            (Self::Put { reply, .. }, Ok(Outcome::Put(put))) => drop(reply.send(Ok(put))),
+            (Self::Delete { reply, .. }, Ok(Outcome::Delete(delete))) => drop(reply.send(Ok(delete))),
+            (Self::Put { reply, .. }, Err(error)) => drop(reply.send(Err(error))),
+            (Self::Delete { reply, .. }, Err(error)) => drop(reply.send(Err(error))),
+            (Self::Put { .. }, Ok(Outcome::Delete(_))) | (Self::Delete { .. }, Ok(Outcome::Put(_))) => {}
+        }
+    }
+}
+
+/// The waiting writes, from the side that adds to them: one lane or several, and all writes of one customer in the
+/// same one, in the order in which they came.
 #[derive(Clone)]
-pub(super) struct Queue(mpsc::Sender<Write>);
+pub(super) struct Queue(Arc<[mpsc::Sender<Write>]>);
 
 impl Queue {
-    pub(super) fn bounded() -> (Self, mpsc::Receiver<Write>) {
-        let (sender, receiver) = mpsc::channel(QUEUE_WRITES_MAX);
-        (Self(sender), receiver)
+    pub(super) fn with_lanes<const LANES: usize>() -> (Self, [mpsc::Receiver<Write>; LANES]) {
+        let lanes = [(); LANES].map(|()| mpsc::channel(QUEUE_WRITES_MAX / LANES));
+        let senders = lanes.iter().map(|(sender, _)| sender.clone()).collect();
+        (Self(senders), lanes.map(|(_, receiver)| receiver))
     }
 
     /// Waits for the outcome of one write.
     pub(super) async fn submit<T>(&self, write: impl FnOnce(Reply<T>) -> Write) -> Result<T, StoreError> {
         let (reply, outcome) = oneshot::channel();
-        self.0.try_send(write(reply)).map_err(|_| StoreError::Busy)?;
+        let write = write(reply);
+        self.lane(&write).try_send(write).map_err(|_| StoreError::Busy)?;
         outcome.await.map_err(|_| StoreError::failed("the writer is gone"))?
+    }
+
+    fn lane(&self, write: &Write) -> &mpsc::Sender<Write> {
+        let mut hasher = DefaultHasher::new();
+        write.key().hash(&mut hasher);
+        let lanes = self.0.len() as u64;
+        // Smaller than the number of lanes, so it fits whatever an index is.
+        &self.0[usize::try_from(hasher.finish() % lanes).unwrap_or_default()]
+    }
+}
+
+/// Moments that never repeat and never run backwards while the process lives, whatever the clock does.
+#[derive(Default)]
+pub(super) struct Stamps(AtomicI64);
+
+impl Stamps {
+    pub(super) fn next(&self) -> i64 {
+        let now = clock::now().timestamp_micros();
+        let next = |last: i64| now.max(last + 1);
+        let last = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last)));
+        next(last.unwrap_or_else(|last| last))
     }
 }

@@ -5,6 +5,7 @@
 
 mod error;
 mod group;
+mod postgres;
 mod row;
 mod schema;
 mod sqlite;
@@ -12,12 +13,18 @@ mod url;
 mod version;
 
 pub use error::StoreError;
+pub use postgres::{InvalidPostgresUrl, PostgresUrl};
 pub use row::SigningKey;
 pub use url::{DatabaseUrl, InvalidDatabaseUrl};
 pub use version::{InvalidVersion, Version};
 
+use std::time::Duration;
+
+use tokio::time::timeout;
+
 use self::{
     group::{Queue, Write},
+    postgres::Postgres,
     row::NewCustomer,
     sqlite::Sqlite,
 };
@@ -101,20 +108,51 @@ pub struct Page {
     pub next: Option<Position>,
 }
 
+/// How long the database may take to show that it is there.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// The database, whichever engine it is. Cheap to clone; clones share connections.
 #[derive(Clone)]
 pub struct Store {
-    engine: Sqlite,
+    engine: Engine,
     writes: Queue,
+}
+
+#[derive(Clone)]
+enum Engine {
+    Sqlite(Sqlite),
+    Postgres(Postgres),
+}
+
+/// One call, on whichever engine it is.
+macro_rules! on {
+    ($store:ident.$call:ident($($argument:expr),*)) => {
+        match &$store.engine {
+            Engine::Sqlite(engine) => engine.$call($($argument),*).await,
+            Engine::Postgres(engine) => engine.$call($($argument),*).await,
+        }
+    };
 }
 
 impl Store {
     /// Opens the database and brings its tables up to date.
     pub async fn open(url: &DatabaseUrl, access: Access) -> Result<Self, StoreError> {
-        let DatabaseUrl::Sqlite(path) = url;
-        let (writes, queue) = Queue::bounded();
-        let engine = Sqlite::open(path, access, queue).await?;
-        Ok(Self { engine, writes })
+        match url {
+            DatabaseUrl::Sqlite(path) => {
+                let (writes, [queue]) = Queue::with_lanes();
+                Ok(Self { engine: Engine::Sqlite(Sqlite::open(path, access, queue).await?), writes })
+            }
+            // There is no way to make a database by connecting to it, so a mistyped name is an error in any case.
+            DatabaseUrl::Postgres(url) => {
+                let (writes, queues) = Queue::with_lanes();
+                Ok(Self { engine: Engine::Postgres(Postgres::open(url, queues).await?), writes })
+            }
+        }
+    }
+
+    /// Whether the database answers, soon.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        timeout(CHECK_TIMEOUT, async { on!(self.check()) }).await.map_err(StoreError::unavailable)?
     }
 
     /// Creates or replaces a customer; returns when the outcome is on disk.
@@ -142,7 +180,7 @@ impl Store {
 
     /// Reads a customer.
     pub async fn get(&self, account: &Account, id: &CustomerId) -> Result<Option<Stored>, StoreError> {
-        self.engine.get(account, id).await
+        on!(self.get(account, id))
     }
 
     /// Reads at most `limit` of an account's customers in the order of their creation, after a position.
@@ -153,7 +191,7 @@ impl Store {
         after: Option<Position>,
         limit: u32,
     ) -> Result<Page, StoreError> {
-        let mut customers = self.engine.list(account, direction, after, i64::from(limit) + 1).await?;
+        let mut customers = on!(self.list(account, direction, after, i64::from(limit) + 1))?;
         let is_last = customers.len() <= limit as usize;
         customers.truncate(limit as usize);
         let next = customers.last().filter(|_| !is_last);
@@ -163,21 +201,21 @@ impl Store {
 
     /// Every registered key, oldest first.
     pub async fn signing_keys(&self) -> Result<Vec<SigningKey>, StoreError> {
-        self.engine.signing_keys().await
+        on!(self.signing_keys())
     }
 
     /// Registers a key; false if its id is taken.
     pub async fn add_signing_key(&self, key: SigningKey) -> Result<bool, StoreError> {
-        self.engine.add_signing_key(key).await
+        on!(self.add_signing_key(key))
     }
 
     /// Revokes a key; false if there is no such key or it is revoked already.
     pub async fn revoke_signing_key(&self, key_id: &str, now: Timestamp) -> Result<bool, StoreError> {
-        self.engine.revoke_signing_key(key_id, now).await
+        on!(self.revoke_signing_key(key_id, now))
     }
 
     /// What is kept under this name; the candidate, if nothing is yet. All callers, replicas too, get the same value.
     pub async fn secret(&self, name: &'static str, candidate: Vec<u8>) -> Result<Vec<u8>, StoreError> {
-        self.engine.secret(name, candidate).await
+        on!(self.secret(name, candidate))
     }
 }

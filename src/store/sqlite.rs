@@ -25,13 +25,12 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Access, Condition, Delete, Position, Put, SigningKey, StoreError, Stored, Version,
-    group::{GROUP_WRITES_MAX, Write},
+    group::{GROUP_WRITES_MAX, Outcome, Stamps, Write},
     row::{CustomerRow, NewCustomer, SigningKeyRow},
     schema::{customers, secrets, signing_keys},
 };
 use crate::{
     account::Account,
-    clock,
     model::{Customer, CustomerId, SortDirection, Timestamp},
 };
 
@@ -139,6 +138,10 @@ impl Sqlite {
         rows.await?.into_iter().map(SigningKey::try_from).collect()
     }
 
+    pub(super) async fn check(&self) -> Result<(), StoreError> {
+        self.run(|connection| diesel::sql_query("SELECT 1").execute(connection).map(drop)).await
+    }
+
     pub(super) async fn add_signing_key(&self, key: SigningKey) -> Result<bool, StoreError> {
         let row = SigningKeyRow::from(key);
         let added = self.run(move |connection| {
@@ -227,61 +230,33 @@ fn read(connection: &mut SqliteConnection, jobs: &Receiver<Job>) {
 }
 
 fn write(connection: &mut SqliteConnection, mut queue: mpsc::Receiver<Write>) {
-    let mut stamps = Stamps::default();
+    let stamps = Stamps::default();
     let mut group = Vec::with_capacity(GROUP_WRITES_MAX);
     while queue.blocking_recv_many(&mut group, GROUP_WRITES_MAX) > 0 {
-        commit(connection, &mut stamps, group.drain(..).collect());
+        commit(connection, &stamps, group.drain(..).collect());
     }
-}
-
-/// Moments that never repeat and never run backwards while the process lives, whatever the clock does.
-#[derive(Default)]
-struct Stamps(i64);
-
-impl Stamps {
-    fn next(&mut self) -> i64 {
-        self.0 = clock::now().timestamp_micros().max(self.0 + 1);
-        self.0
-    }
-}
-
-/// A write's outcome, to be told once it is durable.
-enum Outcome {
-    Put(Put),
-    Delete(Delete),
 }
 
 /// Commits a group. Should that fail, each write is tried alone, so that a bad one harms no other.
-fn commit(connection: &mut SqliteConnection, stamps: &mut Stamps, group: Vec<Write>) {
+fn commit(connection: &mut SqliteConnection, stamps: &Stamps, group: Vec<Write>) {
     let outcomes = connection.immediate_transaction(|connection| {
         group.iter().map(|write| apply(connection, stamps, write)).collect::<QueryResult<Vec<_>>>()
     });
     match outcomes {
-        Ok(outcomes) => group.into_iter().zip(outcomes).for_each(|(write, outcome)| tell(write, Ok(outcome))),
+        Ok(outcomes) => group.into_iter().zip(outcomes).for_each(|(write, outcome)| write.tell(Ok(outcome))),
         Err(_) if group.len() > 1 => {
             group.into_iter().for_each(|write| commit(connection, stamps, vec![write]))
         }
         Err(error) => {
             let mut error = Some(meaning(error));
             group.into_iter().for_each(|write| {
-                tell(write, Err(error.take().unwrap_or_else(|| StoreError::failed("the group failed"))));
+                write.tell(Err(error.take().unwrap_or_else(|| StoreError::failed("the group failed"))));
             });
         }
     }
 }
 
-/// Nobody may be waiting any more; the write is made all the same.
-fn tell(write: Write, outcome: Result<Outcome, StoreError>) {
-    match (write, outcome) {
-        (Write::Put { reply, .. }, Ok(Outcome::Put(put))) => drop(reply.send(Ok(put))),
-        (Write::Delete { reply, .. }, Ok(Outcome::Delete(delete))) => drop(reply.send(Ok(delete))),
-        (Write::Put { reply, .. }, Err(error)) => drop(reply.send(Err(error))),
-        (Write::Delete { reply, .. }, Err(error)) => drop(reply.send(Err(error))),
-        (Write::Put { .. }, Ok(Outcome::Delete(_))) | (Write::Delete { .. }, Ok(Outcome::Put(_))) => {}
-    }
-}
-
-fn apply(connection: &mut SqliteConnection, stamps: &mut Stamps, write: &Write) -> QueryResult<Outcome> {
+fn apply(connection: &mut SqliteConnection, stamps: &Stamps, write: &Write) -> QueryResult<Outcome> {
     match write {
         Write::Put { row, condition, reply: _ } => {
             put(connection, stamps.next(), row, condition).map(Outcome::Put)

@@ -1,27 +1,37 @@
 use std::{fmt, path::PathBuf, str::FromStr};
 
+use super::postgres::{InvalidPostgresUrl, PostgresUrl};
+
 /// Where the database is.
 #[derive(Clone, PartialEq, Eq)]
 pub enum DatabaseUrl {
     /// `sqlite:PATH`
     Sqlite(PathBuf),
+    /// `postgres://USER@HOST:PORT/NAME?PARAMETERS`
+    Postgres(Box<PostgresUrl>),
 }
 
 /// Why a text is no [`DatabaseUrl`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidDatabaseUrl {
     /// An engine that does not exist here. Never taken for a file's name.
-    #[error("unknown database: must be sqlite:PATH")]
+    #[error("unknown database: must be sqlite:PATH or postgres://USER@HOST/NAME")]
     Scheme,
     /// A database that no second connection would see, or none at all.
     #[error("sqlite: needs the path of a file, such as sqlite:customers.db")]
     Path,
+    /// A Postgres URL that cannot be understood whole.
+    #[error("postgres: {0}")]
+    Postgres(#[from] InvalidPostgresUrl),
 }
 
 impl FromStr for DatabaseUrl {
     type Err = InvalidDatabaseUrl;
 
     fn from_str(url: &str) -> Result<Self, InvalidDatabaseUrl> {
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return Ok(Self::Postgres(Box::new(url.parse()?)));
+        }
         let path = url.strip_prefix("sqlite:").ok_or(InvalidDatabaseUrl::Scheme)?;
         let path = path.strip_prefix("//").unwrap_or(path);
         if path.is_empty() || path.starts_with(':') || path.contains(['?', '#', '\0']) {
@@ -36,6 +46,7 @@ impl fmt::Display for DatabaseUrl {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => write!(formatter, "sqlite:{}", path.display()),
+            Self::Postgres(url) => url.fmt(formatter),
         }
     }
 }

@@ -1,0 +1,3 @@
+DROP TABLE secrets;
+DROP TABLE signing_keys;
+DROP TABLE customers;

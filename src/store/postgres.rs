@@ -1,0 +1,276 @@
+//! The engine for many replicas: Postgres, or what speaks its protocol.
+//!
+//! The engine has a thread of its own, where all connections live and all writes are made ([`write`]). Reads, and the
+//! rare writes of keys and secrets, take a connection from a small pool, so that a slow one holds up no more than
+//! itself. Nothing waits for ever: not for a connection, not for an answer.
+
+mod connect;
+mod migrate;
+mod sql;
+mod tls;
+mod url;
+mod write;
+
+use std::{future::Future, sync::Arc, thread, time::Duration};
+
+use deadpool::{
+    Runtime as PoolRuntime,
+    managed::{Object, Pool, PoolError, TimeoutType},
+};
+// Not the prelude: its `RunQueryDsl` is the synchronous one.
+use diesel::{
+    BoolExpressionMethods as _, ExpressionMethods as _, OptionalExtension, QueryDsl as _, QueryResult,
+    SelectableHelper as _, insert_into,
+    result::{DatabaseErrorKind, Error as DieselError},
+    sql_types::Text,
+    update,
+};
+use diesel_async::RunQueryDsl as _;
+use futures_util::{FutureExt as _, future::join_all};
+use tokio::{
+    runtime::Builder,
+    sync::{Mutex, mpsc, oneshot},
+    time::{error::Elapsed, timeout},
+};
+use tokio_postgres::Client;
+
+pub use self::url::{InvalidPostgresUrl, PostgresUrl};
+use self::{
+    connect::{Connector, Driver, Reader, Readers},
+    write::Lane,
+};
+use super::{
+    Position, SigningKey, StoreError, Stored,
+    group::{Stamps, Write},
+    row::{CustomerRow, SigningKeyRow},
+    schema::{customers, secrets, signing_keys},
+};
+use crate::{
+    account::Account,
+    model::{Customer, CustomerId, SortDirection, Timestamp},
+};
+
+/// How many connections write: with two, one group fills up while another commits, and a row that somebody else has
+/// locked holds up half of the writes at most.
+const LANES: usize = 2;
+
+/// How many connections read. Together with the lanes and the check's, nine for each replica.
+const READERS: usize = 6;
+
+/// How long a read may wait for a connection.
+const POOL_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a read may take: less than the server gives it, so that it is this that decides.
+const READ_TIMEOUT: Duration = Duration::from_secs(4);
+
+diesel::postfix_operator!(ByteByByte, " COLLATE \"C\"", Text, backend: diesel::pg::Pg);
+
+/// An open Postgres database.
+#[derive(Clone)]
+pub(super) struct Postgres {
+    readers: Pool<Readers>,
+    checker: Arc<Checker>,
+}
+
+impl Postgres {
+    pub(super) async fn open(
+        url: &PostgresUrl,
+        queues: [mpsc::Receiver<Write>; LANES],
+    ) -> Result<Self, StoreError> {
+        let url = url.clone();
+        let (reply, opened) = oneshot::channel();
+        let engine = move || match Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime.block_on(run(&url, queues, reply)),
+            // Nobody may be waiting any more.
+            Err(error) => drop(reply.send(Err(StoreError::failed(error)))),
+        };
+        thread::Builder::new().name("postgres".to_owned()).spawn(engine).map_err(StoreError::failed)?;
+        opened.await.map_err(StoreError::failed)?
+    }
+
+    async fn start(url: &PostgresUrl) -> Result<(Self, Arc<Connector>), StoreError> {
+        let connector = Arc::new(Connector::new(url)?);
+        migrate::migrate(&connector).await?;
+        let readers = Pool::builder(Readers(Arc::clone(&connector)))
+            .max_size(READERS)
+            .runtime(PoolRuntime::Tokio1)
+            .wait_timeout(Some(POOL_TIMEOUT))
+            .build()
+            .map_err(StoreError::failed)?;
+        let checker = Arc::new(Checker { connector: Arc::clone(&connector), connection: Mutex::default() });
+        Ok((Self { readers, checker }, connector))
+    }
+
+    pub(super) async fn get(&self, account: &Account, id: &CustomerId) -> Result<Option<Stored>, StoreError> {
+        let mut reader = self.reader().await?;
+        let row = customers::table
+            .filter(customers::account.eq(account.as_str()).and(customers::customer_id.eq(id.as_str())))
+            .select(CustomerRow::as_select())
+            .first(&mut reader.connection);
+        let row = within(row.map(OptionalExtension::optional)).await;
+        settle(reader, row).await?.map(Stored::try_from).transpose()
+    }
+
+    pub(super) async fn list(
+        &self,
+        account: &Account,
+        direction: SortDirection,
+        after: Option<Position>,
+        limit: i64,
+    ) -> Result<Vec<Customer>, StoreError> {
+        use customers::created_at;
+        let customer_id = || ByteByByte::new(customers::customer_id);
+        let mut query = customers::table
+            .filter(customers::account.eq(account.as_str()))
+            .select(CustomerRow::as_select())
+            .limit(limit)
+            .into_boxed();
+        // The first comparison is implied by the second; the index needs it to find the place.
+        query = match (direction, &after) {
+            (_, None) => query,
+            (SortDirection::Asc, Some(Position { created, customer_id: id })) => query
+                .filter(created_at.ge(created.micros()))
+                .filter(created_at.gt(created.micros()).or(customer_id().gt(id.as_str()))),
+            (SortDirection::Desc, Some(Position { created, customer_id: id })) => query
+                .filter(created_at.le(created.micros()))
+                .filter(created_at.lt(created.micros()).or(customer_id().lt(id.as_str()))),
+        };
+        query = match direction {
+            SortDirection::Asc => query.order_by((created_at.asc(), customer_id().asc())),
+            SortDirection::Desc => query.order_by((created_at.desc(), customer_id().desc())),
+        };
+        let mut reader = self.reader().await?;
+        let rows = within(query.load(&mut reader.connection)).await;
+        let rows: Vec<CustomerRow> = settle(reader, rows).await?;
+        rows.into_iter().map(|row| Stored::try_from(row).map(|stored| stored.customer)).collect()
+    }
+
+    pub(super) async fn signing_keys(&self) -> Result<Vec<SigningKey>, StoreError> {
+        let mut reader = self.reader().await?;
+        let rows = signing_keys::table
+            .order_by((signing_keys::created_at, ByteByByte::new(signing_keys::key_id)))
+            .select(SigningKeyRow::as_select())
+            .load(&mut reader.connection);
+        let rows = within(rows).await;
+        settle(reader, rows).await?.into_iter().map(SigningKey::try_from).collect()
+    }
+
+    pub(super) async fn add_signing_key(&self, key: SigningKey) -> Result<bool, StoreError> {
+        let row = SigningKeyRow::from(key);
+        let mut reader = self.reader().await?;
+        let added = insert_into(signing_keys::table).values(&row).on_conflict_do_nothing();
+        let added = within(added.execute(&mut reader.connection)).await;
+        Ok(settle(reader, added).await? == 1)
+    }
+
+    pub(super) async fn revoke_signing_key(&self, key_id: &str, now: Timestamp) -> Result<bool, StoreError> {
+        let mut reader = self.reader().await?;
+        let revoked = update(signing_keys::table.find(key_id).filter(signing_keys::revoked_at.is_null()))
+            .set(signing_keys::revoked_at.eq(now.micros()));
+        let revoked = within(revoked.execute(&mut reader.connection)).await;
+        Ok(settle(reader, revoked).await? == 1)
+    }
+
+    pub(super) async fn secret(&self, name: &'static str, candidate: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+        let mut reader = self.reader().await?;
+        let kept = async {
+            insert_into(secrets::table)
+                .values((secrets::name.eq(name), secrets::value.eq(candidate)))
+                .on_conflict_do_nothing()
+                .execute(&mut reader.connection)
+                .await?;
+            secrets::table.find(name).select(secrets::value).first(&mut reader.connection).await
+        };
+        let kept = within(kept).await;
+        settle(reader, kept).await
+    }
+
+    pub(super) async fn check(&self) -> Result<(), StoreError> {
+        self.checker.check().await
+    }
+
+    async fn reader(&self) -> Result<Object<Readers>, StoreError> {
+        self.readers.get().await.map_err(|error| match error {
+            PoolError::Timeout(TimeoutType::Wait) => StoreError::Busy,
+            PoolError::Backend(error) => StoreError::unavailable(error),
+            error => StoreError::failed(error),
+        })
+    }
+}
+
+/// The life of the engine's thread: until the last store is gone, and its last write is made.
+async fn run(
+    url: &PostgresUrl,
+    queues: [mpsc::Receiver<Write>; LANES],
+    reply: oneshot::Sender<Result<Postgres, StoreError>>,
+) {
+    match Postgres::start(url).await {
+        Ok((engine, connector)) => {
+            // Nobody may be waiting any more; then the queues are closed, too.
+            drop(reply.send(Ok(engine)));
+            let stamps = Arc::new(Stamps::default());
+            let lane = |queue| Lane::new(Arc::clone(&connector), Arc::clone(&stamps)).run(queue);
+            join_all(queues.map(lane)).await;
+        }
+        Err(error) => drop(reply.send(Err(error))),
+    }
+}
+
+/// What shows that the database is there, whatever all the other connections are busy with.
+struct Checker {
+    connector: Arc<Connector>,
+    connection: Mutex<Option<(Client, Driver)>>,
+}
+
+impl Checker {
+    /// May be given up at any time: a connection that did not answer is not used again.
+    async fn check(&self) -> Result<(), StoreError> {
+        let mut held = self.connection.lock().await;
+        let connection = match held.take().filter(|(client, _)| !client.is_closed()) {
+            Some(connection) => connection,
+            None => self.connector.connect().await?,
+        };
+        connection.0.batch_execute("SELECT 1").await.map_err(StoreError::unavailable)?;
+        *held = Some(connection);
+        Ok(())
+    }
+}
+
+/// What came of a query, if anything came in time.
+type Answer<T> = Result<QueryResult<T>, Elapsed>;
+
+async fn within<T>(query: impl Future<Output = QueryResult<T>>) -> Answer<T> {
+    timeout(READ_TIMEOUT, query).await
+}
+
+/// Gives the connection back, if it is still good. diesel tells few of Postgres's errors apart; a connection that
+/// still answers was refused this query alone.
+async fn settle<T>(mut reader: Object<Readers>, answer: Answer<T>) -> Result<T, StoreError> {
+    let failure = match answer {
+        Ok(Ok(value)) => return Ok(value),
+        Ok(Err(error)) if !is_passing(&error) && answers(&mut reader).await => {
+            return Err(StoreError::failed(error));
+        }
+        Ok(Err(error)) => StoreError::unavailable(error),
+        Err(elapsed) => StoreError::unavailable(elapsed),
+    };
+    drop(Object::take(reader));
+    Err(failure)
+}
+
+fn is_passing(error: &DieselError) -> bool {
+    matches!(
+        error,
+        DieselError::DatabaseError(
+            DatabaseErrorKind::UnableToSendCommand
+                | DatabaseErrorKind::ClosedConnection
+                | DatabaseErrorKind::SerializationFailure
+                | DatabaseErrorKind::ReadOnlyTransaction,
+            _
+        )
+    )
+}
+
+async fn answers(reader: &mut Reader) -> bool {
+    matches!(within(diesel::sql_query("SELECT 1").execute(&mut reader.connection)).await, Ok(Ok(_)))
+}
