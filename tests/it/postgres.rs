@@ -1,13 +1,20 @@
-//! What is Postgres's own.
+//! What is Postgres's own: what the suites that run on every engine do not show.
+
+mod faults;
+mod replicas;
+mod schema;
+mod tls;
+mod url;
 
 use customers_api::{
     account::Account,
     model::{CustomerId, CustomerInput, SortDirection},
-    store::{Access, Condition, Delete, Put, Store},
+    store::{Access, Condition, Position, Put, Store, StoreError},
 };
+use futures_util::future::join_all;
 use serde_json::json;
 
-use crate::postgres_cluster::database;
+use crate::postgres_cluster::{connect, database, execute};
 
 fn account() -> Account {
     "acme".parse().unwrap()
@@ -17,13 +24,13 @@ fn id(text: &str) -> CustomerId {
     text.parse().unwrap()
 }
 
-fn mia() -> CustomerInput {
+fn living_in(city: &str) -> CustomerInput {
     let mia = json!({
         "FullName": { "FirstName": "Mia", "LastName": "Muster" },
-        "DateOfBirth": "0000-02-29",
+        "DateOfBirth": "1990-01-31",
         "Identities": [],
         "PrimaryResidence": {
-            "Street": "Musterstrasse 1", "City": "Musterstadt", "PostCode": "12345", "State": "Berlin", "Country": "DE"
+            "Street": "Musterstrasse 1", "City": city, "PostCode": "12345", "State": "Berlin", "Country": "DE"
         }
     });
     serde_json::from_value(mia).unwrap()
@@ -33,18 +40,124 @@ async fn open(url: &str) -> Store {
     Store::open(&url.parse().unwrap(), Access::Create).await.unwrap()
 }
 
+async fn put(store: &Store, customer_id: &str, condition: Condition) -> Result<Put, StoreError> {
+    store.put(&account(), id(customer_id), living_in("Musterstadt"), condition).await
+}
+
+async fn ids(store: &Store, direction: SortDirection, page_size: u32) -> Vec<String> {
+    let (mut ids, mut after): (Vec<String>, Option<Position>) = (Vec::new(), None);
+    loop {
+        let page = store.list(&account(), direction, after, page_size).await.unwrap();
+        ids.extend(page.customers.iter().map(|customer| customer.customer_id.to_string()));
+        after = page.next;
+        if after.is_none() {
+            return ids;
+        }
+    }
+}
+
 #[actix_web::test]
-async fn a_customer_can_be_put_read_listed_and_deleted() {
+async fn a_list_is_in_the_order_of_bytes_whatever_the_collation() {
+    let url = database().await;
+    let store = open(&url).await;
+    let mut expected = ["a", "B", "b", "A", "_", "~", "é", "z", "Z", "ß", "10", "9", "\u{ff5e}", "\u{1f600}"];
+    for customer_id in expected {
+        put(&store, customer_id, Condition::Always).await.unwrap();
+    }
+    execute(&url, "UPDATE customers SET created_at = 1").await;
+    expected.sort_unstable();
+
+    for page_size in [1, 2, 100] {
+        assert_eq!(ids(&store, SortDirection::Asc, page_size).await, expected);
+        let mut backwards = ids(&store, SortDirection::Desc, page_size).await;
+        backwards.reverse();
+        assert_eq!(backwards, expected);
+    }
+}
+
+#[actix_web::test]
+async fn writes_of_one_customer_keep_their_order() {
     let store = open(&database().await).await;
-    let created = store.put(&account(), id("c-1"), mia(), Condition::Always).await.unwrap();
-    assert!(matches!(created, Put::Created(_)), "{created:?}");
-    let updated = store.put(&account(), id("c-1"), mia(), Condition::Always).await.unwrap();
-    assert!(matches!(updated, Put::Updated(_)), "{updated:?}");
-    let stored = store.get(&account(), &id("c-1")).await.unwrap().unwrap();
-    assert_eq!(Put::Updated(stored.version), updated);
-    let page = store.list(&account(), SortDirection::Asc, None, 10).await.unwrap();
-    assert_eq!(page.customers, [stored.customer]);
-    assert_eq!(store.delete(&account(), id("c-1"), None).await.unwrap(), Delete::Deleted);
-    assert_eq!(store.delete(&account(), id("c-1"), None).await.unwrap(), Delete::NotFound);
-    store.check().await.unwrap();
+    let writes = (0..300).map(|number| {
+        let condition = if number % 3 == 2 { Condition::Present } else { Condition::Always };
+        let customer_id = ["c-1", "c-2", "c-3"][number % 2];
+        put(&store, customer_id, condition)
+    });
+    let outcomes: Vec<Put> = join_all(writes).await.into_iter().map(Result::unwrap).collect();
+
+    for (customer, customer_id) in [(0, "c-1"), (1, "c-2")] {
+        let own: Vec<Put> = outcomes.iter().copied().skip(customer).step_by(2).collect();
+        let created = own.iter().filter(|outcome| matches!(outcome, Put::Created(_))).count();
+        assert!(created == 1 && matches!(own[0], Put::Created(_)), "the first one creates: {own:?}");
+        let stored = store.get(&account(), &id(customer_id)).await.unwrap().unwrap();
+        assert_eq!(own.last(), Some(&Put::Updated(stored.version)), "the last one stays");
+    }
+}
+
+#[actix_web::test]
+async fn a_write_that_is_refused_harms_no_other() {
+    let url = database().await;
+    let store = open(&url).await;
+    execute(&url, "ALTER TABLE customers ADD CHECK (city <> 'Nowhere')").await;
+
+    let writes = (0..100).map(async |number| {
+        let city = if number % 10 == 0 { "Nowhere" } else { "Musterstadt" };
+        store.put(&account(), id(&format!("c-{number}")), living_in(city), Condition::Always).await
+    });
+    let outcomes = join_all(writes).await;
+
+    for (number, outcome) in outcomes.iter().enumerate() {
+        let is_as_expected = match outcome {
+            Ok(put) => number % 10 != 0 && matches!(put, Put::Created(_)),
+            Err(error) => number % 10 == 0 && matches!(error, StoreError::Failed(_)),
+        };
+        assert!(is_as_expected, "{number}: {outcome:?}");
+    }
+    assert_eq!(ids(&store, SortDirection::Asc, 100).await.len(), 90);
+}
+
+#[actix_web::test]
+async fn a_row_that_somebody_locks_holds_up_nothing_else_and_itself_not_for_ever() {
+    let url = database().await;
+    let store = open(&url).await;
+    put(&store, "c-1", Condition::Always).await.unwrap();
+    let somebody = connect(&url).await;
+    somebody.batch_execute("BEGIN; SELECT * FROM customers FOR UPDATE").await.unwrap();
+
+    let held_up = put(&store, "c-1", Condition::Always);
+    let others = async {
+        store.check().await.unwrap();
+        assert!(store.get(&account(), &id("c-1")).await.unwrap().is_some());
+        let free = join_all((2..20).map(|number| {
+            let store = store.clone();
+            async move { put(&store, &format!("c-{number}"), Condition::Always).await }
+        }));
+        free.await.into_iter().filter(Result::is_ok).count()
+    };
+    let (held_up, free) = futures_util::future::join(held_up, others).await;
+
+    assert!(matches!(held_up, Err(StoreError::Unavailable(_))), "{held_up:?}");
+    assert!(free > 0, "the other lane goes on");
+    somebody.batch_execute("ROLLBACK").await.unwrap();
+    put(&store, "c-1", Condition::Always).await.unwrap();
+}
+
+#[actix_web::test]
+async fn a_database_that_cannot_hold_every_text_is_refused() {
+    let url = database().await;
+    let admin = connect(&url).await;
+    let version = admin.query_one("SHOW server_version_num", &[]).await.unwrap();
+    let provider = if version.get::<_, &str>(0) >= "150000" { "LOCALE_PROVIDER libc" } else { "" };
+    let name = format!("{}_latin", url.rsplit('/').next().unwrap());
+    let sql = format!(
+        "CREATE DATABASE {name} TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' {provider}"
+    );
+    admin.batch_execute(&sql).await.unwrap();
+
+    let refused = Store::open(&format!("{url}_latin").parse().unwrap(), Access::Create).await.err().unwrap();
+
+    assert!(
+        matches!(&refused, StoreError::Failed(cause) if cause.to_string().contains("UTF8")),
+        "{refused:?}"
+    );
 }

@@ -5,9 +5,10 @@
 
 use std::{
     env,
+    fs::OpenOptions,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpListener,
-    os::unix::fs::MetadataExt as _,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
@@ -18,16 +19,24 @@ use tempfile::TempDir;
 use tokio::sync::OnceCell;
 use tokio_postgres::NoTls;
 
-/// What keeps a cluster. Its arguments: the data folder, the port, the settings.
+/// What keeps a cluster. Its arguments: the data folder, the port, the settings, and the port of the primary if it is to
+/// be a standby.
 ///
 /// ICU's order of texts is used where it can be, because it is the least like that of bytes.
 const KEEPER: &str = r#"
 trap '' HUP INT TERM
-data=$1 port=$2 settings=$3
-locale=
-initdb --help | grep -q icu-locale && locale='--locale-provider=icu --icu-locale=en-US'
-initdb --pgdata="$data" --username=postgres --auth=trust --encoding=UTF8 --locale=C.UTF-8 $locale --no-sync \
-    > "$data.log" 2>&1 || { echo failed; exit 1; }
+data=$1 port=$2 settings=$3 primary=$4
+make() {
+    if [ -n "$primary" ]; then
+        pg_basebackup --pgdata="$data" --dbname="host=127.0.0.1 port=$primary user=postgres" --checkpoint=fast \
+            --write-recovery-conf --no-sync
+    else
+        locale=
+        initdb --help | grep -q icu-locale && locale='--locale-provider=icu --icu-locale=en-US'
+        initdb --pgdata="$data" --username=postgres --auth=trust --encoding=UTF8 --locale=C.UTF-8 $locale --no-sync
+    fi
+}
+make > "$data.log" 2>&1 || { echo failed; exit 1; }
 cat >> "$data/postgresql.conf" <<SETTINGS
 listen_addresses = '127.0.0.1'
 port = $port
@@ -37,6 +46,7 @@ $settings
 SETTINGS
 start() { pg_ctl --pgdata="$data" --log="$data.log" --silent --wait start < /dev/null > /dev/null 2>&1; }
 stop() { pg_ctl --pgdata="$data" --silent --wait --mode=immediate stop > /dev/null 2>&1; }
+promote() { pg_ctl --pgdata="$data" --silent --wait promote > /dev/null 2>&1; }
 start && echo done || { echo failed; exit 1; }
 while read -r command; do
     $command && echo done || echo failed
@@ -57,19 +67,31 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Starts one with these lines added to `postgresql.conf`.
     pub(crate) fn start(settings: &str) -> Self {
-        Self::with_files(settings, &[])
+        Self::make(settings, &[], "")
+    }
+
+    /// Starts a standby of this one.
+    pub(crate) fn standby(&self) -> Self {
+        Self::make("", &[], &self.port.to_string())
     }
 
     /// Starts one with these files beside its data.
     pub(crate) fn with_files(settings: &str, files: &[(&str, &str)]) -> Self {
+        Self::make(settings, files, "")
+    }
+
+    fn make(settings: &str, files: &[(&str, &str)], primary: &str) -> Self {
         let directory = tempfile::Builder::new().prefix("customers-postgres-").tempdir().unwrap();
         for (name, text) in files {
-            std::fs::write(directory.path().join(name), text).unwrap();
+            let mut options = OpenOptions::new();
+            let mut file =
+                options.write(true).create_new(true).mode(0o600).open(directory.path().join(name)).unwrap();
+            file.write_all(text.as_bytes()).unwrap();
         }
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut keeper = as_owner(directory.path());
         keeper.args(["sh", "-c", KEEPER, "keeper"]).arg(directory.path().join("data"));
-        keeper.args([&port.to_string(), &settings.replace("{directory}", &text(directory.path()))]);
+        keeper.args([&port.to_string(), &settings.replace("{directory}", &text(directory.path())), primary]);
         let mut keeper = keeper.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (input, output) = (keeper.stdin.take(), BufReader::new(keeper.stdout.take().unwrap()));
         let mut cluster = Self { directory, port, input, output, keeper };
@@ -84,6 +106,11 @@ impl Cluster {
 
     pub(crate) fn restart(&mut self) {
         self.order("start");
+    }
+
+    /// Makes a standby take writes.
+    pub(crate) fn promote(&mut self) {
+        self.order("promote");
     }
 
     pub(crate) fn directory(&self) -> &Path {

@@ -1,0 +1,233 @@
+//! The database goes away, and comes back.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeSet,
+    future::Future,
+    process::{Command, Output},
+    rc::Rc,
+    time::Duration,
+};
+
+use actix_web::rt::{
+    spawn,
+    task::{JoinHandle, spawn_blocking},
+    time::{sleep, timeout},
+};
+use customers_api::{
+    model::SortDirection,
+    store::{Access, Condition, Store, StoreError},
+};
+
+use super::{ids, open, put};
+use crate::postgres_cluster::{Cluster, connect, database, execute};
+
+/// Clients that put new customers, each until it is acknowledged.
+struct Load {
+    acknowledged: Rc<RefCell<BTreeSet<String>>>,
+    refused: Rc<Cell<usize>>,
+    is_over: Rc<Cell<bool>>,
+    clients: Vec<JoinHandle<()>>,
+}
+
+impl Load {
+    fn start(store: &Store) -> Self {
+        const CLIENTS: usize = 32;
+        let mut load = Self {
+            acknowledged: Rc::default(),
+            refused: Rc::default(),
+            is_over: Rc::default(),
+            clients: Vec::new(),
+        };
+        load.clients = (0..CLIENTS).map(|client| spawn(load.client(client, store.clone()))).collect();
+        load
+    }
+
+    fn client(&self, client: usize, store: Store) -> impl Future<Output = ()> + 'static {
+        let (acknowledged, refused, is_over) =
+            (Rc::clone(&self.acknowledged), Rc::clone(&self.refused), Rc::clone(&self.is_over));
+        async move {
+            for number in (0..).take_while(|_| !is_over.get()) {
+                let customer_id = format!("c-{client}-{number}");
+                while let Err(error) = put(&store, &customer_id, Condition::Always).await {
+                    assert!(matches!(error, StoreError::Unavailable(_) | StoreError::Busy), "{error:?}");
+                    refused.set(refused.get() + 1);
+                    sleep(Duration::from_millis(5)).await;
+                }
+                acknowledged.borrow_mut().insert(customer_id);
+            }
+        }
+    }
+
+    async fn until_more_are_acknowledged(&self) {
+        let goal = self.acknowledged.borrow().len() + 500;
+        eventually("writes are acknowledged", || self.acknowledged.borrow().len() >= goal).await;
+    }
+
+    async fn until_more_are_refused(&self) {
+        let goal = self.refused.get() + 1;
+        eventually("writes are refused", || self.refused.get() >= goal).await;
+    }
+
+    /// Ends the load; exactly the acknowledged customers are there.
+    async fn end(self, store: &Store) {
+        self.is_over.set(true);
+        for client in self.clients {
+            client.await.unwrap();
+        }
+        let found: BTreeSet<String> = ids(store, SortDirection::Asc, 1000).await.into_iter().collect();
+        let acknowledged = self.acknowledged.borrow();
+        println!(
+            "{} acknowledged, {} found, {} refused",
+            acknowledged.len(),
+            found.len(),
+            self.refused.get()
+        );
+        assert_eq!(found, *acknowledged);
+    }
+}
+
+async fn eventually(what: &str, condition: impl Fn() -> bool) {
+    const LIMIT: Duration = Duration::from_secs(30);
+    let waited = async {
+        while !condition() {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    assert!(timeout(LIMIT, waited).await.is_ok(), "in time: {what}");
+}
+
+/// Does something slow to a cluster, while the load goes on.
+async fn with(mut cluster: Cluster, act: impl FnOnce(&mut Cluster) + Send + 'static) -> Cluster {
+    let acted = spawn_blocking(move || {
+        act(&mut cluster);
+        cluster
+    });
+    acted.await.unwrap()
+}
+
+#[actix_web::test]
+async fn no_acknowledged_write_is_lost_when_the_server_is_killed_and_restarted_under_load() {
+    let mut cluster = Cluster::start("");
+    let store = open(&cluster.url("postgres")).await;
+    let load = Load::start(&store);
+    for _ in 0..3 {
+        load.until_more_are_acknowledged().await;
+        cluster = with(cluster, Cluster::kill).await;
+        load.until_more_are_refused().await;
+        assert!(matches!(store.check().await, Err(StoreError::Unavailable(_))));
+        cluster = with(cluster, Cluster::restart).await;
+    }
+    load.until_more_are_acknowledged().await;
+    store.check().await.unwrap();
+    load.end(&store).await;
+}
+
+#[actix_web::test]
+async fn connections_that_are_cut_are_made_again() {
+    const CUT: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+        WHERE datname = current_database() AND application_name = 'customers-api'";
+    let url = database().await;
+    let store = open(&url).await;
+    let somebody = connect(&url).await;
+    let load = Load::start(&store);
+    for _ in 0..5 {
+        load.until_more_are_acknowledged().await;
+        ids(&store, SortDirection::Desc, 10).await;
+        somebody.query(CUT, &[]).await.unwrap();
+    }
+    load.until_more_are_acknowledged().await;
+    load.end(&store).await;
+}
+
+#[actix_web::test]
+async fn a_failover_to_another_host_loses_no_acknowledged_write() {
+    let primary = Cluster::start("");
+    let standby = primary.standby();
+    let url = format!(
+        "postgres://postgres@127.0.0.1:{},127.0.0.1:{}/postgres?target_session_attrs=read-write",
+        standby.port(),
+        primary.port()
+    );
+    let synchronous = "ALTER SYSTEM SET synchronous_standby_names = '*'";
+    execute(&primary.url("postgres"), synchronous).await;
+    execute(&primary.url("postgres"), "SELECT pg_reload_conf()").await;
+    let admin = connect(&primary.url("postgres")).await;
+    while admin
+        .query("SELECT FROM pg_stat_replication WHERE sync_state = 'sync'", &[])
+        .await
+        .unwrap()
+        .is_empty()
+    {
+        sleep(Duration::from_millis(10)).await;
+    }
+    let store = open(&url).await;
+    let load = Load::start(&store);
+    load.until_more_are_acknowledged().await;
+
+    let _primary = with(primary, Cluster::kill).await;
+    load.until_more_are_refused().await;
+    let standby = with(standby, Cluster::promote).await;
+
+    load.until_more_are_acknowledged().await;
+    load.end(&store).await;
+    assert!(!ids(&open(&standby.url("postgres")).await, SortDirection::Asc, 1000).await.is_empty());
+}
+
+#[actix_web::test]
+async fn a_primary_that_turns_read_only_is_left_for_another() {
+    let url = database().await;
+    let name = url.rsplit('/').next().unwrap().to_owned();
+    let store = open(&url).await;
+    let load = Load::start(&store);
+    load.until_more_are_acknowledged().await;
+
+    let turn = |on: &str| format!("ALTER DATABASE {name} SET default_transaction_read_only = {on}");
+    let somebody = connect(&url).await;
+    somebody.batch_execute(&turn("on")).await.unwrap();
+    let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+        WHERE datname = current_database() AND application_name = 'customers-api'";
+    somebody.query(cut, &[]).await.unwrap();
+    load.until_more_are_refused().await;
+    somebody.batch_execute(&turn("off")).await.unwrap();
+
+    load.until_more_are_acknowledged().await;
+    load.end(&store).await;
+}
+
+fn migrate(url: &str, wait: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_customers-api"));
+    command.args(["migrate", "--database-url", url, "--database-wait", wait]);
+    command.env_remove("DATABASE_URL").output().unwrap()
+}
+
+#[actix_web::test]
+async fn a_database_that_is_not_there_is_waited_for_and_then_given_up() {
+    let cluster = with(Cluster::start(""), Cluster::kill).await;
+    let url = cluster.url("postgres").replace("postgres@", "postgres:secret@");
+    let refused = Store::open(&url.parse().unwrap(), Access::Create).await.err().unwrap();
+    assert!(matches!(refused, StoreError::Unavailable(_)), "{refused:?}");
+
+    let given_up = migrate(&url, "0");
+    let said = String::from_utf8(given_up.stderr).unwrap();
+    assert_eq!(given_up.status.code(), Some(1));
+    assert!(
+        said.starts_with(&format!("error: cannot open postgres://127.0.0.1:{}/postgres:", cluster.port()))
+    );
+    assert!(said.contains("Connection refused") && said.lines().count() == 1, "{said}");
+
+    let waiting = spawn_blocking(move || migrate(&url, "60"));
+    let _cluster = with(cluster, Cluster::restart).await;
+    let waited = waiting.await.unwrap();
+    let said = String::from_utf8(waited.stderr).unwrap();
+    assert!(waited.status.success(), "{said}");
+    assert!(!said.contains("secret"), "{said}");
+}
+
+#[test]
+fn a_url_that_is_refused_is_not_shown() {
+    let refused = migrate("postgres://u:secret@db.example/customers?foo=bar", "0");
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(said.contains("unknown option `foo`") && !said.contains("secret"), "{said}");
+}

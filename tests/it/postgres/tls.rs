@@ -1,0 +1,87 @@
+//! `sslmode` and `sslrootcert`.
+
+use std::path::Path;
+
+use customers_api::store::{Access, Store};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+
+use super::{Condition, put};
+use crate::postgres_cluster::{Cluster, connect};
+
+fn authority() -> CertifiedIssuer<'static, KeyPair> {
+    let mut parameters = CertificateParams::new([]).unwrap();
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(parameters, KeyPair::generate().unwrap()).unwrap()
+}
+
+/// A cluster whose certificate names `localhost` alone, and the files of its CA and of another one.
+fn cluster() -> Cluster {
+    let (right, wrong, key) = (authority(), authority(), KeyPair::generate().unwrap());
+    let certificate = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    let certificate = certificate.signed_by(&key, &right).unwrap();
+    Cluster::with_files(
+        "ssl = on\nssl_cert_file = '{directory}/server.crt'\nssl_key_file = '{directory}/server.key'",
+        &[
+            ("server.crt", &certificate.pem()),
+            ("server.key", &key.serialize_pem()),
+            ("right.crt", &right.pem()),
+            ("wrong.crt", &wrong.pem()),
+        ],
+    )
+}
+
+/// Whether a store that was opened in this way speaks TLS; `None` if it was refused.
+async fn speaks_tls(cluster: &Cluster, host: &str, parameters: &str) -> Option<bool> {
+    let directory = cluster.directory().to_str().unwrap();
+    let parameters = parameters.replace("{directory}", directory);
+    let url = format!("postgres://postgres@{host}:{}/postgres?{parameters}", cluster.port());
+    let store = Store::open(&url.parse().unwrap(), Access::Create).await.ok()?;
+    put(&store, "c-1", Condition::Always).await.unwrap();
+    let sessions = "SELECT bool_and(ssl) = bool_or(ssl), bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity \
+        USING (pid) WHERE application_name = 'customers-api' AND state = 'idle' AND wait_event = 'ClientRead'";
+    let client = connect(&cluster.url("postgres")).await;
+    let row = client.query_one(sessions, &[]).await.unwrap();
+    assert!(row.get::<_, bool>(0), "all sessions or none");
+    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'customers-api'";
+    drop(store);
+    client.query(end, &[]).await.unwrap();
+    Some(row.get(1))
+}
+
+#[actix_web::test]
+async fn the_server_is_verified_as_far_as_sslmode_says() {
+    const RIGHT: &str = "sslrootcert={directory}/right.crt";
+    const WRONG: &str = "sslrootcert={directory}/wrong.crt";
+    let cluster = cluster();
+    assert!(Path::new(cluster.directory()).join("right.crt").exists());
+    for (host, mode, authority, expected, reason) in [
+        ("localhost", "verify-full", RIGHT, Some(true), "its CA signed it, and it names the host"),
+        ("localhost", "verify-full", WRONG, None, "another CA signed it"),
+        ("127.0.0.1", "verify-full", RIGHT, None, "it does not name this host"),
+        ("127.0.0.1", "verify-ca", RIGHT, Some(true), "the name does not matter"),
+        ("127.0.0.1", "verify-ca", WRONG, None, "another CA signed it"),
+        ("127.0.0.1", "require", "", Some(true), "anybody will do"),
+        ("127.0.0.1", "require", RIGHT, Some(true), "a CA that is given counts"),
+        ("127.0.0.1", "require", WRONG, None, "a CA that is given counts"),
+        ("127.0.0.1", "prefer", "", Some(true), "the server can"),
+        ("127.0.0.1", "prefer", WRONG, None, "there is no way back to plain text"),
+        ("127.0.0.1", "disable", "", Some(false), "plain text is asked for"),
+        ("127.0.0.1", "require", "sslrootcert={directory}/none.crt", None, "there is no such file"),
+    ] {
+        let found = speaks_tls(&cluster, host, &format!("sslmode={mode}&{authority}")).await;
+        assert_eq!(found, expected, "{host} {mode} {authority}: {reason}");
+    }
+}
+
+#[actix_web::test]
+async fn a_server_without_tls_is_refused_where_tls_is_required() {
+    let cluster = Cluster::start("");
+    for (host, mode, expected) in [
+        ("127.0.0.1", "require", None),
+        ("127.0.0.1", "prefer", Some(false)),
+        // A socket of the machine needs no TLS.
+        (&cluster.directory().to_str().unwrap().replace('/', "%2F"), "require", Some(false)),
+    ] {
+        assert_eq!(speaks_tls(&cluster, host, &format!("sslmode={mode}")).await, expected, "{host} {mode}");
+    }
+}
