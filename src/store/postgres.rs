@@ -36,7 +36,7 @@ use tokio_postgres::Client;
 
 pub use self::url::{InvalidPostgresUrl, PostgresUrl};
 use self::{
-    connect::{Connector, Driver, Reader, Readers},
+    connect::{Connector, Driver, Reader, Readers, meaning},
     write::Lane,
 };
 use super::{
@@ -192,7 +192,7 @@ impl Postgres {
     async fn reader(&self) -> Result<Object<Readers>, StoreError> {
         self.readers.get().await.map_err(|error| match error {
             PoolError::Timeout(TimeoutType::Wait) => StoreError::Busy,
-            PoolError::Backend(error) => StoreError::unavailable(error),
+            PoolError::Backend(error) => error,
             error => StoreError::failed(error),
         })
     }
@@ -228,9 +228,9 @@ impl Checker {
         let mut held = self.connection.lock().await;
         let connection = match held.take().filter(|(client, _)| !client.is_closed()) {
             Some(connection) => connection,
-            None => self.connector.connect().await?,
+            None => self.connector.reconnect().await?,
         };
-        connection.0.batch_execute("SELECT 1").await.map_err(StoreError::unavailable)?;
+        connection.0.batch_execute("SELECT 1").await.map_err(|error| meaning(&error))?;
         *held = Some(connection);
         Ok(())
     }

@@ -46,11 +46,18 @@ $settings
 SETTINGS
 start() { pg_ctl --pgdata="$data" --log="$data.log" --silent --wait start < /dev/null > /dev/null 2>&1; }
 stop() { pg_ctl --pgdata="$data" --silent --wait --mode=immediate stop > /dev/null 2>&1; }
+signal() {
+    server=$(head -n 1 "$data/postmaster.pid")
+    kill "$1" "$server" $(cat "/proc/$server/task/$server/children")
+}
+hang() { signal -STOP; }
+wake() { signal -CONT; }
 promote() { pg_ctl --pgdata="$data" --silent --wait promote > /dev/null 2>&1; }
 start && echo done || { echo failed; exit 1; }
 while read -r command; do
     $command && echo done || echo failed
 done
+wake 2> /dev/null
 stop
 cd / && rm -rf "$(dirname "$data")"
 "#;
@@ -106,6 +113,15 @@ impl Cluster {
 
     pub(crate) fn restart(&mut self) {
         self.order("start");
+    }
+
+    /// Keeps its connections, and answers no more, as an overloaded machine does.
+    pub(crate) fn hang(&mut self) {
+        self.order("hang");
+    }
+
+    pub(crate) fn wake(&mut self) {
+        self.order("wake");
     }
 
     /// Makes a standby take writes.

@@ -65,6 +65,15 @@ impl Connector {
         })
     }
 
+    /// As [`Self::connect`], once the service runs: then, whatever is refused now may be had later, and says nothing
+    /// about what was asked for.
+    pub(super) async fn reconnect(self: &Arc<Self>) -> Result<(Client, Driver), StoreError> {
+        self.connect().await.map_err(|error| match error {
+            StoreError::Failed(cause) => StoreError::Unavailable(cause),
+            passing => passing,
+        })
+    }
+
     /// A session with the first host that gives one. It lives on the engine's runtime, so that it outlives the worker
     /// that asked for it first.
     pub(super) async fn connect(self: &Arc<Self>) -> Result<(Client, Driver), StoreError> {
@@ -87,7 +96,7 @@ impl Connector {
                     self.favourite.store(index, Ordering::Relaxed);
                     return Ok(session);
                 }
-                Ok(Err(error)) => failure = refusal(error),
+                Ok(Err(error)) => failure = refusal(&error),
                 Err(elapsed) => failure = StoreError::unavailable(elapsed),
             }
         }
@@ -99,7 +108,7 @@ async fn open(config: &Config, tls: MakeRustlsConnect) -> Result<(Client, Driver
     let (client, connection) = config.connect(tls).await?;
     let driver = Driver(tokio::task::spawn(async move {
         if let Err(error) = connection.await {
-            tracing::warn!(cause = %chain(&error), "a connection to the database was lost");
+            tracing::warn!(cause = describe(&error), "a connection to the database was lost");
         }
     }));
     client.batch_execute(SETUP).await?;
@@ -107,10 +116,26 @@ async fn open(config: &Config, tls: MakeRustlsConnect) -> Result<(Client, Driver
 }
 
 /// A connection that was not to be had: all but the server's own "no" may pass.
-fn refusal(error: PostgresError) -> StoreError {
-    match fault(&error) {
-        Fault::Refused if error.code().is_some() => StoreError::failed(error),
-        _ => StoreError::unavailable(error),
+fn refusal(error: &PostgresError) -> StoreError {
+    match fault(error) {
+        Fault::Refused if error.code().is_some() => StoreError::failed(describe(error)),
+        _ => StoreError::unavailable(describe(error)),
+    }
+}
+
+/// What may be logged: Postgres puts whole rows into the details of an error.
+pub(super) fn describe(error: &PostgresError) -> String {
+    match error.as_db_error() {
+        Some(error) => format!("{}: {} ({})", error.severity(), error.message(), error.code().code()),
+        None => chain(error),
+    }
+}
+
+/// An error as the store's, where trying again at once is no choice.
+pub(super) fn meaning(error: &PostgresError) -> StoreError {
+    match fault(error) {
+        Fault::Conflict | Fault::Passing => StoreError::unavailable(describe(error)),
+        Fault::Refused => StoreError::failed(describe(error)),
     }
 }
 
@@ -155,7 +180,7 @@ impl Manager for Readers {
     type Error = StoreError;
 
     async fn create(&self) -> Result<Reader, StoreError> {
-        let (client, driver) = self.0.connect().await?;
+        let (client, driver) = self.0.reconnect().await?;
         let connection = AsyncPgConnection::try_from(client).await.map_err(StoreError::unavailable)?;
         Ok(Reader { connection, driver })
     }

@@ -2,13 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
+use diesel::{migration::MigrationSource, pg::Pg};
 use diesel_async::{AsyncPgConnection, async_connection_wrapper::AsyncConnectionWrapper};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
 use tokio::time::sleep;
 use tokio_postgres::{Client, Error as PostgresError, error::SqlState};
 
 use super::super::StoreError;
-use super::connect::{Connector, Driver, Fault, fault};
+use super::connect::{Connector, Driver, meaning};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 
@@ -29,11 +30,14 @@ const BEGIN: &str = "\
 
 pub(super) async fn migrate(connector: &Arc<Connector>) -> Result<(), StoreError> {
     let (holder, _driver) = connector.connect().await?;
-    let encoding = holder.query_one("SHOW server_encoding", &[]).await.map_err(meaning)?;
+    let encoding = holder.query_one("SHOW server_encoding", &[]).await.map_err(|error| meaning(&error))?;
     if encoding.try_get::<_, &str>(0).map_err(StoreError::failed)? != "UTF8" {
         return Err(StoreError::failed("the database must be made with ENCODING 'UTF8', to hold every text"));
     }
-    lock(&holder).await.map_err(meaning)?;
+    if is_up_to_date(&holder).await? {
+        return Ok(());
+    }
+    lock(&holder).await.map_err(|error| meaning(&error))?;
     let mut attempt = 1;
     while let Err(error) = run(connector.connect().await?).await {
         if attempt == ATTEMPTS_MAX {
@@ -43,7 +47,20 @@ pub(super) async fn migrate(connector: &Arc<Connector>) -> Result<(), StoreError
         sleep(PAUSE).await;
     }
     // The lock goes with the connection if not before.
-    holder.batch_execute("COMMIT").await.map_err(meaning)
+    holder.batch_execute("COMMIT").await.map_err(|error| meaning(&error))
+}
+
+/// Reads what diesel writes down. Most starts find nothing to do, and then need no right to make tables.
+async fn is_up_to_date(holder: &Client) -> Result<bool, StoreError> {
+    let rows = match holder.query("SELECT version FROM __diesel_schema_migrations", &[]).await {
+        Ok(rows) => rows,
+        Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => return Ok(false),
+        Err(error) => return Err(meaning(&error)),
+    };
+    let versions = rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, _>>();
+    let versions = versions.map_err(|error| meaning(&error))?;
+    let migrations = MigrationSource::<Pg>::migrations(&MIGRATIONS).map_err(StoreError::Failed)?;
+    Ok(migrations.iter().all(|migration| versions.contains(&migration.name().version().to_string())))
 }
 
 /// Some engines that speak the protocol have no such locks; there, a failed try is repeated.
@@ -62,7 +79,7 @@ fn is_unsupported(error: &PostgresError) -> bool {
 
 /// diesel's migrations are synchronous, hence the thread.
 async fn run((client, driver): (Client, Driver)) -> Result<(), StoreError> {
-    client.batch_execute("SET statement_timeout = 0").await.map_err(meaning)?;
+    client.batch_execute("SET statement_timeout = 0").await.map_err(|error| meaning(&error))?;
     let connection = AsyncPgConnection::try_from(client).await.map_err(StoreError::unavailable)?;
     let migrated = tokio::task::spawn_blocking(move || {
         let mut connection = AsyncConnectionWrapper::<AsyncPgConnection>::from(connection);
@@ -71,8 +88,4 @@ async fn run((client, driver): (Client, Driver)) -> Result<(), StoreError> {
     let migrated = migrated.await.map_err(StoreError::failed)?;
     drop(driver);
     migrated
-}
-
-fn meaning(error: PostgresError) -> StoreError {
-    if fault(&error) == Fault::Refused { StoreError::failed(error) } else { StoreError::unavailable(error) }
 }

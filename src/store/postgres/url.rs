@@ -12,7 +12,7 @@ use tokio_postgres::{
 const DEFAULTS: &str = "application_name=customers-api&connect_timeout=3&keepalives_idle=5&keepalives_interval=2\
     &keepalives_retries=3&target_session_attrs=read-write&tcp_user_timeout=8";
 
-/// The first line is for a URL without a port, as everywhere with Postgres.
+/// Where a server listens whose URL names no port.
 const PORT: u16 = 5432;
 
 /// Where a Postgres database is, and how to get there.
@@ -105,11 +105,10 @@ fn security(mode: Option<&str>, file: Option<PathBuf>) -> Result<(SslMode, Trust
     let (ssl_mode, checks_name) = match mode {
         Some("disable") => (SslMode::Disable, false),
         None | Some("prefer") => (SslMode::Prefer, false),
-        Some("require") => (SslMode::Require, false),
         Some("verify-ca" | "verify-full") if file.is_none() => {
             return Err(InvalidPostgresUrl::RootCertificate);
         }
-        Some("verify-ca") => (SslMode::Require, false),
+        Some("require" | "verify-ca") => (SslMode::Require, false),
         Some("verify-full") => (SslMode::Require, true),
         Some(_) => return Err(InvalidPostgresUrl::SslMode),
     };

@@ -27,7 +27,7 @@ use super::{
         group::{GROUP_WRITES_MAX, Outcome, Stamps, Write},
         row::NewCustomer,
     },
-    connect::{ANSWER_TIMEOUT, Connector, Driver, Fault, fault},
+    connect::{ANSWER_TIMEOUT, Connector, Driver, Fault, describe, fault, meaning},
     sql::{self, Columns},
 };
 use crate::telemetry::chain;
@@ -65,16 +65,15 @@ impl Pending {
 /// Why a group is not committed.
 enum Failure {
     /// Others wrote at the same time; nothing was done.
-    Conflict(PostgresError),
+    Conflict(StoreError),
     Store(StoreError),
 }
 
 impl From<PostgresError> for Failure {
     fn from(error: PostgresError) -> Self {
         match fault(&error) {
-            Fault::Conflict => Self::Conflict(error),
-            Fault::Passing => Self::Store(StoreError::unavailable(error)),
-            Fault::Refused => Self::Store(StoreError::failed(error)),
+            Fault::Conflict => Self::Conflict(meaning(&error)),
+            Fault::Passing | Fault::Refused => Self::Store(meaning(&error)),
         }
     }
 }
@@ -136,9 +135,7 @@ impl Lane {
             let result = timeout(ANSWER_TIMEOUT, session.commit(group)).await;
             match result.unwrap_or_else(|elapsed| Err(Failure::Store(StoreError::unavailable(elapsed)))) {
                 Ok(outcomes) => return Ok(outcomes),
-                Err(Failure::Conflict(error)) if attempt == ATTEMPTS_MAX => {
-                    return Err(StoreError::unavailable(error));
-                }
+                Err(Failure::Conflict(error)) if attempt == ATTEMPTS_MAX => return Err(error),
                 Err(Failure::Conflict(_)) => sleep(pause).await,
                 Err(Failure::Store(error)) => {
                     if matches!(error, StoreError::Unavailable(_)) {
@@ -156,8 +153,7 @@ impl Lane {
     async fn session(&mut self) -> Result<&Session, StoreError> {
         let session = match self.session.take().filter(|session| !session.client.is_closed()) {
             Some(session) => session,
-            // Whatever the reason, it says nothing about the writes that wait.
-            None => Session::open(&self.connector).await.map_err(StoreError::unavailable)?,
+            None => Session::open(&self.connector).await?,
         };
         Ok(self.session.insert(session))
     }
@@ -176,7 +172,7 @@ struct Session {
 
 impl Session {
     async fn open(connector: &Arc<Connector>) -> Result<Self, StoreError> {
-        let (client, driver) = connector.connect().await?;
+        let (client, driver) = connector.reconnect().await?;
         let (put, insert, update, delete, exists) = try_join5(
             client.prepare(sql::PUT),
             client.prepare(sql::INSERT),
@@ -185,7 +181,7 @@ impl Session {
             client.prepare(sql::EXISTS),
         )
         .await
-        .map_err(StoreError::unavailable)?;
+        .map_err(|error| StoreError::unavailable(describe(&error)))?;
         Ok(Self { client, put, insert, update, delete, exists, _driver: driver })
     }
 

@@ -19,7 +19,7 @@ use customers_api::{
     store::{Access, Condition, Store, StoreError},
 };
 
-use super::{ids, open, put};
+use super::{account, ids, open, put};
 use crate::postgres_cluster::{Cluster, connect, database, execute};
 
 /// Clients that put new customers, each until it is acknowledged.
@@ -124,6 +124,27 @@ async fn no_acknowledged_write_is_lost_when_the_server_is_killed_and_restarted_u
 }
 
 #[actix_web::test]
+async fn a_server_that_hangs_holds_up_nothing_for_ever() {
+    let mut cluster = Cluster::start("");
+    let store = open(&cluster.url("postgres")).await;
+    let load = Load::start(&store);
+    load.until_more_are_acknowledged().await;
+    store.check().await.unwrap();
+    cluster.hang();
+
+    let (check, read) =
+        futures_util::future::join(store.check(), store.list(&account(), SortDirection::Asc, None, 1)).await;
+    assert!(matches!(check, Err(StoreError::Unavailable(_))), "{check:?}");
+    assert!(matches!(read, Err(StoreError::Unavailable(_) | StoreError::Busy)), "{read:?}");
+    load.until_more_are_refused().await;
+
+    cluster.wake();
+    load.until_more_are_acknowledged().await;
+    store.check().await.unwrap();
+    load.end(&store).await;
+}
+
+#[actix_web::test]
 async fn connections_that_are_cut_are_made_again() {
     const CUT: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
         WHERE datname = current_database() AND application_name = 'customers-api'";
@@ -133,7 +154,7 @@ async fn connections_that_are_cut_are_made_again() {
     let load = Load::start(&store);
     for _ in 0..5 {
         load.until_more_are_acknowledged().await;
-        ids(&store, SortDirection::Desc, 10).await;
+        store.list(&account(), SortDirection::Desc, None, 10).await.unwrap();
         somebody.query(CUT, &[]).await.unwrap();
     }
     load.until_more_are_acknowledged().await;

@@ -3,7 +3,10 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use customers_api::store::{Access, Store};
-use diesel::{Connection as _, QueryableByName, RunQueryDsl as _, sql_types, sqlite::SqliteConnection};
+use diesel::{
+    Connection as _, QueryableByName, RunQueryDsl as _, connection::SimpleConnection as _, sql_types,
+    sqlite::SqliteConnection,
+};
 
 use crate::postgres_cluster::{connect, database};
 
@@ -91,6 +94,8 @@ async fn the_schema_is_that_of_sqlite() {
         FROM sqlite_schema t, pragma_table_info(t.name) c \
         WHERE t.type = 'table' AND t.name NOT LIKE '\\_\\_%' ESCAPE '\\'";
     let mut connection = SqliteConnection::establish(&path).unwrap();
+    // The store may still be closing.
+    connection.batch_execute("PRAGMA busy_timeout = 5000").unwrap();
     let mut found = Facts::new();
     for column in diesel::sql_query(columns).load::<Column>(&mut connection).unwrap() {
         let Column { table_name, name, kind: type_name, is_nullable, key } = column;
