@@ -228,9 +228,9 @@ fn read(connection: &mut SqliteConnection, jobs: &Receiver<Job>) {
 
 fn write(connection: &mut SqliteConnection, mut queue: mpsc::Receiver<Write>) {
     let mut stamps = Stamps::default();
-    let mut group = Vec::with_capacity(GROUP_WRITES_MAX);
+    let mut group = Vec::new();
     while queue.blocking_recv_many(&mut group, GROUP_WRITES_MAX) > 0 {
-        commit(connection, &mut stamps, group.drain(..).collect());
+        commit(connection, &mut stamps, std::mem::take(&mut group));
     }
 }
 
@@ -257,16 +257,27 @@ fn commit(connection: &mut SqliteConnection, stamps: &mut Stamps, group: Vec<Wri
         group.iter().map(|write| apply(connection, stamps, write)).collect::<QueryResult<Vec<_>>>()
     });
     match outcomes {
-        Ok(outcomes) => group.into_iter().zip(outcomes).for_each(|(write, outcome)| tell(write, Ok(outcome))),
-        Err(_) if group.len() > 1 => {
-            group.into_iter().for_each(|write| commit(connection, stamps, vec![write]))
+        Ok(outcomes) => {
+            for (write, outcome) in group.into_iter().zip(outcomes) {
+                tell(write, Ok(outcome));
+            }
         }
-        Err(error) => {
-            let mut error = Some(meaning(error));
-            group.into_iter().for_each(|write| {
-                tell(write, Err(error.take().unwrap_or_else(|| StoreError::failed("the group failed"))));
-            });
-        }
+        Err(error) => match alone(group) {
+            Ok(write) => tell(write, Err(meaning(error))),
+            Err(group) => {
+                for write in group {
+                    commit(connection, stamps, vec![write]);
+                }
+            }
+        },
+    }
+}
+
+/// The only write of a group of one.
+fn alone(mut group: Vec<Write>) -> Result<Write, Vec<Write>> {
+    match (group.pop(), group.is_empty()) {
+        (Some(write), true) => Ok(write),
+        (last, _) => Err(group.into_iter().chain(last).collect()),
     }
 }
 
