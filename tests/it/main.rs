@@ -1,0 +1,14 @@
+//! The integration tests: one binary, a module for each subject.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by a panic")]
+
+mod api;
+mod bounds;
+mod cli;
+mod drift;
+mod pages;
+mod signature;
+mod store;
+mod support;
+mod swagger_ui;
+mod tidy;
