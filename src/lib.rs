@@ -3,14 +3,14 @@
 //! Bytes come in, a signature proves who sent exactly these bytes, they are parsed into a type that cannot be wrong,
 //! the store makes it durable, and an answer that the contract documents goes out. The map of the house:
 //!
-//! - [`cli`]: one file for each subcommand
-//! - [`api`]: the contract's paths as handlers; the error answer; Swagger UI
-//! - [`signature`]: the `Api-Signature` JWT: claims, keys, verify, sign
-//! - [`model`]: the contract's schemas as types
-//! - [`store`]: customers and keys in the database
-//! - [`contract`]: `openapi.yaml`, embedded; says everything that is wrong with a document
-//! - [`telemetry`]: logs
-//! - [`account`], [`clock`], [`random`]: who owns what, and the seams through which time and randomness come
+//! - [`cli`] – one file for each subcommand
+//! - [`api`] – the contract's paths as handlers; the error answer; Swagger UI
+//! - [`signature`] – the `Api-Signature` JWT: claims, keys, verify, sign
+//! - [`model`] – the contract's schemas as types
+//! - [`store`] – customers and keys in the database
+//! - [`contract`] – `openapi.yaml`, embedded; says everything that is wrong with a document
+//! - [`telemetry`] – logs
+//! - [`account`], [`clock`], [`random`] – who owns what, and the seams through which time and randomness come
 //!
 //! Imports point one way: `cli` → `api` → (`signature`, `model`, `store`, `contract`) → (`account`, `clock`, `random`).
 
