@@ -22,7 +22,7 @@ pub fn start(format: LogFormat, filter: EnvFilter) {
     match format {
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).init(),
         LogFormat::Json => {
-            lines.json().flatten_event(true).with_current_span(true).with_span_list(false).init()
+            lines.json().flatten_event(true).with_current_span(true).with_span_list(false).init();
         }
     }
     panic::set_hook(Box::new(|panic| {

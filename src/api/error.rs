@@ -55,7 +55,7 @@ pub enum ApiError {
 }
 
 /// What is logged, and never sent.
-pub type Cause = Box<dyn StdError + Send + Sync>;
+type Cause = Box<dyn StdError + Send + Sync>;
 
 /// The only place where a status is chosen.
 const fn row(error: &ApiError) -> (StatusCode, ErrorType) {

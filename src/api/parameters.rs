@@ -36,8 +36,7 @@ pub(super) struct IfMatch {
     #[param(
         rename = "If-Match",
         nullable = false,
-        pattern = r#"^(\*|(W/)?"[!#-~]*"([ \t]*,[ \t]*(W/)?"[!#-~]*")*)$"#,
-        example = json!("\"5f2b0c6e9d1a4f7383c1e0b7a6d5940e\"")
+        pattern = r#"^(\*|(W/)?"[!#-~]*"([ \t]*,[ \t]*(W/)?"[!#-~]*")*)$"#
     )]
     if_match: Option<String>,
 }
@@ -50,8 +49,7 @@ pub(super) struct IfNoneMatch {
     #[param(
         rename = "If-None-Match",
         nullable = false,
-        pattern = r#"^(\*|(W/)?"[!#-~]*"([ \t]*,[ \t]*(W/)?"[!#-~]*")*)$"#,
-        example = json!("\"5f2b0c6e9d1a4f7383c1e0b7a6d5940e\"")
+        pattern = r#"^(\*|(W/)?"[!#-~]*"([ \t]*,[ \t]*(W/)?"[!#-~]*")*)$"#
     )]
     if_none_match: Option<String>,
 }

@@ -93,12 +93,11 @@ fn expiry(claim: Option<&Value>, iat: Option<&Value>, now: i64) -> Result<(), St
 #[allow(clippy::cast_precision_loss, reason = "Unix seconds are far below 2^52")]
 fn not_before(claim: Option<&Value>, now: i64) -> Result<(), String> {
     match claim.map(Value::as_f64) {
-        None => Ok(()),
         Some(None) => Err(wrong("nbf", claim, "send a Unix time in seconds or leave it out")),
         Some(Some(nbf)) if nbf > (now + FUTURE_SECONDS_MAX) as f64 => {
             Err("nbf is in the future: send the request later or leave nbf out".to_owned())
         }
-        Some(Some(_)) => Ok(()),
+        None | Some(Some(_)) => Ok(()),
     }
 }
 

@@ -38,7 +38,7 @@ enum Values {
     Several(Vec<String>),
 }
 
-/// Makes the `Api-Signature` of a request: a JWS in compact form that [`super::verify`] accepts for the same facts.
+/// Makes the `Api-Signature` of a request: a JWS in compact form that [`super::verify()`] accepts for the same facts.
 ///
 /// `expires_in` is the token's life in seconds.
 pub fn sign(

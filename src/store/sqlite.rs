@@ -231,9 +231,9 @@ fn read(connection: &mut SqliteConnection, jobs: &Receiver<Job>) {
 
 fn write(connection: &mut SqliteConnection, mut queue: mpsc::Receiver<Write>) {
     let stamps = Stamps::default();
-    let mut group = Vec::with_capacity(GROUP_WRITES_MAX);
+    let mut group = Vec::new();
     while queue.blocking_recv_many(&mut group, GROUP_WRITES_MAX) > 0 {
-        commit(connection, &stamps, group.drain(..).collect());
+        commit(connection, &stamps, std::mem::take(&mut group));
     }
 }
 
@@ -243,16 +243,27 @@ fn commit(connection: &mut SqliteConnection, stamps: &Stamps, group: Vec<Write>)
         group.iter().map(|write| apply(connection, stamps, write)).collect::<QueryResult<Vec<_>>>()
     });
     match outcomes {
-        Ok(outcomes) => group.into_iter().zip(outcomes).for_each(|(write, outcome)| write.tell(Ok(outcome))),
-        Err(_) if group.len() > 1 => {
-            group.into_iter().for_each(|write| commit(connection, stamps, vec![write]))
+        Ok(outcomes) => {
+            for (write, outcome) in group.into_iter().zip(outcomes) {
+                write.tell(Ok(outcome));
+            }
         }
-        Err(error) => {
-            let mut error = Some(meaning(error));
-            group.into_iter().for_each(|write| {
-                write.tell(Err(error.take().unwrap_or_else(|| StoreError::failed("the group failed"))));
-            });
-        }
+        Err(error) => match alone(group) {
+            Ok(write) => write.tell(Err(meaning(error))),
+            Err(group) => {
+                for write in group {
+                    commit(connection, stamps, vec![write]);
+                }
+            }
+        },
+    }
+}
+
+/// The only write of a group of one.
+fn alone(mut group: Vec<Write>) -> Result<Write, Vec<Write>> {
+    match (group.pop(), group.is_empty()) {
+        (Some(write), true) => Ok(write),
+        (last, _) => Err(group.into_iter().chain(last).collect()),
     }
 }
 

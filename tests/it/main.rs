@@ -2,5 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by a panic")]
 
+mod api;
+mod bounds;
+mod cli;
+mod drift;
+mod pages;
 mod postgres;
 mod postgres_cluster;
+mod signature;
+mod store;
+mod support;
+mod swagger_ui;
+mod tidy;

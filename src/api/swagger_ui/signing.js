@@ -18,7 +18,7 @@ const ELLIPTIC_CURVE_OID = '2a8648ce3d0201';
 
 /** Names for what cannot be used, so that the message says what was loaded. */
 const OTHER_CURVES = { '2b81040021': 'P-224', '2b81040023': 'P-521', '2b8104000a': 'secp256k1' };
-const OTHER_KINDS = { '2a864886f70d010101': 'an RSA', '2b6570': 'an Ed25519', '2b6571': 'an Ed448', '2b656e': 'an X25519' };
+const OTHER_KINDS = { '2a864886f70d010101': 'an RSA', '2b6570': 'an Ed25519', '2b6571': 'an Ed448' };
 
 const COMMANDS = {
   der: 'openssl pkcs8 -topk8 -nocrypt -inform DER -in key.der -out private.pem',
@@ -131,8 +131,8 @@ function decodedQuery(searchParams) {
 
 /** Of a form or a file the browser would choose the bytes (boundaries) only after the signature. */
 function bodyText(body) {
-  if (typeof body !== 'string') throw new Error('Not signed, not sent: only a text can be signed over its exact bytes.');
-  return body;
+  if (typeof body === 'string') return body;
+  throw new Error('Not signed, not sent: only a text can be signed over its exact bytes.');
 }
 
 /** Takes the private key out of a PEM text, which may hold other blocks and text around them. */
@@ -142,17 +142,20 @@ function privateKeyDer(text) {
   const pkcs8 = blocks.find(([, label]) => label === 'PRIVATE KEY');
   if (pkcs8) return base64Decoded(pkcs8[2]);
   if (labels.includes('ENCRYPTED PRIVATE KEY')) {
-    throw new InvalidKey('The key is encrypted with a passphrase. This page reads plain keys only. Decrypt it:', COMMANDS.encrypted);
+    throw new InvalidKey('The key is encrypted with a passphrase, and this page reads plain keys only. Decrypt it:',
+      COMMANDS.encrypted);
   }
   if (labels.includes('EC PRIVATE KEY')) {
     throw new InvalidKey('The key is in the older SEC1 format (EC PRIVATE KEY). Convert it to PKCS#8:', COMMANDS.sec1);
   }
   if (labels.includes('PUBLIC KEY')) {
-    throw new InvalidKey('This is the public half of a key. Signing needs the private half: the file that begins with -----BEGIN PRIVATE KEY-----.');
+    throw new InvalidKey('This is the public half of a key. Signing needs the private one: the file that begins with '
+      + '-----BEGIN PRIVATE KEY-----.');
   }
   if (labels.length > 0) throw wrongKind(`This is PEM, but no key that can sign here (${labels.join(', ')}).`);
   if (text.includes('-----BEGIN ')) throw damaged('its last line, -----END PRIVATE KEY-----, is missing');
-  throw new InvalidKey('This is not PEM: there is no line -----BEGIN PRIVATE KEY-----. If the file is binary (DER), convert it:', COMMANDS.der);
+  throw new InvalidKey('This is not PEM: there is no line -----BEGIN PRIVATE KEY-----. If the file is binary (DER), '
+    + 'convert it:', COMMANDS.der);
 }
 
 /** PKCS#8 (RFC 5958): a version, the kind of key with its curve, and the key itself (RFC 5915). */
@@ -215,7 +218,8 @@ function unusual(reason) {
 }
 
 function wrongKind(reason) {
-  return new InvalidKey(`${reason} It cannot be converted. Make a new key, and have its public half registered (keys add):`, COMMANDS.create);
+  return new InvalidKey(`${reason} It cannot be converted. Make a new key, and have its public half registered with `
+    + '“customers-api keys add”:', COMMANDS.create);
 }
 
 /* DER, as much of it as a key has: tags of one byte, definite lengths. */
@@ -234,10 +238,10 @@ function children({ content }) {
 }
 
 function readElement(bytes) {
-  const [tag, short] = bytes;
-  const lengthBytes = short < 0x80 ? 0 : short - 0x80;
-  const length = lengthBytes === 0 ? short : bytes.subarray(2, 2 + lengthBytes).reduce((sum, byte) => sum * 256 + byte, 0);
-  const start = 2 + lengthBytes;
+  const [tag, first] = bytes;
+  // From 0x80 on, the first byte of the length says how many more there are.
+  const start = first < 0x80 ? 2 : 2 + first - 0x80;
+  const length = first < 0x80 ? first : bytes.subarray(2, start).reduce((sum, byte) => sum * 256 + byte, 0);
   const end = start + length;
   if (!(end <= bytes.length)) throw new RangeError('an element is longer than what holds it');
   return { tag, content: bytes.subarray(start, end), end };

@@ -1,0 +1,289 @@
+//! The real binary: what it says, how it fails, and that nothing acknowledged is lost when it is killed.
+
+use std::{
+    cell::{Cell, RefCell},
+    fs,
+    path::PathBuf,
+    process::{Output, Stdio},
+};
+
+use actix_web::rt;
+use awc::{Client, error::SendRequestError};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::{Service, command, mia};
+
+/// A folder of a test's own, with a database that is not there yet.
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn database_url(&self) -> String {
+        format!("sqlite:{}", self.file("customers.db").display())
+    }
+
+    /// Runs the binary to its end, in the folder.
+    fn run(&self, arguments: &[&str]) -> Output {
+        command().args(arguments).current_dir(self.0.path()).stdin(Stdio::null()).output().unwrap()
+    }
+
+    #[track_caller]
+    fn succeeds(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Fails with this code, and says why in one line.
+    #[track_caller]
+    fn fails(&self, code: i32, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {error}");
+        if code == 1 {
+            assert_eq!(error.trim_end().lines().count(), 1, "one line: {error}");
+        }
+        error
+    }
+
+    fn start(&self, arguments: &[&str]) -> Service {
+        Service::start(&self.database_url(), &self.file("log"), arguments)
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.file("log")).unwrap()
+    }
+}
+
+#[test]
+fn help_shows_examples_for_each_command_that_needs_them() {
+    let place = Place::new();
+    for arguments in [&["--help"][..], &["serve", "--help"], &["keys", "--help"], &["sign", "--help"]] {
+        assert!(place.succeeds(arguments).contains("Examples:\n"), "{arguments:?}");
+    }
+}
+
+#[test]
+fn misuse_exits_with_2() {
+    let place = Place::new();
+    for (arguments, reason) in [
+        (&["serve", "--database-url", "mysql://h/d"][..], "unknown database"),
+        (&["serve", "--listen", "nowhere"], "invalid socket address"),
+        (&["serve", "--base-path", "api"], "must be / or segments"),
+        (&["serve", "--workers", "0"], "0 is not in 1..=1024"),
+        (&["keys", "generate", "--account", "a b", "--out", "k.pem"], "an account is"),
+        (
+            &["keys", "generate", "--account", "a", "--out", "k.pem", "--algorithm", "HS256"],
+            "must be ES384 or ES256",
+        ),
+        (&["sign", "GET", "/", "--key", "k.pem", "--expires-in", "901"], "901 is not in 1..=900"),
+        (&["sign", "GET", "/"], "--key"),
+        (&["nonsense"], "unrecognized subcommand"),
+    ] {
+        let error = place.fails(2, arguments);
+        assert!(error.contains(reason), "{arguments:?}: {error}");
+    }
+    assert_eq!(fs::read_dir(place.0.path()).unwrap().count(), 0, "misuse leaves nothing behind");
+}
+
+#[test]
+fn failure_exits_with_1_and_one_line() {
+    let place = Place::new();
+    fs::write(place.file("no-key.pem"), "nonsense").unwrap();
+    fs::write(place.file("no-database"), "nonsense, and enough of it to be taken for the header of a file")
+        .unwrap();
+    let occupied = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let occupied = occupied.local_addr().unwrap().to_string();
+    for (arguments, reason) in [
+        (&["serve", "--listen", &occupied][..], "cannot listen on"),
+        (
+            &["serve", "--database-url", "sqlite:no/such/folder/customers.db"],
+            "cannot open sqlite:no/such/folder",
+        ),
+        (
+            &["serve", "--database-url", "sqlite:no-database", "--listen", "127.0.0.1:0"],
+            "file is not a database",
+        ),
+        (&["keys", "list", "--database-url", "sqlite:mistyped.db"], "cannot open sqlite:mistyped.db"),
+        (&["keys", "revoke", "a", "--database-url", "sqlite:mistyped.db"], "cannot open sqlite:mistyped.db"),
+        (&["sign", "GET", "/", "--key", "missing.pem"], "cannot read the key missing.pem"),
+        (&["sign", "GET", "/", "--key", "no-key.pem"], "cannot use the key no-key.pem: it: is not PEM"),
+        (&["keys", "add", "--account", "a", "--public-key", "no-key.pem"], "is not PEM"),
+    ] {
+        let error = place.fails(1, arguments);
+        assert!(error.contains(reason), "{arguments:?}: {error}");
+    }
+    assert!(!place.file("mistyped.db").exists());
+}
+
+#[test]
+fn a_key_is_generated_listed_used_and_revoked() {
+    let place = Place::new();
+    let generated =
+        place.succeeds(&["keys", "generate", "--account", "acme", "--out", "private.pem", "--key-id", "k-1"]);
+    assert_eq!(generated, "registered k-1 (ES384) for the account acme\n");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        assert_eq!(fs::metadata(place.file("private.pem")).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    assert!(
+        place.fails(1, &["keys", "generate", "--account", "acme", "--out", "private.pem"]).contains("exists")
+    );
+    let taken =
+        place.fails(1, &["keys", "generate", "--account", "acme", "--out", "other.pem", "--key-id", "k-1"]);
+    assert!(taken.contains("the key id k-1 is taken"), "{taken}");
+    assert!(!place.file("other.pem").exists(), "a key that was not registered is not left behind");
+
+    assert!(place.succeeds(&["keys", "list"]).contains("k-1"));
+    let token =
+        place.succeeds(&["sign", "GET", "/customers?a=b", "--key", "private.pem", "--query", "PageSize=5"]);
+    assert_eq!(token.trim_end().split('.').count(), 3, "a token alone is printed");
+    assert_eq!(place.succeeds(&["keys", "revoke", "k-1"]), "revoked k-1\n");
+    assert!(place.fails(1, &["keys", "revoke", "k-1"]).contains("there is no active key k-1"));
+}
+
+#[test]
+fn openapi_prints_the_contract_as_it_is() {
+    let place = Place::new();
+    assert_eq!(place.succeeds(&["openapi"]), customers_api::contract::YAML);
+    let json: Value = serde_json::from_str(&place.succeeds(&["openapi", "--format", "json"])).unwrap();
+    assert_eq!(&json, customers_api::contract::document());
+}
+
+#[test]
+fn migrate_may_be_run_again_and_again() {
+    let place = Place::new();
+    for _ in 0..2 {
+        assert_eq!(place.succeeds(&["migrate"]), "sqlite:customers.db is up to date\n");
+    }
+}
+
+async fn put(client: &Client, service: &Service, id: &str) -> Result<u16, SendRequestError> {
+    let uri = format!("http://{}/customers/{id}", service.address);
+    let answer = client
+        .put(uri)
+        .insert_header(("content-type", "application/json"))
+        .send_body(mia().to_string())
+        .await?;
+    Ok(answer.status().as_u16())
+}
+
+async fn status_of(client: &Client, service: &Service, id: &str) -> u16 {
+    client.get(format!("http://{}/customers/{id}", service.address)).send().await.unwrap().status().as_u16()
+}
+
+#[actix_web::test]
+async fn every_acknowledged_write_is_there_after_the_service_was_killed_under_load() {
+    const ROUNDS: usize = 4;
+    const ACKNOWLEDGED_BEFORE_KILL: usize = 150;
+    let place = Place::new();
+    let acknowledged = RefCell::new(Vec::new());
+    for round in 0..ROUNDS {
+        let service = place.start(&["--sandbox"]);
+        let before = acknowledged.borrow().len();
+        let killed = Cell::new(false);
+        let writer = |writer: usize| {
+            let (service, acknowledged, killed) = (&service, &acknowledged, &killed);
+            async move {
+                let client = Client::default();
+                for number in 0.. {
+                    let id = format!("{round}-{writer}-{number}");
+                    match put(&client, service, &id).await {
+                        Ok(status) => assert_eq!(status, 201),
+                        Err(_) => break,
+                    }
+                    acknowledged.borrow_mut().push(id);
+                    if acknowledged.borrow().len() >= before + ACKNOWLEDGED_BEFORE_KILL
+                        && !killed.replace(true)
+                    {
+                        service.signal("-KILL");
+                    }
+                }
+            }
+        };
+        futures_util::future::join_all((0..16).map(writer)).await;
+        assert!(!service.wait().success());
+    }
+    let service = place.start(&["--sandbox"]);
+    let client = Client::default();
+    assert!(acknowledged.borrow().len() >= ROUNDS * ACKNOWLEDGED_BEFORE_KILL);
+    for id in acknowledged.take() {
+        assert_eq!(status_of(&client, &service, &id).await, 200, "{id} was acknowledged");
+    }
+}
+
+#[actix_web::test]
+async fn on_sigterm_and_sigint_every_accepted_request_is_answered() {
+    for signal in ["-TERM", "-INT"] {
+        let place = Place::new();
+        let service = place.start(&["--sandbox"]);
+        let (answered, stopping) = (Cell::new(0), Cell::new(false));
+        let writer = |writer: usize| {
+            let (service, answered, stopping) = (&service, &answered, &stopping);
+            async move {
+                // A connection for each request: the server may close an idle one while a request is under way to it.
+                let client = Client::builder().disable_timeout().finish();
+                for number in 0.. {
+                    let uri = format!("http://{}/customers/{writer}-{number}", service.address);
+                    let request =
+                        client.put(uri).force_close().insert_header(("content-type", "application/json"));
+                    match request.send_body(mia().to_string()).await {
+                        Ok(answer) => assert_eq!(answer.status(), 201),
+                        Err(SendRequestError::Connect(_)) if stopping.get() => break,
+                        Err(error) => panic!("an accepted request was not answered: {error}"),
+                    }
+                    answered.set(answered.get() + 1);
+                    if answered.get() >= 200 && !stopping.replace(true) {
+                        service.signal(signal);
+                    }
+                }
+            }
+        };
+        futures_util::future::join_all((0..16).map(writer)).await;
+        let status = rt::task::spawn_blocking(move || service.wait()).await.unwrap();
+        assert_eq!(status.code(), Some(0), "{signal}: {}", place.log());
+
+        let service = place.start(&["--sandbox"]);
+        let client = Client::default();
+        assert!(answered.get() >= 200);
+        assert_eq!(status_of(&client, &service, "0-0").await, 200);
+    }
+}
+
+#[actix_web::test]
+async fn each_request_is_a_line_of_the_log_and_no_line_names_a_person() {
+    let place = Place::new();
+    let service = place.start(&["--sandbox", "--log-format", "json"]);
+    let client = Client::default();
+    assert_eq!(put(&client, &service, "Mia-Muster").await.unwrap(), 201);
+    assert_eq!(status_of(&client, &service, "Musterstadt?Mia=Muster").await, 404);
+    service.signal("-TERM");
+    assert!(service.wait().success());
+
+    let log = place.log();
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let answered: Vec<_> = lines.iter().filter(|line| line["message"] == "answered").collect();
+    assert_eq!(answered.len(), 2);
+    for (line, method, status) in [(answered[0], "PUT", 201), (answered[1], "GET", 404)] {
+        assert_eq!(line["method"], method);
+        assert_eq!(line["route"], "/customers/{CustomerID}");
+        assert_eq!(line["status"], status);
+        assert!(line["micros"].is_u64() && line["span"]["request_id"].is_string(), "{line}");
+    }
+    assert!(
+        lines.iter().any(|line| line["message"].as_str().unwrap().starts_with("SANDBOX")),
+        "the sandbox is loud"
+    );
+    for word in ["Mia", "Muster", "1990"] {
+        assert!(!log.contains(word), "{log}");
+    }
+}

@@ -1,0 +1,230 @@
+use std::{fmt, future::Future, time::Duration};
+
+use actix_web::dev::ServerHandle;
+use awc::{
+    Client,
+    http::{
+        Method, Uri,
+        header::{HeaderName, HeaderValue},
+    },
+};
+use customers_api::{
+    account::Account,
+    api::{self, Api, Settings, Sockets},
+    clock,
+    signature::{Algorithm, Facts, PrivateKey, sign},
+    store::{SigningKey, Store},
+};
+use serde_json::Value;
+
+use super::{Answer, Database, Engine, conformance};
+
+/// The audience of every test's service.
+pub(crate) const AUDIENCE: &str = "customers-api";
+
+/// A running service with a database of its own, and one registered key, of the account `acme`.
+pub(crate) struct TestApi {
+    _database: Database,
+    pub(crate) store: Store,
+    pub(crate) signer: Signer,
+    address: String,
+    base_path: String,
+    client: Client,
+    server: ServerHandle,
+}
+
+/// Somebody whose key is registered.
+pub(crate) struct Signer {
+    pub(crate) account: Account,
+    pub(crate) key: PrivateKey,
+    pub(crate) key_id: String,
+}
+
+impl TestApi {
+    /// Demands signatures, as in production.
+    pub(crate) async fn start(engine: Engine) -> Self {
+        Self::with(engine, false, "/").await
+    }
+
+    /// Takes unsigned requests.
+    pub(crate) async fn sandbox(engine: Engine) -> Self {
+        Self::with(engine, true, "/").await
+    }
+
+    pub(crate) async fn with(engine: Engine, sandbox: bool, base_path: &str) -> Self {
+        let database = engine.database().await;
+        let store = database.open().await;
+        let signer = register(&store, "acme", Algorithm::Es384, "acme-1").await;
+        let settings =
+            Settings { audience: AUDIENCE.to_owned(), base_path: base_path.parse().unwrap(), sandbox };
+        let api = Api::new(settings, store.clone()).await.unwrap();
+        let sockets = Sockets { listen: "127.0.0.1:0".parse().unwrap(), workers: 1 };
+        let server = api::run(api, sockets).unwrap();
+        let (address, handle) = (server.address.to_string(), server.handle.clone());
+        actix_web::rt::spawn(server.stopped());
+        let client = Client::builder().timeout(Duration::from_secs(20)).disable_redirects().finish();
+        Self {
+            _database: database,
+            store,
+            signer,
+            address,
+            base_path: base_path.trim_end_matches('/').to_owned(),
+            client,
+            server: handle,
+        }
+    }
+
+    /// Registers a key.
+    pub(crate) async fn register(&self, account: &str, algorithm: Algorithm, key_id: &str) -> Signer {
+        register(&self.store, account, algorithm, key_id).await
+    }
+
+    pub(crate) fn put(&self, id: &str, customer: &Value) -> Request<'_> {
+        self.request("PUT", &format!("/customers/{id}")).json(customer)
+    }
+
+    pub(crate) fn get(&self, id: &str) -> Request<'_> {
+        self.request("GET", &format!("/customers/{id}"))
+    }
+
+    pub(crate) fn delete(&self, id: &str) -> Request<'_> {
+        self.request("DELETE", &format!("/customers/{id}"))
+    }
+
+    pub(crate) fn list(&self, query: &str) -> Request<'_> {
+        self.request("GET", &format!("/customers{query}"))
+    }
+
+    /// A request of this path below the base path, percent-encoded, with its query.
+    pub(crate) fn request(&self, method: &str, target: &str) -> Request<'_> {
+        Request {
+            api: self,
+            method: method.parse().unwrap(),
+            target: format!("{}{target}", self.base_path),
+            headers: Vec::new(),
+            body: Vec::new(),
+            signature: Signature::By(&self.signer),
+        }
+    }
+
+    /// How many customers the account `acme` has.
+    pub(crate) async fn customers_stored(&self) -> usize {
+        let page =
+            self.store.list(&self.signer.account, customers_api::model::SortDirection::Asc, None, 1000).await;
+        page.unwrap().customers.len()
+    }
+}
+
+impl Drop for TestApi {
+    fn drop(&mut self) {
+        // The runtime ends with the test; nobody waits for this.
+        drop(self.server.stop(false));
+    }
+}
+
+async fn register(store: &Store, account: &str, algorithm: Algorithm, key_id: &str) -> Signer {
+    let key = PrivateKey::generate(algorithm).unwrap();
+    let account: Account = account.parse().unwrap();
+    let row = SigningKey {
+        key_id: key_id.to_owned(),
+        account: account.clone(),
+        algorithm: algorithm.to_string(),
+        public_key: key.public_key().unwrap().to_pem().to_owned(),
+        created: clock::now().into(),
+        revoked: None,
+    };
+    assert!(store.add_signing_key(row).await.unwrap(), "the key id is free");
+    Signer { account, key, key_id: key_id.to_owned() }
+}
+
+enum Signature<'a> {
+    None,
+    By(&'a Signer),
+    Token(String),
+}
+
+/// A request in the making.
+pub(crate) struct Request<'a> {
+    api: &'a TestApi,
+    method: Method,
+    target: String,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    body: Vec<u8>,
+    signature: Signature<'a>,
+}
+
+impl<'a> Request<'a> {
+    pub(crate) fn header(mut self, name: &str, value: impl fmt::Display) -> Self {
+        self.headers
+            .push((name.parse().unwrap(), HeaderValue::from_bytes(value.to_string().as_bytes()).unwrap()));
+        self
+    }
+
+    pub(crate) fn json(self, body: &Value) -> Self {
+        self.header("content-type", "application/json").bytes(body.to_string())
+    }
+
+    pub(crate) fn bytes(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    pub(crate) fn unsigned(mut self) -> Self {
+        self.signature = Signature::None;
+        self
+    }
+
+    pub(crate) fn signed_by(mut self, signer: &'a Signer) -> Self {
+        self.signature = Signature::By(signer);
+        self
+    }
+
+    /// Sends this text as the signature.
+    pub(crate) fn token(mut self, token: impl Into<String>) -> Self {
+        self.signature = Signature::Token(token.into());
+        self
+    }
+
+    /// Sends the request; the answer is one that the contract documents.
+    pub(crate) async fn send(self) -> Answer {
+        let Self { api, method, target, headers, body, signature } = self;
+        let token = match signature {
+            Signature::None => None,
+            Signature::Token(token) => Some(token),
+            Signature::By(signer) => Some(token_for(signer, method.as_str(), &target, &body)),
+        };
+        let uri: Uri = format!("http://{}{target}", api.address).parse().unwrap();
+        let mut request = api.client.request(method.clone(), uri);
+        for (name, value) in headers {
+            request = request.append_header((name, value));
+        }
+        if let Some(token) = token {
+            request = request.append_header(("Api-Signature", token));
+        }
+        let mut response = request.send_body(body).await.unwrap();
+        let body = response.body().limit(64 * 1024 * 1024).await.unwrap().to_vec();
+        let answer = Answer { status: response.status(), headers: response.headers().clone(), body };
+        let path = target.split('?').next().unwrap();
+        conformance::check(method.as_str(), path.strip_prefix(&api.base_path).unwrap(), &answer);
+        answer
+    }
+}
+
+/// The signature of a request.
+pub(crate) fn token_for(signer: &Signer, method: &str, target: &str, body: &[u8]) -> String {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let now = clock::now().timestamp();
+    let facts = Facts { audience: AUDIENCE, now, method, path, query, body };
+    sign(&signer.key, Some(&signer.key_id), &facts, 300).unwrap()
+}
+
+/// Waits until a condition holds; the test's own timeout is the limit.
+pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
+    const LIMIT: Duration = Duration::from_secs(30);
+    let waited = async {
+        while !condition().await {
+            actix_web::rt::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    assert!(actix_web::rt::time::timeout(LIMIT, waited).await.is_ok(), "in time: {what}");
+}

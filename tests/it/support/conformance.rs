@@ -1,0 +1,93 @@
+//! Holds an answer against the contract, before a test sees it.
+
+use customers_api::contract;
+use serde_json::{Value, json};
+
+use super::Answer;
+
+/// What every HTTP answer may have, whatever the contract says: framing, and what the status demands of a path or
+/// method that is none of the contract's.
+const FRAMING: [&str; 5] = ["connection", "content-length", "content-type", "date", "transfer-encoding"];
+
+pub(super) fn check(method: &str, path: &str, answer: &Answer) {
+    let status = answer.status.as_u16().to_string();
+    match operation(method, path) {
+        Some(pointer) => check_documented(&pointer, &status, answer),
+        None => check_undocumented(&status, answer),
+    }
+}
+
+/// The JSON pointer of the operation that a request asks for.
+fn operation(method: &str, path: &str) -> Option<String> {
+    let template = match path.split('/').collect::<Vec<_>>()[..] {
+        ["", "customers"] => "/paths/~1customers",
+        ["", "customers", id] if !id.is_empty() => "/paths/~1customers~1{CustomerID}",
+        _ => return None,
+    };
+    let pointer = format!("{template}/{}", method.to_lowercase());
+    contract::document().pointer(&pointer).map(|_| pointer)
+}
+
+fn check_documented(pointer: &str, status: &str, answer: &Answer) {
+    let response = resolve(&format!("{pointer}/responses/{status}"));
+    assert!(!response.is_null(), "{pointer} documents the status {status}");
+    let documented = response["headers"].as_object().unwrap();
+    for (name, header) in documented {
+        let header = dereference(header);
+        let value = answer.headers.get(name.as_str());
+        assert!(value.is_some() || header["required"] != true, "{pointer} {status} has the header {name}");
+        if let Some(value) = value {
+            check_header(name, header, value.to_str().unwrap());
+        }
+    }
+    for name in
+        answer.headers.keys().map(ToString::to_string).filter(|name| !FRAMING.contains(&name.as_str()))
+    {
+        let is_documented = documented.keys().any(|documented| documented.eq_ignore_ascii_case(&name));
+        assert!(is_documented, "{pointer} {status} documents the header {name}");
+    }
+    match response["content"].as_object() {
+        None => assert!(answer.body.is_empty(), "{pointer} {status} has no content"),
+        Some(content) => {
+            let schema = &content[answer.header("content-type")]["schema"]["$ref"];
+            check_body(schema.as_str().unwrap().trim_start_matches('#'), answer);
+        }
+    }
+}
+
+fn check_undocumented(status: &str, answer: &Answer) {
+    assert!(answer.headers.contains_key("x-request-id"), "every answer has a request id");
+    if answer.status.is_client_error() || answer.status.is_server_error() {
+        assert_eq!(answer.header("content-type"), "application/json", "{status}");
+        check_body("/components/schemas/Error", answer);
+    }
+}
+
+fn check_header(name: &str, header: &Value, text: &str) {
+    let mut schema = header["schema"].clone();
+    schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
+    let value = if schema["type"] == "integer" { json!(text.parse::<i64>().unwrap()) } else { json!(text) };
+    let validator = jsonschema::draft202012::options().should_validate_formats(true).build(&schema).unwrap();
+    assert!(validator.is_valid(&value), "the header {name} is as documented");
+}
+
+fn check_body(schema: &str, answer: &Answer) {
+    let body = answer.json();
+    let errors: Vec<_> =
+        contract::validator(schema).iter_errors(&body).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{schema}: {errors:?}");
+    if let Some(instance) = body.get("Instance") {
+        assert_eq!(instance, answer.header("x-request-id"), "the error names the request");
+    }
+}
+
+fn resolve(pointer: &str) -> &'static Value {
+    contract::document().pointer(pointer).map_or(&Value::Null, dereference)
+}
+
+fn dereference(value: &'static Value) -> &'static Value {
+    match value["$ref"].as_str() {
+        Some(reference) => contract::document().pointer(reference.trim_start_matches('#')).unwrap(),
+        None => value,
+    }
+}

@@ -1,0 +1,14 @@
+//! What the tests share: a running service, a client that holds every answer against the contract, and invented people.
+
+mod answer;
+mod api;
+mod conformance;
+mod engine;
+mod people;
+mod service;
+
+pub(crate) use answer::Answer;
+pub(crate) use api::{Signer, TestApi, eventually, token_for};
+pub(crate) use engine::{Database, Engine, on_each_engine};
+pub(crate) use people::{full, mia, without};
+pub(crate) use service::{Service, command};

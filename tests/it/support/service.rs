@@ -1,0 +1,62 @@
+//! The real binary as a process.
+
+use std::{
+    fs::File,
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Child, Command, ExitStatus, Stdio},
+};
+
+/// The binary under test.
+pub(crate) fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_customers-api"));
+    for (name, _) in
+        std::env::vars().filter(|(name, _)| name.starts_with("CUSTOMERS_") || name == "DATABASE_URL")
+    {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// `customers-api serve` on a free port; killed when it is dropped.
+pub(crate) struct Service {
+    /// Where it listens, such as `127.0.0.1:40000`.
+    pub(crate) address: String,
+    child: Child,
+}
+
+impl Service {
+    /// Starts it, and waits for its line. Its log goes to a file.
+    pub(crate) fn start(database_url: &str, log: &Path, arguments: &[&str]) -> Self {
+        let mut child = command()
+            .args(["serve", "--listen", "127.0.0.1:0", "--database-url", database_url])
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(File::options().create(true).append(true).open(log).unwrap())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.split("http://").nth(1).and_then(|rest| rest.split('/').next());
+        let address = address.unwrap_or_else(|| panic!("ready: {line:?} {:?}", std::fs::read_to_string(log)));
+        Self { address: address.to_owned(), child }
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: &str) {
+        let status = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
+        assert!(status.success());
+    }
+
+    pub(crate) fn wait(mut self) -> ExitStatus {
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
