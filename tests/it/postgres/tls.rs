@@ -1,32 +1,53 @@
 //! `sslmode` and `sslrootcert`.
 
-use std::path::Path;
+use std::{fs, path::Path, process::Command};
 
 use customers_api::store::{Access, Store};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
 use super::{Condition, put};
 use crate::postgres_cluster::{Cluster, connect};
 
-fn authority() -> CertifiedIssuer<'static, KeyPair> {
-    let mut parameters = CertificateParams::new([]).unwrap();
-    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    CertifiedIssuer::self_signed(parameters, KeyPair::generate().unwrap()).unwrap()
+/// Makes a key and its certificate, with more words for `openssl req -x509`.
+fn certify(directory: &Path, name: &str, words: &[&str]) {
+    let made = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-noenc",
+            "-days",
+            "1",
+        ])
+        .args([
+            "-subj",
+            &format!("/CN={name}"),
+            "-keyout",
+            &format!("{name}.key"),
+            "-out",
+            &format!("{name}.crt"),
+        ])
+        .args(words)
+        .current_dir(directory)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 }
 
-/// A cluster whose certificate names `localhost` alone, and the files of its CA and of another one.
+/// A cluster whose certificate names `localhost` alone, and beside it the certificates of its CA and of another one.
 fn cluster() -> Cluster {
-    let (right, wrong, key) = (authority(), authority(), KeyPair::generate().unwrap());
-    let certificate = CertificateParams::new(["localhost".to_owned()]).unwrap();
-    let certificate = certificate.signed_by(&key, &right).unwrap();
+    const FILES: [&str; 4] = ["server.crt", "server.key", "right.crt", "wrong.crt"];
+    let directory = tempfile::tempdir().unwrap();
+    certify(directory.path(), "right", &[]);
+    certify(directory.path(), "wrong", &[]);
+    let names = ["-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE"];
+    certify(directory.path(), "server", &[&["-CA", "right.crt", "-CAkey", "right.key"], &names[..]].concat());
+    let files = FILES.map(|name| (name, fs::read_to_string(directory.path().join(name)).unwrap()));
     Cluster::with_files(
         "ssl = on\nssl_cert_file = '{directory}/server.crt'\nssl_key_file = '{directory}/server.key'",
-        &[
-            ("server.crt", &certificate.pem()),
-            ("server.key", &key.serialize_pem()),
-            ("right.crt", &right.pem()),
-            ("wrong.crt", &wrong.pem()),
-        ],
+        &files.each_ref().map(|(name, text)| (*name, text.as_str())),
     )
 }
 
@@ -53,7 +74,6 @@ async fn the_server_is_verified_as_far_as_sslmode_says() {
     const RIGHT: &str = "sslrootcert={directory}/right.crt";
     const WRONG: &str = "sslrootcert={directory}/wrong.crt";
     let cluster = cluster();
-    assert!(Path::new(cluster.directory()).join("right.crt").exists());
     for (host, mode, authority, expected, reason) in [
         ("localhost", "verify-full", RIGHT, Some(true), "its CA signed it, and it names the host"),
         ("localhost", "verify-full", WRONG, None, "another CA signed it"),
