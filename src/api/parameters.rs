@@ -24,7 +24,12 @@ pub(super) struct Signature {
     ///
     /// A JWS in compact form, signed with ES384 or ES256, whose claims cover the method, the path, the query and
     /// the body of this very request. Without it the answer is 401, unless the server runs as a sandbox.
-    #[param(rename = "Api-Signature", nullable = false)]
+    #[param(
+        rename = "Api-Signature",
+        nullable = false,
+        max_length = 8192,
+        pattern = r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$"
+    )]
     api_signature: Option<String>,
 }
 
@@ -35,6 +40,7 @@ pub(super) struct IfMatch {
     /// `*` only if there is such a customer. Weak entity tags never match.
     #[param(
         rename = "If-Match",
+        max_length = 4096,
         nullable = false,
         pattern = r#"^(\*|(W/)?"[!#-~]*"([ \t]*,[ \t]*(W/)?"[!#-~]*")*)$"#
     )]
@@ -48,6 +54,7 @@ pub(super) struct IfNoneMatch {
     /// the answer is 304. A weak entity tag matches the strong one of the same text.
     #[param(
         rename = "If-None-Match",
+        max_length = 4096,
         nullable = false,
         pattern = r#"^(\*|(W/)?"[!#-~]*"([ \t]*,[ \t]*(W/)?"[!#-~]*")*)$"#
     )]
