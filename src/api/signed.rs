@@ -9,7 +9,6 @@ use actix_web::{
     http::header::{CONTENT_ENCODING, CONTENT_TYPE},
     web::{Bytes, Data},
 };
-
 use tokio::time::timeout;
 
 use super::{Api, BODY_BYTES_MAX, SIGNATURE_HEADER, error::ApiError, operation::Operation, parts::Parts};
