@@ -113,3 +113,52 @@ fn log(method: &Method, operation: Option<Operation>, status: StatusCode, elapse
     let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
     tracing::info!(%method, route, status = status.as_u16(), micros, "answered");
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::{App, error::ErrorImATeapot, middleware::from_fn, test, web};
+    use serde_json::Value;
+
+    use super::*;
+
+    #[allow(clippy::panic, reason = "what is tested is the answer to a panic")]
+    async fn panics() -> HttpResponse {
+        panic!("Mia Muster")
+    }
+
+    async fn fails() -> Result<HttpResponse, ApiError> {
+        Err(ApiError::Internal("the password is secret".into()))
+    }
+
+    async fn is_refused_by_the_framework() -> Result<HttpResponse, Error> {
+        Err(ErrorImATeapot("Mia Muster"))
+    }
+
+    #[actix_web::test]
+    async fn whatever_goes_wrong_the_answer_is_the_one_error_answer_and_tells_no_cause() {
+        let app = App::new()
+            .route("/panics", web::get().to(panics))
+            .route("/fails", web::get().to(fails))
+            .route("/refused", web::get().to(is_refused_by_the_framework))
+            .wrap(from_fn(answer));
+        let app = test::init_service(app).await;
+        for (path, status, error_type) in [
+            ("/panics", 500, "Unexpected"),
+            ("/fails", 500, "Unexpected"),
+            ("/refused", 400, "InvalidMessage"),
+        ] {
+            let request = test::TestRequest::get().uri(path).to_request();
+            let response = match test::try_call_service(&app, request).await {
+                Ok(response) => response.into_parts().1,
+                Err(error) => HttpResponse::from_error(error),
+            };
+            assert_eq!(response.status().as_u16(), status, "{path}");
+            let id = response.headers().get(REQUEST_ID).unwrap().to_str().unwrap().to_owned();
+            assert_eq!(response.headers().get(CONTENT_TYPE).unwrap(), "application/json");
+            let body = actix_web::body::to_bytes(response.into_body()).await.unwrap();
+            let body: Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!((&body["Type"], &body["Instance"]), (&error_type.into(), &id.into()), "{path}");
+            assert!(!body.to_string().contains("Muster") && !body.to_string().contains("secret"), "{body}");
+        }
+    }
+}

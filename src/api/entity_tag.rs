@@ -4,6 +4,9 @@ use std::str::FromStr;
 
 use crate::store::Version;
 
+/// The longest list of entity tags that is read, in bytes.
+const ENTITY_TAGS_BYTES_MAX: usize = 4096;
+
 /// What `If-Match` and `If-None-Match` say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum EntityTags {
@@ -22,7 +25,7 @@ pub(super) struct EntityTag {
 
 /// Why a text is no list of entity tags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be * or a list of entity tags")]
+#[error("must be * or a list of entity tags, of at most 4096 bytes")]
 pub(super) struct InvalidEntityTags;
 
 impl EntityTags {
@@ -50,6 +53,9 @@ impl FromStr for EntityTags {
     fn from_str(text: &str) -> Result<Self, InvalidEntityTags> {
         if text == "*" {
             return Ok(Self::Any);
+        }
+        if text.len() > ENTITY_TAGS_BYTES_MAX {
+            return Err(InvalidEntityTags);
         }
         let (mut tags, mut rest) = (Vec::new(), text);
         loop {

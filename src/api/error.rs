@@ -134,7 +134,9 @@ impl fmt::Display for ApiError {
             Self::RouteNotFound => formatter.write_str("there is nothing at this path"),
             Self::MethodNotAllowed(allow) => write!(formatter, "the methods of this path are {allow}"),
             Self::ContentTooLarge(limit) => write!(formatter, "the body is longer than {limit} bytes"),
-            Self::Malformed => formatter.write_str("the request is malformed, or did not arrive whole"),
+            Self::Malformed => {
+                formatter.write_str("the request is malformed, or did not arrive whole and in time")
+            }
             Self::Unauthorized(refusal) => refusal.fmt(formatter),
             Self::UnsupportedMediaType => {
                 formatter.write_str("send the body as application/json, not encoded")

@@ -23,7 +23,8 @@ pub(super) struct Signature {
     /// Digitally signed JWT.
     ///
     /// A JWS in compact form, signed with ES384 or ES256, whose claims cover the method, the path, the query and
-    /// the body of this very request. Without it the answer is 401, unless the server runs as a sandbox.
+    /// the body of this very request. It has at most 8192 characters. Without it the answer is 401, unless the server
+    /// runs as a sandbox.
     #[param(rename = "Api-Signature", nullable = false)]
     api_signature: Option<String>,
 }
@@ -35,6 +36,7 @@ pub(super) struct IfMatch {
     /// `*` only if there is such a customer. Weak entity tags never match.
     #[param(
         rename = "If-Match",
+        max_length = 4096,
         nullable = false,
         pattern = r#"^(\*|(W/)?"[!#-~]*"([ \t]*,[ \t]*(W/)?"[!#-~]*")*)$"#
     )]
@@ -48,6 +50,7 @@ pub(super) struct IfNoneMatch {
     /// the answer is 304. A weak entity tag matches the strong one of the same text.
     #[param(
         rename = "If-None-Match",
+        max_length = 4096,
         nullable = false,
         pattern = r#"^(\*|(W/)?"[!#-~]*"([ \t]*,[ \t]*(W/)?"[!#-~]*")*)$"#
     )]

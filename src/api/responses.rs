@@ -7,7 +7,7 @@ use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::link::{Link, LinkBuilder};
 use utoipa::openapi::response::{Response, ResponseBuilder};
-use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaFormat, Type};
+use utoipa::openapi::schema::{KnownFormat, Object, ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::{OpenApi, Ref, RefOr};
 use utoipa::{Modify, ToResponse};
 
@@ -51,10 +51,19 @@ impl Modify for Headers {
         add(
             "Retry-After",
             "After how many seconds to try again.",
-            ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)),
+            ObjectBuilder::new()
+                .schema_type(Type::Integer)
+                .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int32)))
+                .minimum(Some(1))
+                .maximum(Some(60)),
             json!(1),
         );
-        add("WWW-Authenticate", "How to prove who sends the request.", text(), json!("Api-Signature"));
+        add(
+            "WWW-Authenticate",
+            "How to prove who sends the request.",
+            text().enum_values(Some(["Api-Signature"])),
+            json!("Api-Signature"),
+        );
         add(
             "X-Request-Id",
             "The identifier of the request, for questions about it.",
@@ -93,18 +102,19 @@ fn json(content: ContentBuilder) -> (&'static str, Content) {
     ("application/json", content.build())
 }
 
-fn link(operation: &str, description: &str) -> Link {
+fn link(operation: &str, (parameter, expression): (&str, &str), description: &str) -> Link {
     LinkBuilder::new()
         .operation_id(operation)
-        .parameter("CustomerID", "$request.path.CustomerID")
+        .parameter(parameter, expression)
         .description(description)
         .build()
 }
 
 fn with_links(response: ResponseBuilder) -> Response {
+    let same = ("CustomerID", "$request.path.CustomerID");
     response
-        .link("getCustomer", link("getCustomer", "Read the customer."))
-        .link("deleteCustomer", link("deleteCustomer", "Delete the customer."))
+        .link("getCustomer", link("getCustomer", same, "Read the customer."))
+        .link("deleteCustomer", link("deleteCustomer", same, "Delete the customer."))
         .build()
 }
 
@@ -137,7 +147,11 @@ responses! {
             ("LastPage", example("The last page", last_page())),
         ]);
         let (media_type, content) = json(content);
-        response("A page of customers", &[]).content(media_type, content).build()
+        let token = ("PageToken", "$response.body#/PageToken");
+        response("A page of customers", &[])
+            .content(media_type, content)
+            .link("nextPage", link("listCustomers", token, "Read the next page, if there is one."))
+            .build()
     };
 }
 

@@ -1,6 +1,6 @@
 //! From bytes to a request that may be carried out: first who sent it, then what it says.
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, pin::Pin, time::Duration};
 
 use actix_web::{
     FromRequest, HttpMessage as _, HttpRequest,
@@ -9,6 +9,7 @@ use actix_web::{
     http::header::{CONTENT_ENCODING, CONTENT_TYPE},
     web::{Bytes, Data},
 };
+use tokio::time::timeout;
 
 use super::{Api, BODY_BYTES_MAX, SIGNATURE_HEADER, error::ApiError, operation::Operation, parts::Parts};
 use crate::{
@@ -17,6 +18,9 @@ use crate::{
     model::RequestExtension,
     signature::{Facts, Refusal},
 };
+
+/// How long a body may take to arrive, so that nobody holds a connection by sending slowly.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A request whose sender is proven, and which the contract accepts.
 ///
@@ -46,7 +50,8 @@ impl<I: Input> FromRequest for Signed<I> {
         request.extensions_mut().insert(I::OPERATION);
         let (request, body) = (request.clone(), Bytes::from_request(request, payload));
         Box::pin(async move {
-            let body = body.await.map_err(|error| unreadable(&error))?;
+            let body = timeout(BODY_TIMEOUT, body).await.map_err(|_late| ApiError::Malformed)?;
+            let body = body.map_err(|error| unreadable(&error))?;
             let api = request
                 .app_data::<Data<Api>>()
                 .ok_or_else(|| ApiError::Internal("there is no service".into()))?;

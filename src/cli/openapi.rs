@@ -1,4 +1,4 @@
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 
 use clap::{Args, ValueEnum};
 
@@ -23,10 +23,14 @@ enum Format {
 impl Openapi {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let mut out = std::io::stdout().lock();
-        match self.format {
-            Format::Yaml => out.write_all(contract::YAML.as_bytes())?,
-            Format::Json => writeln!(out, "{}", contract::JSON.as_str())?,
+        let written = match self.format {
+            Format::Yaml => out.write_all(contract::YAML.as_bytes()),
+            Format::Json => writeln!(out, "{}", contract::JSON.as_str()),
+        };
+        match written {
+            // Whoever reads, such as `head`, has read enough.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+            written => Ok(written?),
         }
-        Ok(())
     }
 }

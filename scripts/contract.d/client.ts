@@ -1,0 +1,98 @@
+// Puts, reads, lists and deletes customers through the generated TypeScript client, with signatures of node:crypto.
+//
+// Usage: node client.js BASE_URL KEY
+
+import assert from "node:assert/strict";
+import { createHash, createPrivateKey, sign } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { basename } from "node:path";
+
+import {
+  Configuration, CountryCode, CustomersApi, ErrorType, IDType, ModelErrorFromJSON, ResponseError, SortDirection,
+  type CustomerInput, type Middleware, type ModelError,
+} from "./customers-client/index.js";
+
+const LIFETIME_SECONDS = 300;
+
+/** Signs a request when it is ready to be sent, as the owner of a key that is registered under its file's name. */
+function signer(file: string): Middleware {
+  const key = createPrivateKey(readFileSync(file));
+  const header = { alg: "ES384", typ: "JWT", kid: basename(file, ".pem") };
+  const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  return {
+    async pre({ url, init }) {
+      const { pathname, searchParams } = new URL(url);
+      const iat = Math.floor(Date.now() / 1000);
+      const claims = {
+        aud: "customers-api", iat, exp: iat + LIFETIME_SECONDS, method: init.method, path: pathname,
+        ...(searchParams.size > 0 && { queryParams: Object.fromEntries(searchParams) }),
+        ...(init.body && { bodyHash: createHash("sha256").update(init.body as string).digest("hex") }),
+      };
+      const message = `${encode(header)}.${encode(claims)}`;
+      const signature = sign("sha384", Buffer.from(message), { key, dsaEncoding: "ieee-p1363" });
+      const headers = { ...init.headers, "Api-Signature": `${message}.${signature.toString("base64url")}` };
+      return { url, init: { ...init, headers } };
+    },
+  };
+}
+
+/** The error answer of a call that must be refused. */
+async function refused(status: number, call: Promise<unknown>): Promise<ModelError> {
+  const error: unknown = await call.then(() => assert.fail(`accepted, instead of ${status}`), (error) => error);
+  assert(error instanceof ResponseError, String(error));
+  assert.equal(error.response.status, status);
+  return ModelErrorFromJSON(status === 304 ? null : await error.response.json());
+}
+
+const [basePath = "", key = ""] = process.argv.slice(2);
+const unsigned = new CustomersApi(new Configuration({ basePath }));
+const client = unsigned.withMiddleware(signer(key));
+
+const sam: CustomerInput = {
+  fullName: { firstName: "Sam", lastName: "Sämple", middleName: "Quinn" },
+  dateOfBirth: new Date("1985-11-05"),
+  identities: [
+    { issuingCountry: CountryCode.De, iDNumber: "X1", iDType: IDType.Passport, issuedDate: new Date("2024-04-16") },
+  ],
+  primaryResidence: {
+    street: "100 Example Avenue", city: "Sampleville", postCode: "90001", state: "CA", country: CountryCode.Us,
+  },
+};
+const [first, second] = ["typescript 1/ü+%", "typescript-2"];
+
+const created = (await client.putCustomerRaw({ customerID: first, customerInput: sam, ifNoneMatch: "*" })).raw;
+assert.equal(created.status, 201);
+assert.match(created.headers.get("Location") ?? "", /^\/customers\/typescript%201/);
+assert.equal((await client.putCustomerRaw({ customerID: second, customerInput: sam })).raw.status, 201);
+const again = await refused(412, client.putCustomer({ customerID: first, customerInput: sam, ifNoneMatch: "*" }));
+assert.equal(again.type, ErrorType.PreconditionFailed);
+delete sam.fullName.middleName;
+const ifMatch = created.headers.get("ETag") ?? "";
+const updated = (await client.putCustomerRaw({ customerID: first, customerInput: sam, ifMatch })).raw;
+assert.equal(updated.status, 204);
+
+const { customerID, created: moment, ...customer } = await client.getCustomer({ customerID: first });
+assert.equal(customerID, first);
+assert(moment <= new Date());
+assert.deepEqual(JSON.parse(JSON.stringify(customer)), JSON.parse(JSON.stringify(sam)));
+await refused(304, client.getCustomer({ customerID: first, ifNoneMatch: updated.headers.get("ETag") ?? "" }));
+
+const ascending = { pageSize: 1, sortDirection: SortDirection.Asc };
+const page = await client.listCustomers(ascending);
+const rest = await client.listCustomers({ ...ascending, pageToken: page.pageToken });
+assert.deepEqual([...page.items, ...rest.items].map((item) => item.customerID), [first, second]);
+assert.equal(rest.pageToken, undefined);
+
+sam.primaryResidence.state = "California";
+const invalid = await refused(400, client.putCustomer({ customerID: first, customerInput: sam }));
+assert.equal(invalid.action, "putCustomer");
+assert.equal(invalid.requestExtension?.body?.[0]?.field, "PrimaryResidence.State");
+const anonymous = await refused(401, unsigned.getCustomer({ customerID: first }));
+assert.equal(anonymous.type, ErrorType.Unauthorized);
+
+for (const customerID of [first, second]) {
+  assert.equal((await client.deleteCustomerRaw({ customerID })).raw.status, 204);
+}
+const gone = await refused(404, client.getCustomer({ customerID: first }));
+assert.equal(gone.type, ErrorType.ResourceNotFound);
+assert.deepEqual((await client.listCustomers()).items, []);
