@@ -12,9 +12,11 @@ use customers_api::{
     store::{Access, Condition, Position, Put, Store, StoreError},
 };
 use futures_util::future::join_all;
-use serde_json::json;
 
-use crate::postgres_cluster::{connect, database, execute};
+use crate::{
+    postgres_cluster::{connect, database, execute},
+    support::mia,
+};
 
 fn account() -> Account {
     "acme".parse().unwrap()
@@ -25,15 +27,9 @@ fn id(text: &str) -> CustomerId {
 }
 
 fn living_in(city: &str) -> CustomerInput {
-    let mia = json!({
-        "FullName": { "FirstName": "Mia", "LastName": "Muster" },
-        "DateOfBirth": "1990-01-31",
-        "Identities": [],
-        "PrimaryResidence": {
-            "Street": "Musterstrasse 1", "City": city, "PostCode": "12345", "State": "Berlin", "Country": "DE"
-        }
-    });
-    serde_json::from_value(mia).unwrap()
+    let mut customer = mia();
+    customer["PrimaryResidence"]["City"] = city.into();
+    serde_json::from_value(customer).unwrap()
 }
 
 async fn open(url: &str) -> Store {

@@ -4,9 +4,9 @@ use std::{
     cell::{Cell, RefCell},
     collections::BTreeSet,
     future::Future,
-    process::{Command, Output},
+    process::Output,
     rc::Rc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use actix_web::rt::{
@@ -20,7 +20,10 @@ use customers_api::{
 };
 
 use super::{account, ids, open, put};
-use crate::postgres_cluster::{Cluster, connect, database, execute};
+use crate::{
+    postgres_cluster::{Cluster, connect, database, execute},
+    support::{Service, command, mia},
+};
 
 /// Clients that put new customers, each until it is acknowledged.
 struct Load {
@@ -216,10 +219,36 @@ async fn a_primary_that_turns_read_only_is_left_for_another() {
     load.end(&store).await;
 }
 
+#[actix_web::test]
+async fn requests_get_503_with_retry_after_while_the_server_is_away() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut cluster = Cluster::start("");
+    let service = Service::start(&cluster.url("postgres"), &directory.path().join("log"), &["--sandbox"]);
+    let client = awc::Client::builder().timeout(Duration::from_secs(20)).finish();
+    let customers = format!("http://{}/customers", service.address);
+    let put = async |customer_id: &str| {
+        let put = client.put(format!("{customers}/{customer_id}"));
+        put.insert_header(("content-type", "application/json")).send_body(mia().to_string()).await.unwrap()
+    };
+    assert_eq!(put("c-1").await.status(), 201);
+    cluster = with(cluster, Cluster::kill).await;
+
+    for refused in [put("c-2").await, client.get(format!("{customers}/c-1")).send().await.unwrap()] {
+        assert_eq!(refused.status(), 503);
+        assert!(refused.headers().contains_key("retry-after"));
+    }
+
+    let _cluster = with(cluster, Cluster::restart).await;
+    let start = Instant::now();
+    while put("c-2").await.status() == 503 {
+        assert!(start.elapsed() < Duration::from_secs(5), "it recovers within seconds");
+        sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(client.get(format!("{customers}/c-1")).send().await.unwrap().status(), 200);
+}
+
 fn migrate(url: &str, wait: &str) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_customers-api"));
-    command.args(["migrate", "--database-url", url, "--database-wait", wait]);
-    command.env_remove("DATABASE_URL").output().unwrap()
+    command().args(["migrate", "--database-url", url, "--database-wait", wait]).output().unwrap()
 }
 
 #[actix_web::test]
