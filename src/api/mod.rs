@@ -10,6 +10,7 @@ mod document;
 mod entity_tag;
 mod error;
 mod get_customer;
+mod health;
 mod json;
 mod keys;
 mod list_customers;

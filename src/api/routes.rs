@@ -7,7 +7,7 @@ use actix_web::{
 };
 
 use super::{
-    BasePath, delete_customer::delete_customer, error::ApiError, get_customer::get_customer,
+    BasePath, delete_customer::delete_customer, error::ApiError, get_customer::get_customer, health,
     list_customers::list_customers, put_customer::put_customer, swagger_ui,
 };
 use crate::contract;
@@ -28,6 +28,8 @@ pub(super) fn configure(config: &mut ServiceConfig, base_path: &BasePath) {
             .service(others("/customers", "GET"))
             .service(document("/openapi.yaml").route(web::get().to(openapi_yaml)))
             .service(document("/openapi.json").route(web::get().to(openapi_json)))
+            .service(document("/livez").route(web::get().to(health::live)))
+            .service(document("/readyz").route(web::get().to(health::ready)))
             .service(document("/").route(web::get().to(to_swagger_ui)))
             .service(document("/swagger-ui").route(web::get().to(to_swagger_ui)))
             .service(document("/swagger-ui/{file}*").route(web::get().to(swagger_ui::file))),

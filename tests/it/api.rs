@@ -331,7 +331,17 @@ async fn every_answer_has_a_request_id_of_its_own(engine: Engine) {
     }
 }
 
+async fn whoever_watches_is_told_whether_the_service_is_alive_and_ready(engine: Engine) {
+    let api = TestApi::start(engine).await;
+    for path in ["/livez", "/readyz"] {
+        api.request("GET", path).unsigned().send().await.expect(204);
+        let refused = api.request("POST", path).unsigned().send().await.expect(405);
+        assert_eq!(refused.header("allow"), "GET");
+    }
+}
+
 on_each_engine! {
+    whoever_watches_is_told_whether_the_service_is_alive_and_ready,
     a_customer_is_created_read_replaced_and_deleted,
     any_text_may_be_an_id,
     all_violations_are_listed_with_their_full_path,
