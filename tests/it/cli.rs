@@ -11,8 +11,12 @@ use actix_web::rt;
 use awc::{Client, error::SendRequestError};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
-use crate::support::{Service, command, mia};
+use crate::support::{Service, command, eventually, mia};
 
 /// A folder of a test's own, with a database that is not there yet.
 struct Place(TempDir);
@@ -221,41 +225,76 @@ async fn every_acknowledged_write_is_there_after_the_service_was_killed_under_lo
     }
 }
 
+/// A PUT of which the head was sent; the service accepted it, since it asked for the body.
+async fn begin(service: &Service, id: &str, body: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(&service.address).await.unwrap();
+    let head = format!(
+        "PUT /customers/{id} HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+         Expect: 100-continue\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 25];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream
+}
+
+/// Sends the body, and reads the answer to its end: the service closes the connection, because it is stopping.
+async fn finish(mut stream: TcpStream, body: &str) -> String {
+    stream.write_all(body.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
 #[actix_web::test]
 async fn on_sigterm_and_sigint_every_accepted_request_is_answered() {
+    const HELD: usize = 32;
     for signal in ["-TERM", "-INT"] {
         let place = Place::new();
         let service = place.start(&["--sandbox"]);
-        let (answered, stopping) = (Cell::new(0), Cell::new(false));
-        let writer = |writer: usize| {
-            let (service, answered, stopping) = (&service, &answered, &stopping);
+        let body = mia().to_string();
+        let mut held = Vec::new();
+        for number in 0..HELD {
+            held.push(begin(&service, &format!("held-{number}"), &body).await);
+        }
+        let answered = Cell::new(0);
+        let load = (0..8).map(|writer| {
+            let (service, answered) = (&service, &answered);
             async move {
-                // A connection for each request: the server may close an idle one while a request is under way to it.
-                let client = Client::builder().disable_timeout().finish();
+                let client = Client::default();
                 for number in 0.. {
-                    let uri = format!("http://{}/customers/{writer}-{number}", service.address);
-                    let request =
-                        client.put(uri).force_close().insert_header(("content-type", "application/json"));
-                    match request.send_body(mia().to_string()).await {
-                        Ok(answer) => assert_eq!(answer.status(), 201),
-                        Err(SendRequestError::Connect(_)) if stopping.get() => break,
-                        Err(error) => panic!("an accepted request was not answered: {error}"),
-                    }
+                    // A connection that was not accepted yet may be refused or reset at any time from here on.
+                    let Ok(status) = put(&client, service, &format!("{writer}-{number}")).await else {
+                        break;
+                    };
+                    assert_eq!(status, 201);
                     answered.set(answered.get() + 1);
-                    if answered.get() >= 200 && !stopping.replace(true) {
+                    if answered.get() == 100 {
                         service.signal(signal);
                     }
                 }
             }
-        };
-        futures_util::future::join_all((0..16).map(writer)).await;
+        });
+        futures_util::future::join_all(load).await;
+        eventually("new connections are refused", || async {
+            TcpStream::connect(&service.address).await.is_err()
+        })
+        .await;
+        for stream in held {
+            let answer = finish(stream, &body).await;
+            assert!(answer.starts_with("HTTP/1.1 201 Created\r\n"), "{signal}: {answer:?}");
+        }
         let status = rt::task::spawn_blocking(move || service.wait()).await.unwrap();
         assert_eq!(status.code(), Some(0), "{signal}: {}", place.log());
-
-        let service = place.start(&["--sandbox"]);
-        let client = Client::default();
-        assert!(answered.get() >= 200);
-        assert_eq!(status_of(&client, &service, "0-0").await, 200);
+        assert!(answered.get() >= 100);
+        let logged = place.log().matches("status=201").count();
+        assert_eq!(
+            logged,
+            answered.get() + HELD,
+            "{signal}: what was carried out was answered, and nothing besides"
+        );
     }
 }
 
