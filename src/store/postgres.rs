@@ -1,6 +1,6 @@
 //! The engine for many replicas: Postgres, or what speaks its protocol.
 //!
-//! The engine has a thread of its own, where all connections live and all writes are made ([`write`]). Reads, and the
+//! The engine has a thread of its own, where all connections live and all writes are made ([`mod@write`]). Reads, and the
 //! rare writes of keys and secrets, take a connection from a small pool, so that a slow one holds up no more than
 //! itself. Nothing waits for ever: not for a connection, not for an answer.
 

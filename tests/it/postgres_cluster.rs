@@ -24,7 +24,7 @@ use tokio_postgres::NoTls;
 ///
 /// ICU's order of texts is used where it can be, because it is the least like that of bytes.
 const KEEPER: &str = r#"
-trap '' HUP INT TERM
+trap '' HUP INT PIPE TERM
 data=$1 port=$2 settings=$3 primary=$4
 make() {
     if [ -n "$primary" ]; then
@@ -53,9 +53,11 @@ signal() {
 hang() { signal -STOP; }
 wake() { signal -CONT; }
 promote() { pg_ctl --pgdata="$data" --silent --wait promote > /dev/null 2>&1; }
-start && echo done || { echo failed; exit 1; }
+# Nobody may be listening any more; the cluster is ended all the same.
+report() { if "$@"; then echo done; else echo failed; fi 2> /dev/null; }
+report start
 while read -r command; do
-    $command && echo done || echo failed
+    report $command
 done
 wake 2> /dev/null
 stop

@@ -113,7 +113,7 @@ impl Lane {
                 Err(())
             }
             Err(error) if group.len() == 1 => {
-                group.into_iter().take(1).zip([error]).for_each(|(one, error)| one.write.tell(Err(error)));
+                iter::zip(group, [error]).for_each(|(one, error)| one.write.tell(Err(error)));
                 Ok(())
             }
             Err(_) => {
@@ -129,8 +129,8 @@ impl Lane {
     /// Tries again what others' writes undid, and nothing else: whether a group whose connection was lost came to be
     /// cannot be known, and doing it twice might undo a write in between.
     async fn commit(&mut self, group: &[Pending]) -> Result<Vec<Outcome>, StoreError> {
-        let mut pause = CONFLICT_PAUSE;
-        for attempt in 1.. {
+        let (mut attempt, mut pause) = (1, CONFLICT_PAUSE);
+        loop {
             let session = self.session().await?;
             let result = timeout(ANSWER_TIMEOUT, session.commit(group)).await;
             match result.unwrap_or_else(|elapsed| Err(Failure::Store(StoreError::unavailable(elapsed)))) {
@@ -145,9 +145,9 @@ impl Lane {
                     return Err(error);
                 }
             }
+            attempt += 1;
             pause = (pause * 2).min(CONFLICT_PAUSE_MAX);
         }
-        Err(StoreError::Busy)
     }
 
     async fn session(&mut self) -> Result<&Session, StoreError> {
