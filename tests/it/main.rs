@@ -5,7 +5,9 @@
 mod api;
 mod bounds;
 mod cli;
+mod coverage;
 mod drift;
+mod exactness;
 mod pages;
 mod postgres;
 mod postgres_cluster;

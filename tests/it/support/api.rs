@@ -24,7 +24,7 @@ pub(crate) const AUDIENCE: &str = "customers-api";
 
 /// A running service with a database of its own, and one registered key, of the account `acme`.
 pub(crate) struct TestApi {
-    _database: Database,
+    pub(crate) database: Database,
     pub(crate) store: Store,
     pub(crate) signer: Signer,
     address: String,
@@ -64,7 +64,7 @@ impl TestApi {
         actix_web::rt::spawn(server.stopped());
         let client = Client::builder().timeout(Duration::from_secs(20)).disable_redirects().finish();
         Self {
-            _database: database,
+            database,
             store,
             signer,
             address,

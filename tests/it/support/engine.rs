@@ -1,5 +1,6 @@
 use crate::postgres_cluster;
 use customers_api::store::{Access, DatabaseUrl, Store};
+use diesel::{Connection as _, SqliteConnection, connection::SimpleConnection as _};
 use tempfile::TempDir;
 
 /// The engines that a suite runs on.
@@ -32,6 +33,16 @@ impl Database {
     pub(crate) async fn open(&self) -> Store {
         let url: DatabaseUrl = self.url.parse().unwrap();
         Store::open(&url, Access::Create).await.unwrap()
+    }
+
+    /// Runs a statement behind the service's back.
+    pub(crate) async fn execute(&self, sql: &str) {
+        if let Some(path) = self.url.strip_prefix("sqlite:") {
+            let mut connection = SqliteConnection::establish(path).unwrap();
+            connection.batch_execute(&format!("PRAGMA busy_timeout = 10000; {sql}")).unwrap();
+        } else {
+            postgres_cluster::execute(&self.url, sql).await;
+        }
     }
 }
 

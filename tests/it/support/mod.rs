@@ -8,7 +8,7 @@ mod people;
 mod service;
 
 pub(crate) use answer::Answer;
-pub(crate) use api::{Signer, TestApi, eventually, token_for};
+pub(crate) use api::{Request, Signer, TestApi, eventually, token_for};
 pub(crate) use engine::{Database, Engine, on_each_engine};
 pub(crate) use people::{full, mia, without};
 pub(crate) use service::{Service, command};
