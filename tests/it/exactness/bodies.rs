@@ -86,7 +86,7 @@ fn models_and_contract_never_differ_and_every_violation_is_named() {
     let (accepted, malformed, doubled, broken, known) =
         (Cell::default(), Cell::default(), Cell::default(), Cell::default(), Cell::default());
     let count = |counter: &Cell<u32>, is_one: bool| counter.set(counter.get() + u32::from(is_one));
-    hold(4000, &bodies(), |Made { bytes, faults }| {
+    hold(3000, &bodies(), |Made { bytes, faults }| {
         let items = agreed(&bytes)?;
         if let Some(faults) = &faults {
             prop_assert_eq!(&places(&items), faults, "exactly what was broken");

@@ -169,7 +169,10 @@ impl Walk {
         for other in [json!(null), json!("x"), json!([]), json!([[]])] {
             self.at(Step::Item(items.len()), 0, |walk| walk.add(Some(other), true));
         }
-        for (index, item) in items.iter().enumerate() {
+        // The items have one schema: the first, the second and the last stand for all.
+        for (index, item) in
+            items.iter().enumerate().filter(|(index, _)| *index < 2 || index + 1 == items.len())
+        {
             self.at(Step::Item(index), 0, |walk| walk.visit(schema, None, item));
         }
     }
@@ -267,7 +270,7 @@ fn texts(schema: &Value, tied: Option<&Value>, text: &str) -> Vec<String> {
         texts.extend(DATES.map(str::to_owned));
     } else if schema.get("enum").is_none() {
         let least = length(schema, "minLength").unwrap_or(0);
-        let most = length(schema, "maxLength").unwrap_or(5000);
+        let most = length(schema, "maxLength").unwrap_or(1000);
         for character in ["a", " ", "\"", "\u{301}", "\u{1F600}", "\n"] {
             let lengths = [least.saturating_sub(1), least, most, most + 1];
             texts.extend(lengths.map(|length| character.repeat(length)));
@@ -315,7 +318,7 @@ const DATES: [&str; 32] = [
 /// Whether a text breaks a schema of texts.
 fn is_fault(schema: &Value, text: &str) -> bool {
     let characters = text.chars().count();
-    schema["enum"].as_array().is_some_and(|options| !options.contains(&json!(text)))
+    schema["enum"].as_array().is_some_and(|options| options.iter().all(|option| option != text))
         || length(schema, "minLength").is_some_and(|least| characters < least)
         || length(schema, "maxLength").is_some_and(|most| characters > most)
         || (schema.get("pattern").is_some() && text.contains('\0'))
