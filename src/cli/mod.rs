@@ -20,7 +20,7 @@ use tokio::time::sleep;
 use crate::{
     account::Account,
     model::Timestamp,
-    store::{Access, DatabaseUrl, Store, StoreError},
+    store::{Access, DatabaseUrl, GROUP_WRITES_MAX, Store, StoreError},
     telemetry::chain,
 };
 
@@ -86,10 +86,14 @@ struct Database {
 
 impl Database {
     async fn open(&self, access: Access) -> anyhow::Result<Store> {
+        self.open_with_groups(access, GROUP_WRITES_MAX).await
+    }
+
+    async fn open_with_groups(&self, access: Access, group_writes_max: usize) -> anyhow::Result<Store> {
         let Self { database_url, database_wait } = self;
         let (start, wait) = (Instant::now(), Duration::from_secs((*database_wait).into()));
         loop {
-            match Store::open(database_url, access).await {
+            match Store::open_with_groups(database_url, access, group_writes_max).await {
                 Err(StoreError::Unavailable(cause)) if start.elapsed() < wait => {
                     report(&format!("waiting for {database_url}: {}", chain(cause.as_ref())));
                     sleep(DATABASE_PAUSE.min(wait.saturating_sub(start.elapsed()))).await;

@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 use super::Database;
 use crate::{
     api::{self, Api, BasePath, Settings, Sockets},
-    store::Access,
+    store::{Access, GROUP_WRITES_MAX},
     telemetry::{self, LogFormat},
 };
 
@@ -33,6 +33,9 @@ pub(super) struct Serve {
     /// The number of threads that serve requests [default: one for each processor]
     #[arg(long, env = "CUSTOMERS_WORKERS", value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
+    /// How many writes one transaction takes at most; 1 shows what a transaction for each request would cost
+    #[arg(long, env = "CUSTOMERS_GROUP_WRITES_MAX", default_value_t = GROUP_WRITES_MAX, value_name = "NUMBER", hide = true, value_parser = group_writes_max)]
+    group_writes_max: usize,
     /// How log lines look
     #[arg(long, env = "CUSTOMERS_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
     log_format: LogFormat,
@@ -48,9 +51,19 @@ Examples:
 
 impl Serve {
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        let Self { database, listen, base_path, audience, sandbox, workers, log_format, log } = self;
+        let Self {
+            database,
+            listen,
+            base_path,
+            audience,
+            sandbox,
+            workers,
+            group_writes_max,
+            log_format,
+            log,
+        } = self;
         telemetry::start(log_format, log);
-        let store = database.open(Access::Create).await?;
+        let store = database.open_with_groups(Access::Create, group_writes_max).await?;
         let settings = Settings { audience, base_path: base_path.clone(), sandbox };
         let api = Api::new(settings, store).await.context("cannot read the database")?;
         let workers = workers.map_or_else(|| available_parallelism().map_or(1, usize::from), usize::from);
@@ -87,4 +100,11 @@ fn announce(address: SocketAddr, base_path: &BasePath, sandbox: bool) {
         "customers-api is ready at http://{address}{}{mode}",
         base_path.with_slash()
     );
+}
+
+fn group_writes_max(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number @ 1..=1024) => Ok(number),
+        _ => Err("must be a number from 1 to 1024".to_owned()),
+    }
 }

@@ -19,8 +19,8 @@ use crate::clock;
 /// How many writes may wait.
 pub(super) const QUEUE_WRITES_MAX: usize = 1024;
 
-/// How many writes one transaction takes: beyond this, a group grows slower but not cheaper.
-pub(super) const GROUP_WRITES_MAX: usize = 128;
+/// How many writes one transaction takes, unless told otherwise: beyond this, a group grows slower but not cheaper.
+pub const GROUP_WRITES_MAX: usize = 128;
 
 /// A write, and where its outcome goes.
 pub(super) enum Write {
@@ -64,10 +64,10 @@ impl Write {
 pub(super) struct Queue(Arc<[mpsc::Sender<Write>]>);
 
 impl Queue {
-    pub(super) fn with_lanes<const LANES: usize>() -> (Self, [mpsc::Receiver<Write>; LANES]) {
+    pub(super) fn with_lanes<const LANES: usize>(group_writes_max: usize) -> (Self, [Groups; LANES]) {
         let lanes = [(); LANES].map(|()| mpsc::channel(QUEUE_WRITES_MAX / LANES));
         let senders = lanes.iter().map(|(sender, _)| sender.clone()).collect();
-        (Self(senders), lanes.map(|(_, receiver)| receiver))
+        (Self(senders), lanes.map(|(_, writes)| Groups { writes, group_writes_max }))
     }
 
     /// Waits for the outcome of one write.
@@ -84,6 +84,28 @@ impl Queue {
         let lanes = self.0.len() as u64;
         // Smaller than the number of lanes, so it fits whatever an index is.
         &self.0[usize::try_from(hasher.finish() % lanes).unwrap_or_default()]
+    }
+}
+
+/// The waiting writes of a lane, from the side that carries them out.
+pub(super) struct Groups {
+    writes: mpsc::Receiver<Write>,
+    group_writes_max: usize,
+}
+
+impl Groups {
+    /// Waits for a write, and takes what waits with it; nothing once nobody is left who could ask for more.
+    pub(super) async fn next(&mut self) -> Vec<Write> {
+        let mut group = Vec::new();
+        self.writes.recv_many(&mut group, self.group_writes_max).await;
+        group
+    }
+
+    /// The same for an engine with a thread of its own.
+    pub(super) fn blocking_next(&mut self) -> Vec<Write> {
+        let mut group = Vec::new();
+        self.writes.blocking_recv_many(&mut group, self.group_writes_max);
+        group
     }
 }
 

@@ -13,6 +13,7 @@ mod url;
 mod version;
 
 pub use error::StoreError;
+pub use group::GROUP_WRITES_MAX;
 pub use postgres::{InvalidPostgresUrl, PostgresUrl};
 pub use row::SigningKey;
 pub use url::{DatabaseUrl, InvalidDatabaseUrl};
@@ -137,14 +138,23 @@ macro_rules! on {
 impl Store {
     /// Opens the database and brings its tables up to date.
     pub async fn open(url: &DatabaseUrl, access: Access) -> Result<Self, StoreError> {
+        Self::open_with_groups(url, access, GROUP_WRITES_MAX).await
+    }
+
+    /// The same, where a transaction takes at most so many writes.
+    pub async fn open_with_groups(
+        url: &DatabaseUrl,
+        access: Access,
+        group_writes_max: usize,
+    ) -> Result<Self, StoreError> {
         match url {
             DatabaseUrl::Sqlite(path) => {
-                let (writes, [queue]) = Queue::with_lanes();
+                let (writes, [queue]) = Queue::with_lanes(group_writes_max);
                 Ok(Self { engine: Engine::Sqlite(Sqlite::open(path, access, queue).await?), writes })
             }
             // There is no way to make a database by connecting to it, so a mistyped name is an error in any case.
             DatabaseUrl::Postgres(url) => {
-                let (writes, queues) = Queue::with_lanes();
+                let (writes, queues) = Queue::with_lanes(group_writes_max);
                 Ok(Self { engine: Engine::Postgres(Postgres::open(url, queues).await?), writes })
             }
         }

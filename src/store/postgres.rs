@@ -29,7 +29,7 @@ use diesel_async::RunQueryDsl as _;
 use futures_util::{FutureExt as _, future::join_all};
 use tokio::{
     runtime::Builder,
-    sync::{Mutex, mpsc, oneshot},
+    sync::{Mutex, oneshot},
     time::{error::Elapsed, timeout},
 };
 use tokio_postgres::Client;
@@ -41,7 +41,7 @@ use self::{
 };
 use super::{
     Position, SigningKey, StoreError, Stored,
-    group::{Stamps, Write},
+    group::{Groups, Stamps},
     row::{CustomerRow, SigningKeyRow},
     schema::{customers, secrets, signing_keys},
 };
@@ -73,10 +73,7 @@ pub(super) struct Postgres {
 }
 
 impl Postgres {
-    pub(super) async fn open(
-        url: &PostgresUrl,
-        queues: [mpsc::Receiver<Write>; LANES],
-    ) -> Result<Self, StoreError> {
+    pub(super) async fn open(url: &PostgresUrl, queues: [Groups; LANES]) -> Result<Self, StoreError> {
         let url = url.clone();
         let (reply, opened) = oneshot::channel();
         let engine = move || match Builder::new_current_thread().enable_all().build() {
@@ -201,7 +198,7 @@ impl Postgres {
 /// The life of the engine's thread: until the last store is gone, and its last write is made.
 async fn run(
     url: &PostgresUrl,
-    queues: [mpsc::Receiver<Write>; LANES],
+    queues: [Groups; LANES],
     reply: oneshot::Sender<Result<Postgres, StoreError>>,
 ) {
     match Postgres::start(url).await {

@@ -21,11 +21,11 @@ use diesel::{
     upsert::excluded,
 };
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::{
     Access, Condition, Delete, Position, Put, SigningKey, StoreError, Stored, Version,
-    group::{GROUP_WRITES_MAX, Outcome, Stamps, Write},
+    group::{Groups, Outcome, Stamps, Write},
     row::{CustomerRow, NewCustomer, SigningKeyRow},
     schema::{customers, secrets, signing_keys},
 };
@@ -56,17 +56,13 @@ pub(super) struct Sqlite {
 }
 
 impl Sqlite {
-    pub(super) async fn open(
-        path: &Path,
-        access: Access,
-        queue: mpsc::Receiver<Write>,
-    ) -> Result<Self, StoreError> {
+    pub(super) async fn open(path: &Path, access: Access, queue: Groups) -> Result<Self, StoreError> {
         let path = path.to_owned();
         let opened = tokio::task::spawn_blocking(move || Self::open_blocking(&path, access, queue));
         opened.await.map_err(StoreError::failed)?
     }
 
-    fn open_blocking(path: &Path, access: Access, queue: mpsc::Receiver<Write>) -> Result<Self, StoreError> {
+    fn open_blocking(path: &Path, access: Access, queue: Groups) -> Result<Self, StoreError> {
         // An absolute path is never taken for one of SQLite's special names.
         let path = std::path::absolute(path).map_err(StoreError::unavailable)?;
         touch(&path, access)
@@ -229,11 +225,14 @@ fn read(connection: &mut SqliteConnection, jobs: &Receiver<Job>) {
     }
 }
 
-fn write(connection: &mut SqliteConnection, mut queue: mpsc::Receiver<Write>) {
+fn write(connection: &mut SqliteConnection, mut queue: Groups) {
     let stamps = Stamps::default();
-    let mut group = Vec::new();
-    while queue.blocking_recv_many(&mut group, GROUP_WRITES_MAX) > 0 {
-        commit(connection, &stamps, std::mem::take(&mut group));
+    loop {
+        let group = queue.blocking_next();
+        if group.is_empty() {
+            return;
+        }
+        commit(connection, &stamps, group);
     }
 }
 

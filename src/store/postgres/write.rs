@@ -15,16 +15,13 @@ use futures_util::{
     FutureExt as _, TryFutureExt as _,
     future::{try_join, try_join_all, try_join5},
 };
-use tokio::{
-    sync::mpsc,
-    time::{sleep, timeout},
-};
+use tokio::time::{sleep, timeout};
 use tokio_postgres::{Client, Error as PostgresError, Statement, types::ToSql};
 
 use super::{
     super::{
         Condition, Delete, Put, StoreError, Version,
-        group::{GROUP_WRITES_MAX, Outcome, Stamps, Write},
+        group::{Groups, Outcome, Stamps, Write},
         row::NewCustomer,
     },
     connect::{ANSWER_TIMEOUT, Connector, Driver, Fault, describe, fault, meaning},
@@ -84,11 +81,13 @@ impl Lane {
     }
 
     /// Writes until nobody is left who could ask for more.
-    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Write>) {
-        let mut writes = Vec::with_capacity(GROUP_WRITES_MAX);
-        while queue.recv_many(&mut writes, GROUP_WRITES_MAX).await > 0 {
+    pub(super) async fn run(mut self, mut queue: Groups) {
+        loop {
             let pending = |write| Pending { write, moment: self.stamps.next() };
-            let mut group: Vec<_> = writes.drain(..).map(pending).collect();
+            let mut group: Vec<_> = queue.next().await.into_iter().map(pending).collect();
+            if group.is_empty() {
+                return;
+            }
             // Stable, so that a customer's writes keep their order.
             group.sort_by(|a, b| a.write.key().cmp(&b.write.key()));
             if self.settle(group).await.is_err() {

@@ -1,0 +1,179 @@
+//! A client that costs so little that the server is what is measured: requests are bytes that were made before, and
+//! of an answer no more is looked at than its status and its length.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    net::SocketAddr,
+    rc::Rc,
+    time::Duration,
+};
+
+use anyhow::{Context as _, ensure};
+use hdrhistogram::Histogram;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    task::{JoinSet, LocalSet},
+    time::{Instant, sleep_until},
+};
+
+/// The longest latency that is told apart, in microseconds.
+const LATENCY_MICROS_MAX: u64 = 60_000_000;
+
+/// How many header lines of an answer are understood.
+const HEADERS_MAX: usize = 32;
+
+/// How the requests follow each other.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    pub(crate) connections: usize,
+    /// How many requests are due each second; `None` is as many as the server answers.
+    pub(crate) rate: Option<f64>,
+    /// When to stop.
+    pub(crate) limit: Duration,
+    /// Whether to begin again after the last request.
+    pub(crate) cycle: bool,
+}
+
+/// What came of it.
+pub(crate) struct Answers {
+    /// In microseconds: from when a request was due, so that one that had to wait for another is not taken for quick.
+    pub(crate) latencies: Histogram<u64>,
+    pub(crate) statuses: BTreeMap<u16, u64>,
+    pub(crate) elapsed: Duration,
+    /// How many of the requests were sent, from the first one on.
+    pub(crate) sent: usize,
+}
+
+impl Answers {
+    #[allow(clippy::cast_precision_loss, reason = "far fewer requests than 2^52")]
+    pub(crate) fn rate(&self) -> f64 {
+        self.latencies.len() as f64 / self.elapsed.as_secs_f64()
+    }
+
+    pub(crate) fn errors(&self) -> u64 {
+        let errors = self.statuses.iter().filter(|(status, _)| !(200..300).contains(*status));
+        errors.map(|(_, count)| count).sum()
+    }
+}
+
+/// Sends requests over so many connections, each of which is kept alive and has one request on its way.
+pub(crate) fn drive(address: SocketAddr, requests: Vec<Vec<u8>>, pace: Pace) -> anyhow::Result<Answers> {
+    let requests: Rc<[Vec<u8>]> = requests.into();
+    local(async {
+        let mut connections = Vec::new();
+        for _ in 0..pace.connections {
+            connections.push(Connection::open(address).await?);
+        }
+        let latencies = Histogram::new_with_bounds(1, LATENCY_MICROS_MAX, 3)?;
+        let (started, next) = (Instant::now(), Cell::new(0));
+        let load =
+            Rc::new(Load { requests, pace, started, next, seen: RefCell::new((latencies, BTreeMap::new())) });
+        let mut tasks = JoinSet::new();
+        for connection in connections {
+            tasks.spawn_local(Rc::clone(&load).send(connection));
+        }
+        while let Some(done) = tasks.join_next().await {
+            done??;
+        }
+        let elapsed = load.started.elapsed();
+        let (latencies, statuses) = load.seen.borrow().clone();
+        Ok(Answers { latencies, statuses, elapsed, sent: load.next.get().min(load.requests.len()) })
+    })
+}
+
+/// Sends requests one after the other, each made from the body of the answer before it; gives the last body.
+pub(crate) fn follow(
+    address: SocketAddr,
+    mut next: impl FnMut(&[u8]) -> anyhow::Result<Option<Vec<u8>>>,
+) -> anyhow::Result<()> {
+    local(async {
+        let mut connection = Connection::open(address).await?;
+        let mut body = Vec::new();
+        while let Some(request) = next(&body)? {
+            let (status, answer) = connection.exchange(&request).await?;
+            ensure!(status == 200, "the server answers {status}: {}", String::from_utf8_lossy(&answer));
+            body = answer;
+        }
+        Ok(())
+    })
+}
+
+fn local<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    LocalSet::new().block_on(&runtime, work)
+}
+
+/// What all connections share.
+struct Load {
+    requests: Rc<[Vec<u8>]>,
+    pace: Pace,
+    started: Instant,
+    next: Cell<usize>,
+    seen: RefCell<(Histogram<u64>, BTreeMap<u16, u64>)>,
+}
+
+impl Load {
+    async fn send(self: Rc<Self>, mut connection: Connection) -> anyhow::Result<()> {
+        while self.started.elapsed() < self.pace.limit {
+            let number = self.next.replace(self.next.get() + 1);
+            let index = if self.pace.cycle { number % self.requests.len() } else { number };
+            let Some(request) = self.requests.get(index) else { break };
+            let due = self.due(number).await;
+            let (status, _) = connection.exchange(request).await?;
+            let micros = u64::try_from(due.elapsed().as_micros())?;
+            let (latencies, statuses) = &mut *self.seen.borrow_mut();
+            latencies.saturating_record(micros);
+            *statuses.entry(status).or_default() += 1;
+        }
+        Ok(())
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "far fewer requests than 2^52")]
+    async fn due(&self, number: usize) -> Instant {
+        let Some(rate) = self.pace.rate else { return Instant::now() };
+        let due = self.started + Duration::from_secs_f64(number as f64 / rate);
+        sleep_until(due).await;
+        due
+    }
+}
+
+struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Connection {
+    async fn open(address: SocketAddr) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect(address).await.context("cannot connect")?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, buffer: Vec::with_capacity(64 * 1024) })
+    }
+
+    /// Sends a request, and waits until its answer is here as a whole.
+    async fn exchange(&mut self, request: &[u8]) -> anyhow::Result<(u16, Vec<u8>)> {
+        self.stream.write_all(request).await?;
+        self.buffer.clear();
+        loop {
+            ensure!(self.stream.read_buf(&mut self.buffer).await? > 0, "the server closed the connection");
+            if let Some((status, body)) = answer(&self.buffer)? {
+                return Ok((status, body.to_vec()));
+            }
+        }
+    }
+}
+
+/// An answer, if it is complete.
+fn answer(bytes: &[u8]) -> anyhow::Result<Option<(u16, &[u8])>> {
+    let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+    let mut head = httparse::Response::new(&mut headers);
+    let httparse::Status::Complete(head_bytes) = head.parse(bytes)? else { return Ok(None) };
+    let length = head.headers.iter().find(|header| header.name.eq_ignore_ascii_case("content-length"));
+    let length = match length {
+        Some(header) => str::from_utf8(header.value)?.parse()?,
+        None => 0,
+    };
+    let body = bytes[head_bytes..].get(..length);
+    Ok(head.code.zip(body))
+}

@@ -1,0 +1,23 @@
+//! The load test: the real binary, driven over real connections, measured against what it cannot do without.
+//!
+//! Requests are made and signed before the clock starts. A figure is printed as a ratio to its floor, the raw
+//! verifications that the same core does in a second, because a ratio means the same on every machine. What is
+//! measured is checked, too: every status is 2xx, and every customer that was put is in the database.
+//!
+//! `cargo bench --bench load -- --help` says what can be asked for; docs/performance.md says what came of it.
+
+mod case;
+mod client;
+mod data;
+mod floor;
+mod options;
+mod process;
+mod report;
+mod requests;
+mod run;
+
+use clap::Parser as _;
+
+fn main() -> anyhow::Result<()> {
+    run::run(&options::Options::parse())
+}

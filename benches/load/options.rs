@@ -1,0 +1,46 @@
+use std::path::PathBuf;
+
+use clap::Parser;
+
+use crate::case::Case;
+
+/// Drives the release binary, and prints what it can do beside what the cryptography alone can do
+#[derive(Debug, Parser)]
+pub(crate) struct Options {
+    /// Put the server on the first core, and the load on the second
+    #[arg(long)]
+    pub(crate) pin: bool,
+    /// How long to drive each case, about
+    #[arg(long, default_value_t = 5.0, value_name = "SECONDS")]
+    pub(crate) seconds: f64,
+    /// How many connections drive each case, one figure for each number
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 64])]
+    pub(crate) connections: Vec<usize>,
+    /// What to measure [default: everything but the soak]
+    #[arg(long = "case", value_delimiter = ',', value_name = "NAME")]
+    pub(crate) cases: Vec<Case>,
+    /// The database; it keeps what is put into it [default: a new file that is removed at the end]
+    #[arg(long, value_name = "URL")]
+    pub(crate) database_url: Option<String>,
+    /// How many customers the database holds before anything is measured
+    #[arg(long, default_value_t = 10_000, value_name = "NUMBER")]
+    pub(crate) customers: u32,
+    /// How many identities a customer has
+    #[arg(long, default_value_t = 1, value_name = "NUMBER")]
+    pub(crate) identities: usize,
+    /// How many keys are registered, the two that sign among them
+    #[arg(long, default_value_t = 2, value_name = "NUMBER")]
+    pub(crate) keys: usize,
+    /// Print each histogram
+    #[arg(long)]
+    pub(crate) histograms: bool,
+    /// The server that is measured [default: the one that was built with this test]
+    #[arg(long, value_name = "FILE", default_value = env!("CARGO_BIN_EXE_customers-api"), hide_default_value = true)]
+    pub(crate) server: PathBuf,
+    /// What the server is started with besides, such as `--log off`
+    #[arg(long = "server-argument", value_name = "ARGUMENT", allow_hyphen_values = true)]
+    pub(crate) server_arguments: Vec<String>,
+    /// What `cargo bench` adds
+    #[arg(long, hide = true)]
+    bench: bool,
+}
