@@ -1,5 +1,7 @@
 //! Requests as the bytes that go over the wire, made and signed before the clock starts.
 
+use std::fmt::Write as _;
+
 use customers_api::{
     clock,
     signature::{EXPIRY_SECONDS_MAX, Facts, PrivateKey, sign},
@@ -74,11 +76,11 @@ impl Plan<'_> {
         let question_mark = if query.is_empty() { "" } else { "?" };
         let mut head = format!("{method} {path}{question_mark}{query} HTTP/1.1\r\nHost: localhost\r\n");
         if !body.is_empty() {
-            head += &format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+            write!(head, "Content-Type: application/json\r\nContent-Length: {}\r\n", body.len())?;
         }
         if let Some(algorithm) = self.case.algorithm() {
             let (key_id, key) = self.data.key(algorithm);
-            head += &format!("Api-Signature: {}\r\n", token(key, key_id, method, path, query, body)?);
+            write!(head, "Api-Signature: {}\r\n", token(key, key_id, method, path, query, body)?)?;
         }
         Ok([head.as_bytes(), b"\r\n", body].concat())
     }
