@@ -1,6 +1,6 @@
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use jsonwebtoken::crypto;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::{Algorithm, Facts, Keyring, PublicKey, Refusal, claims};
@@ -11,12 +11,22 @@ pub const SIGNATURE_BYTES_MAX: usize = 8 * 1024;
 
 /// The JOSE header (RFC 7515, 4.1), as far as it is heeded. `jwk`, `jku`, `x5c` and `x5u` are not: a key is believed
 /// because it is registered, never because the token brings it along.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct JoseHeader {
+    #[serde(deserialize_with = "present")]
     alg: Option<String>,
+    #[serde(deserialize_with = "present")]
     kid: Option<String>,
+    #[serde(deserialize_with = "present")]
     typ: Option<String>,
+    #[serde(deserialize_with = "present")]
     crit: Option<Value>,
+}
+
+/// `null` is not "absent": it is a value, and of the wrong type.
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 /// Proves that the owner of a registered key signed exactly this request; gives the owner's account.
@@ -78,7 +88,9 @@ fn check_signature(
     }
 }
 
+/// Reads a JSON object. serde would also read a struct from an array.
 fn decode<T: for<'de> Deserialize<'de>>(part: &str) -> Option<T> {
     let json = BASE64_URL_SAFE_NO_PAD.decode(part).ok()?;
-    serde_json::from_slice(&json).ok()
+    let is_object = json.trim_ascii_start().first() == Some(&b'{');
+    if is_object { serde_json::from_slice(&json).ok() } else { None }
 }
