@@ -1,6 +1,9 @@
 //! The parts of a request, read into types; what is wrong with them is noted, and reading goes on.
 
-use std::{borrow::Cow, str::FromStr};
+use std::{
+    borrow::Cow,
+    str::{Bytes, FromStr},
+};
 
 use actix_web::{HttpRequest, http::header::HeaderName};
 use percent_encoding::percent_decode_str;
@@ -38,7 +41,8 @@ impl<'a> Parts<'a> {
     /// The path's last segment as a customer's id. It is decoded here, because the router's decoding is lenient.
     pub(super) fn customer_id(&mut self) -> Option<CustomerId> {
         let segment = self.request.uri().path().rsplit('/').next().unwrap_or_default();
-        let Ok(text) = percent_decode_str(segment).decode_utf8() else {
+        let decoded = percent_decode_str(segment).decode_utf8().ok().filter(|_| is_segment(segment));
+        let Some(text) = decoded else {
             let item = violation("CustomerID", "must be UTF-8, percent-encoded");
             self.violations.path.push(item);
             return None;
@@ -141,6 +145,22 @@ impl<'a> Parts<'a> {
             items
         }
     }
+}
+
+/// Whether a text is a segment of a path (RFC 3986, 3.3). The framework lets more through, and `Location` would be no URI.
+fn is_segment(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    let is_hex = |bytes: &mut Bytes<'_>| bytes.next().is_some_and(|byte| byte.is_ascii_hexdigit());
+    while let Some(byte) = bytes.next() {
+        let is_allowed = match byte {
+            b'%' => is_hex(&mut bytes) && is_hex(&mut bytes),
+            byte => byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&byte),
+        };
+        if !is_allowed {
+            return false;
+        }
+    }
+    true
 }
 
 /// Why a page token cannot be read: it was not given to this account, or was changed since.

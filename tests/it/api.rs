@@ -62,6 +62,11 @@ async fn any_text_may_be_an_id(engine: Engine) {
         ("a%00b".to_owned(), "must not contain U+0000"),
         ("%FF".to_owned(), "must be UTF-8, percent-encoded"),
         ("%C3".to_owned(), "must be UTF-8, percent-encoded"),
+        ("%".to_owned(), "must be UTF-8, percent-encoded"),
+        ("a%4".to_owned(), "must be UTF-8, percent-encoded"),
+        ("%zz".to_owned(), "must be UTF-8, percent-encoded"),
+        ("a|b".to_owned(), "must be UTF-8, percent-encoded"),
+        ("a\"b".to_owned(), "must be UTF-8, percent-encoded"),
     ] {
         let refused = api.get(&sent).send().await.expect(400);
         assert_eq!(refused.violations("Path"), [format!("CustomerID: {description}")], "{sent}");
