@@ -29,6 +29,10 @@ async fn the_answer_names_every_violation_and_no_other(engine: Engine) {
         }
         let answer = answer.expect(400).json();
         let listed = answer["RequestExtension"]["Body"].as_array().unwrap();
+        if bytes.is_empty() {
+            assert_eq!((listed.len(), &listed[0]["Description"]), (1, &"is required".into()));
+            continue;
+        }
         let fields = |reason: &str| {
             let items = listed.iter().filter(|item| item["Reason"] == reason);
             let mut fields: Vec<_> = items.map(|item| item["Field"].as_str().unwrap().to_owned()).collect();
@@ -37,11 +41,7 @@ async fn the_answer_names_every_violation_and_no_other(engine: Engine) {
         };
         assert_eq!(fields("SchemaValidation"), opinion.fields, "{text}");
         assert_eq!(fields("DuplicateMember").is_empty(), !opinion.has_duplicates, "{text}");
-        if bytes.is_empty() {
-            assert_eq!(answer["RequestExtension"]["Body"][0]["Description"], "is required");
-        } else {
-            assert_eq!(fields("MalformedJSON").len(), usize::from(!opinion.is_json), "{text}");
-        }
+        assert_eq!(fields("MalformedJSON").len(), usize::from(!opinion.is_json), "{text}");
         if let Some(faults) = faults {
             let listed: BTreeMap<_, _> =
                 listed.iter().map(|item| (item["Field"].as_str().unwrap(), item)).collect();
