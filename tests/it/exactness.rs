@@ -18,6 +18,9 @@ use proptest::{
     test_runner::{Config, TestCaseError, TestRunner},
 };
 
+/// How many values may be thrown away for each that is tried: a strategy that makes so few is broken.
+const REJECTS_MAX: u32 = 100;
+
 /// How many cases PROPTEST_CASES asks for.
 fn asked() -> Option<u32> {
     std::env::var("PROPTEST_CASES").ok().map(|cases| cases.parse().unwrap())
@@ -27,7 +30,10 @@ fn asked() -> Option<u32> {
 #[track_caller]
 fn hold<S: Strategy>(cases: u32, strategy: &S, property: impl Fn(S::Value) -> Result<(), TestCaseError>) {
     // A case that broke a property once is written into `bounds`, where everybody can read it.
-    let config = Config { cases: asked().unwrap_or(cases), failure_persistence: None, ..Config::default() };
+    let cases = asked().unwrap_or(cases);
+    // Counted over the whole run, so the limit grows with it.
+    let max_local_rejects = cases.saturating_mul(REJECTS_MAX);
+    let config = Config { cases, max_local_rejects, failure_persistence: None, ..Config::default() };
     let outcome = TestRunner::new(config).run(strategy, property);
     assert!(outcome.is_ok(), "{}", outcome.unwrap_err());
 }
