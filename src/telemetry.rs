@@ -5,7 +5,9 @@
 
 use std::{error::Error, io::IsTerminal as _, panic};
 
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing_subscriber::{
+    filter::Targets, fmt, layer::SubscriberExt as _, registry, util::SubscriberInitExt as _,
+};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -17,12 +19,15 @@ pub enum LogFormat {
 }
 
 /// Starts to log. The filter is a level such as `info`, or directives such as `customers_api=debug`.
-pub fn start(format: LogFormat, filter: EnvFilter) {
-    let lines = fmt().with_env_filter(filter).with_target(false).with_writer(std::io::stderr);
+pub fn start(format: LogFormat, filter: Targets) {
+    let lines = fmt::layer().with_target(false).with_writer(std::io::stderr);
     match format {
-        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Text => {
+            registry().with(filter).with(lines.with_ansi(std::io::stderr().is_terminal())).init();
+        }
         LogFormat::Json => {
-            lines.json().flatten_event(true).with_current_span(true).with_span_list(false).init();
+            let lines = lines.json().flatten_event(true).with_current_span(true).with_span_list(false);
+            registry().with(filter).with(lines).init();
         }
     }
     panic::set_hook(Box::new(|panic| {

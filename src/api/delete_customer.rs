@@ -1,6 +1,4 @@
-use actix_web::{
-    HttpRequest, HttpResponse, Responder, body::BoxBody, delete, http::header::IF_MATCH, web::Data,
-};
+use actix_web::{HttpRequest, HttpResponse, Responder, body::BoxBody, http::header::IF_MATCH, web::Data};
 
 use super::{
     Api,
@@ -30,6 +28,8 @@ use crate::{
 ///
 /// Where several errors apply, the first of this list is answered: 413, 401, 400, 404, 412, 503 or 500.
 #[utoipa::path(
+    delete,
+    path = "/customers/{CustomerID}",
     operation_id = "deleteCustomer",
     tag = "Customers",
     params(CustomerPath, Signature, IfMatch),
@@ -44,7 +44,6 @@ use crate::{
         (status = 503, response = ServiceUnavailable)
     )
 )]
-#[delete("/customers/{CustomerID}")]
 pub(super) async fn delete_customer(
     request: Signed<DeleteCustomer>,
     api: Data<Api>,

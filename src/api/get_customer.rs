@@ -1,7 +1,6 @@
 use actix_web::{
     HttpRequest, HttpResponse, Responder,
     body::BoxBody,
-    get,
     http::header::{ETAG, HttpDate, IF_NONE_MATCH, LAST_MODIFIED},
     web::Data,
 };
@@ -30,6 +29,8 @@ use crate::{model::CustomerId, store::Stored};
 ///
 /// Where several errors apply, the first of this list is answered: 413, 401, 400, 404, 503 or 500.
 #[utoipa::path(
+    get,
+    path = "/customers/{CustomerID}",
     operation_id = "getCustomer",
     tag = "Customers",
     params(CustomerPath, Signature, IfNoneMatch),
@@ -44,7 +45,6 @@ use crate::{model::CustomerId, store::Stored};
         (status = 503, response = ServiceUnavailable)
     )
 )]
-#[get("/customers/{CustomerID}")]
 pub(super) async fn get_customer(request: Signed<GetCustomer>, api: Data<Api>) -> Result<Get, ApiError> {
     let Signed { account, input: GetCustomer { id, if_none_match } } = request;
     let stored = api.store.get(&account, &id).await?.ok_or(ApiError::CustomerNotFound)?;

@@ -1,4 +1,4 @@
-use actix_web::{HttpRequest, HttpResponse, Responder, body::BoxBody, get, web::Data};
+use actix_web::{HttpRequest, HttpResponse, Responder, body::BoxBody, web::Data};
 
 use super::{
     Api,
@@ -27,6 +27,8 @@ use crate::{
 ///
 /// Where several errors apply, the first of this list is answered: 413, 401, 400, 503 or 500.
 #[utoipa::path(
+    get,
+    path = "/customers",
     operation_id = "listCustomers",
     tag = "Customers",
     params(Signature, Page),
@@ -39,7 +41,6 @@ use crate::{
         (status = 503, response = ServiceUnavailable)
     )
 )]
-#[get("/customers")]
 pub(super) async fn list_customers(request: Signed<ListCustomers>, api: Data<Api>) -> Result<List, ApiError> {
     let Signed { account, input: ListCustomers { page_size, direction, after } } = request;
     let page = api.store.list(&account, direction, after, page_size.get()).await?;

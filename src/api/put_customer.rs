@@ -2,7 +2,6 @@ use actix_web::{
     HttpRequest, HttpResponse, Responder,
     body::BoxBody,
     http::header::{ETAG, IF_MATCH, IF_NONE_MATCH, LOCATION},
-    put,
     web::Data,
 };
 
@@ -38,6 +37,8 @@ use crate::{
 ///
 /// Where several errors apply, the first of this list is answered: 413, 401, 415, 400, 412, 503 or 500.
 #[utoipa::path(
+    put,
+    path = "/customers/{CustomerID}",
     operation_id = "putCustomer",
     tag = "Customers",
     params(CustomerPath, Signature, IfMatch, IfAbsent),
@@ -89,7 +90,6 @@ use crate::{
         (status = 503, response = ServiceUnavailable)
     )
 )]
-#[put("/customers/{CustomerID}")]
 pub(super) async fn put_customer(request: Signed<PutCustomer>, api: Data<Api>) -> Result<Put, ApiError> {
     let Signed { account, input: PutCustomer { id, condition, customer } } = request;
     match api.store.put(&account, id, customer, condition).await? {

@@ -8,7 +8,7 @@ use actix_web::{
 
 use super::{
     BasePath, delete_customer::delete_customer, error::ApiError, get_customer::get_customer, health,
-    list_customers::list_customers, put_customer::put_customer, swagger_ui,
+    list_customers::list_customers, operation::Operation, put_customer::put_customer, swagger_ui,
 };
 use crate::contract;
 
@@ -20,12 +20,13 @@ pub(super) fn configure(config: &mut ServiceConfig, base_path: &BasePath) {
     }
     config.service(
         web::scope(base)
-            .service(put_customer)
-            .service(get_customer)
-            .service(delete_customer)
-            .service(others("/customers/{CustomerID}", "GET, PUT, DELETE"))
-            .service(list_customers)
-            .service(others("/customers", "GET"))
+            .service(
+                resource(Operation::PutCustomer.path(), "GET, PUT, DELETE")
+                    .route(web::put().to(put_customer))
+                    .route(web::get().to(get_customer))
+                    .route(web::delete().to(delete_customer)),
+            )
+            .service(resource(Operation::ListCustomers.path(), "GET").route(web::get().to(list_customers)))
             .service(document("/openapi.yaml").route(web::get().to(openapi_yaml)))
             .service(document("/openapi.json").route(web::get().to(openapi_json)))
             .service(document("/livez").route(web::get().to(health::live)))
@@ -37,15 +38,15 @@ pub(super) fn configure(config: &mut ServiceConfig, base_path: &BasePath) {
     config.default_service(web::to(not_found));
 }
 
-/// The methods that a path of the contract does not have (RFC 9110, 15.5.6).
-fn others(path: &str, allow: &'static str) -> Resource {
-    web::resource(path).to(move || async move { Err::<HttpResponse, _>(ApiError::MethodNotAllowed(allow)) })
+/// A path, and the methods that it has, for those who use another (RFC 9110, 15.5.6).
+fn resource(path: &str, allow: &'static str) -> Resource {
+    let refuse = move || async move { Err::<HttpResponse, _>(ApiError::MethodNotAllowed(allow)) };
+    web::resource(path).default_service(web::to(refuse))
 }
 
 /// Something to read, besides the contract's paths.
 fn document(path: &str) -> Resource {
-    let refuse = || async { Err::<HttpResponse, _>(ApiError::MethodNotAllowed("GET")) };
-    web::resource(path).default_service(web::to(refuse))
+    resource(path, "GET")
 }
 
 async fn not_found() -> Result<HttpResponse, ApiError> {

@@ -3,7 +3,7 @@ use std::{io::Write as _, net::SocketAddr, thread::available_parallelism};
 use anyhow::Context as _;
 use clap::{Args, builder::BoolishValueParser};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 
 use super::Database;
 use crate::{
@@ -41,7 +41,7 @@ pub(super) struct Serve {
     log_format: LogFormat,
     /// What is logged: a level (off, error, warn, info, debug, trace), or directives such as `customers_api=debug`
     #[arg(long, env = "CUSTOMERS_LOG", default_value = "info", value_name = "FILTER")]
-    log: EnvFilter,
+    log: Targets,
 }
 
 const EXAMPLES: &str = "\

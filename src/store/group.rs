@@ -9,6 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicI64, Ordering},
     },
+    thread,
 };
 
 use tokio::sync::{mpsc, oneshot};
@@ -103,10 +104,22 @@ impl Groups {
 
     /// The same for an engine with a thread of its own.
     pub(super) fn blocking_next(&mut self) -> Vec<Write> {
-        let mut group = Vec::new();
-        self.writes.blocking_recv_many(&mut group, self.group_writes_max);
-        group
+        blocking_gather(&mut self.writes, self.group_writes_max)
     }
+}
+
+/// Waits for an item, and takes what waits with it; nothing once nobody is left who could add one.
+pub(super) fn blocking_gather<T>(items: &mut mpsc::Receiver<T>, max: usize) -> Vec<T> {
+    let mut group: Vec<T> = items.blocking_recv().into_iter().collect();
+    // Where threads share a core, the first of several items wakes this thread before the others are in the queue: let
+    // those who add them go first. Where a core is free, this takes no time.
+    thread::yield_now();
+    while group.len() < max
+        && let Ok(item) = items.try_recv()
+    {
+        group.push(item);
+    }
+    group
 }
 
 /// Moments that never repeat and never run backwards while the process lives, whatever the clock does.

@@ -1,7 +1,7 @@
 //! Rows, and how customers become rows and rows customers.
 
 use chrono::NaiveDate;
-use diesel::{AsChangeset, Insertable, Queryable, Selectable};
+use diesel::{Insertable, Queryable, Selectable};
 
 use super::{
     StoreError, Stored, Version,
@@ -16,8 +16,6 @@ use crate::{
 };
 
 /// A row of `customers`, without the moments, which the writer knows.
-#[derive(Insertable, AsChangeset)]
-#[diesel(table_name = customers, primary_key(account, customer_id), treat_none_as_null = true)]
 pub(super) struct NewCustomer {
     pub account: String,
     pub customer_id: String,

@@ -3,6 +3,9 @@
 //! The write-ahead log lets readers go on while the writer commits; `synchronous=FULL` makes a commit durable before
 //! it returns, so that an acknowledged write survives a crash of the process and of the machine.
 
+mod sql;
+mod write;
+
 use std::{
     fs::OpenOptions,
     io,
@@ -10,7 +13,6 @@ use std::{
     thread,
 };
 
-use crossbeam_channel::{Receiver, Sender, TrySendError};
 use diesel::{
     connection::SimpleConnection as _,
     insert_into,
@@ -18,15 +20,18 @@ use diesel::{
     result::{DatabaseErrorKind, Error as DieselError},
     sqlite::SqliteConnection,
     update,
-    upsert::excluded,
 };
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
-use tokio::sync::oneshot;
+use tokio::sync::{
+    mpsc::{self, Receiver, Sender, error::TrySendError},
+    oneshot,
+};
 
+use self::write::write;
 use super::{
-    Access, Condition, Delete, Position, Put, SigningKey, StoreError, Stored, Version,
-    group::{Groups, Outcome, Stamps, Write},
-    row::{CustomerRow, NewCustomer, SigningKeyRow},
+    Access, Position, SigningKey, StoreError, Stored,
+    group::{Groups, blocking_gather},
+    row::{CustomerRow, SigningKeyRow},
     schema::{customers, secrets, signing_keys},
 };
 use crate::{
@@ -36,23 +41,18 @@ use crate::{
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 
-/// How many threads read. They share the operating system's cache of the file, so a few do.
-const READERS: usize = 2;
-
-/// How many reads may wait.
+/// How many reads of a kind may wait.
 const READS_MAX: usize = 1024;
-
-diesel::define_sql_function! {
-    #[sql_name = "max"]
-    fn later(a: diesel::sql_types::BigInt, b: diesel::sql_types::BigInt) -> diesel::sql_types::BigInt;
-}
 
 type Job = Box<dyn FnOnce(&mut SqliteConnection) + Send>;
 
 /// An open SQLite database.
 #[derive(Clone)]
 pub(super) struct Sqlite {
-    readers: Sender<Job>,
+    /// Reads of one row, which take some microseconds.
+    lookups: Sender<Job>,
+    /// All else, so that no look-up waits for a page of a list.
+    scans: Sender<Job>,
 }
 
 impl Sqlite {
@@ -70,21 +70,17 @@ impl Sqlite {
         let mut writer = connect(&path)?;
         migrate(&mut writer)?;
         spawn("sqlite-writer", move || write(&mut writer, queue))?;
-        let (readers, jobs) = crossbeam_channel::bounded::<Job>(READS_MAX);
-        for _ in 0..READERS {
-            let (mut reader, jobs) = (connect(&path)?, jobs.clone());
-            spawn("sqlite-reader", move || read(&mut reader, &jobs))?;
-        }
-        Ok(Self { readers })
+        Ok(Self { lookups: reader(&path)?, scans: reader(&path)? })
     }
 
     pub(super) async fn get(&self, account: &Account, id: &CustomerId) -> Result<Option<Stored>, StoreError> {
         let (account, id) = (account.clone(), id.clone());
-        let row = self.run(move |connection| {
+        let row = run(&self.lookups, move |connection| {
             customers::table
                 .filter(customers::account.eq(account.as_str()).and(customers::customer_id.eq(id.as_str())))
                 .select(CustomerRow::as_select())
-                .first(connection)
+                // Without a LIMIT, which `first` adds: SQLite plans for its value, and so would plan anew each time.
+                .get_result(connection)
                 .optional()
         });
         row.await?.map(Stored::try_from).transpose()
@@ -99,7 +95,7 @@ impl Sqlite {
     ) -> Result<Vec<Customer>, StoreError> {
         use customers::{created_at, customer_id};
         let account = account.clone();
-        let rows = self.run(move |connection| {
+        let rows = run(&self.scans, move |connection| {
             let mut query = customers::table
                 .filter(customers::account.eq(account.as_str()))
                 .select(CustomerRow::as_select())
@@ -125,7 +121,7 @@ impl Sqlite {
     }
 
     pub(super) async fn signing_keys(&self) -> Result<Vec<SigningKey>, StoreError> {
-        let rows = self.run(|connection| {
+        let rows = run(&self.scans, |connection| {
             signing_keys::table
                 .order_by((signing_keys::created_at, signing_keys::key_id))
                 .select(SigningKeyRow::as_select())
@@ -135,12 +131,12 @@ impl Sqlite {
     }
 
     pub(super) async fn check(&self) -> Result<(), StoreError> {
-        self.run(|connection| diesel::sql_query("SELECT 1").execute(connection).map(drop)).await
+        run(&self.scans, |connection| diesel::sql_query("SELECT 1").execute(connection).map(drop)).await
     }
 
     pub(super) async fn add_signing_key(&self, key: SigningKey) -> Result<bool, StoreError> {
         let row = SigningKeyRow::from(key);
-        let added = self.run(move |connection| {
+        let added = run(&self.scans, move |connection| {
             insert_into(signing_keys::table).values(&row).on_conflict_do_nothing().execute(connection)
         });
         Ok(added.await? == 1)
@@ -148,7 +144,7 @@ impl Sqlite {
 
     pub(super) async fn revoke_signing_key(&self, key_id: &str, now: Timestamp) -> Result<bool, StoreError> {
         let key_id = key_id.to_owned();
-        let revoked = self.run(move |connection| {
+        let revoked = run(&self.scans, move |connection| {
             update(signing_keys::table.find(&key_id).filter(signing_keys::revoked_at.is_null()))
                 .set(signing_keys::revoked_at.eq(now.micros()))
                 .execute(connection)
@@ -157,7 +153,7 @@ impl Sqlite {
     }
 
     pub(super) async fn secret(&self, name: &'static str, candidate: Vec<u8>) -> Result<Vec<u8>, StoreError> {
-        let kept = self.run(move |connection| {
+        let kept = run(&self.scans, move |connection| {
             insert_into(secrets::table)
                 .values((secrets::name.eq(name), secrets::value.eq(candidate)))
                 .on_conflict_do_nothing()
@@ -166,24 +162,24 @@ impl Sqlite {
         });
         kept.await
     }
+}
 
-    /// Runs a query on a reader's thread. The rare writes of keys and secrets run there too: the database's own lock
-    /// orders them with the writer's.
-    async fn run<T: Send + 'static>(
-        &self,
-        query: impl FnOnce(&mut SqliteConnection) -> QueryResult<T> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let (reply, result) = oneshot::channel();
-        let job: Job = Box::new(move |connection| {
-            // Nobody waits any more if the request was given up.
-            let _ = reply.send(query(connection));
-        });
-        self.readers.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) => StoreError::Busy,
-            TrySendError::Disconnected(_) => StoreError::failed("the readers are gone"),
-        })?;
-        result.await.map_err(StoreError::failed)?.map_err(meaning)
-    }
+/// Runs a query on a reader's thread. The rare writes of keys and secrets run there too: the database's own lock orders
+/// them with the writer's.
+async fn run<T: Send + 'static>(
+    reader: &Sender<Job>,
+    query: impl FnOnce(&mut SqliteConnection) -> QueryResult<T> + Send + 'static,
+) -> Result<T, StoreError> {
+    let (reply, result) = oneshot::channel();
+    let job: Job = Box::new(move |connection| {
+        // Nobody waits any more if the request was given up.
+        let _ = reply.send(query(connection));
+    });
+    reader.try_send(job).map_err(|error| match error {
+        TrySendError::Full(_) => StoreError::Busy,
+        TrySendError::Closed(_) => StoreError::failed("the reader is gone"),
+    })?;
+    result.await.map_err(StoreError::failed)?.map_err(meaning)
 }
 
 /// Makes the file readable by its owner alone, because it is to hold personal data; SQLite gives its companions
@@ -219,123 +215,24 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), StoreErr
     thread::Builder::new().name(name.to_owned()).spawn(run).map(drop).map_err(StoreError::failed)
 }
 
-fn read(connection: &mut SqliteConnection, jobs: &Receiver<Job>) {
-    for job in jobs {
-        job(connection);
-    }
+/// A thread that reads, with a connection of its own.
+fn reader(path: &Path) -> Result<Sender<Job>, StoreError> {
+    let (reads, jobs) = mpsc::channel(READS_MAX);
+    let mut connection = connect(path)?;
+    spawn("sqlite-reader", move || read(&mut connection, jobs))?;
+    Ok(reads)
 }
 
-fn write(connection: &mut SqliteConnection, mut queue: Groups) {
-    let stamps = Stamps::default();
+fn read(connection: &mut SqliteConnection, mut jobs: Receiver<Job>) {
     loop {
-        let group = queue.blocking_next();
-        if group.is_empty() {
+        let jobs = blocking_gather(&mut jobs, READS_MAX);
+        if jobs.is_empty() {
             return;
         }
-        commit(connection, &stamps, group);
-    }
-}
-
-/// Commits a group. Should that fail, each write is tried alone, so that a bad one harms no other.
-fn commit(connection: &mut SqliteConnection, stamps: &Stamps, group: Vec<Write>) {
-    let outcomes = connection.immediate_transaction(|connection| {
-        group.iter().map(|write| apply(connection, stamps, write)).collect::<QueryResult<Vec<_>>>()
-    });
-    match outcomes {
-        Ok(outcomes) => {
-            for (write, outcome) in group.into_iter().zip(outcomes) {
-                write.tell(Ok(outcome));
-            }
-        }
-        Err(error) => match alone(group) {
-            Ok(write) => write.tell(Err(meaning(error))),
-            Err(group) => {
-                for write in group {
-                    commit(connection, stamps, vec![write]);
-                }
-            }
-        },
-    }
-}
-
-/// The only write of a group of one.
-fn alone(mut group: Vec<Write>) -> Result<Write, Vec<Write>> {
-    match (group.pop(), group.is_empty()) {
-        (Some(write), true) => Ok(write),
-        (last, _) => Err(group.into_iter().chain(last).collect()),
-    }
-}
-
-fn apply(connection: &mut SqliteConnection, stamps: &Stamps, write: &Write) -> QueryResult<Outcome> {
-    match write {
-        Write::Put { row, condition, reply: _ } => {
-            put(connection, stamps.next(), row, condition).map(Outcome::Put)
-        }
-        Write::Delete { account, customer_id, if_match, reply: _ } => {
-            delete(connection, account, customer_id, if_match.as_deref()).map(Outcome::Delete)
+        for job in jobs {
+            job(connection);
         }
     }
-}
-
-fn put(
-    connection: &mut SqliteConnection,
-    now: i64,
-    row: &NewCustomer,
-    condition: &Condition,
-) -> QueryResult<Put> {
-    use customers::{created_at, updated_at};
-    let version = Version::from_bytes(&row.version).ok_or(DieselError::NotFound)?;
-    let created = (row, created_at.eq(now), updated_at.eq(now));
-    let key = customers::table.find((&row.account, &row.customer_id));
-    let updated = (row, updated_at.eq(later(now, updated_at + 1)));
-    let rows = match condition {
-        Condition::Always => {
-            let moments: (i64, i64) = insert_into(customers::table)
-                .values(created)
-                .on_conflict((customers::account, customers::customer_id))
-                .do_update()
-                .set((row, updated_at.eq(later(excluded(updated_at), updated_at + 1))))
-                .returning((created_at, updated_at))
-                .get_result(connection)?;
-            // An update leaves the moment of creation behind; an insert has both at once.
-            return Ok(if moments.0 == moments.1 { Put::Created(version) } else { Put::Updated(version) });
-        }
-        Condition::Absent => {
-            let inserted =
-                insert_into(customers::table).values(created).on_conflict_do_nothing().execute(connection)?;
-            return Ok(if inserted == 1 { Put::Created(version) } else { Put::ConditionFailed });
-        }
-        Condition::Present => update(key).set(updated).execute(connection)?,
-        Condition::OneOf(versions) => {
-            update(key.filter(is_one_of(versions))).set(updated).execute(connection)?
-        }
-        Condition::Never => 0,
-    };
-    Ok(if rows == 1 { Put::Updated(version) } else { Put::ConditionFailed })
-}
-
-fn delete(
-    connection: &mut SqliteConnection,
-    account: &str,
-    customer_id: &str,
-    if_match: Option<&[Version]>,
-) -> QueryResult<Delete> {
-    let key = customers::table.find((account, customer_id));
-    let Some(versions) = if_match else {
-        let deleted = diesel::delete(key).execute(connection)?;
-        return Ok(if deleted == 1 { Delete::Deleted } else { Delete::NotFound });
-    };
-    if diesel::delete(key.filter(is_one_of(versions))).execute(connection)? == 1 {
-        return Ok(Delete::Deleted);
-    }
-    let is_there = diesel::select(diesel::dsl::exists(key)).get_result(connection)?;
-    Ok(if is_there { Delete::ConditionFailed } else { Delete::NotFound })
-}
-
-#[diesel::dsl::auto_type]
-fn is_one_of<'a>(versions: &'a [Version]) -> _ {
-    let bytes: Vec<&'a [u8]> = versions.iter().map(Version::as_bytes).collect();
-    customers::version.eq_any(bytes)
 }
 
 /// What an error of the database means to the caller.

@@ -1,0 +1,147 @@
+//! What each step between the socket and the disk takes, so that a regression has an address.
+//!
+//! `cargo bench --bench steps` takes SQLite; with `CUSTOMERS_BENCH_POSTGRES_URL`, Postgres as well. The whole, over a
+//! socket and under load, is `--bench load`.
+
+#![allow(clippy::expect_used, reason = "a benchmark fails by a panic")]
+
+use std::{env, hint::black_box, time::Duration};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use customers_api::{
+    account::Account,
+    contract,
+    model::{Customer, CustomerId, CustomerInput},
+    random,
+    signature::{Algorithm, EXPIRY_SECONDS_MAX, Facts, Key, Keyring, PrivateKey, sign, verify},
+    store::{Access, Condition, DatabaseUrl, Store},
+};
+use futures_util::future::try_join_all;
+use serde_json::{Value, json};
+use tokio::runtime::{Builder, Runtime};
+
+const NOW: i64 = 1_750_000_000;
+
+/// An invented customer, with every field.
+fn customer(identities: usize) -> Value {
+    let identity = |number: usize| {
+        json!({
+            "IssuingCountry": "US", "IDNumber": format!("X{number:08}"), "IssuedDate": "2024-04-16",
+            "ExpiryDate": "2034-04-15", "IDType": "Passport"
+        })
+    };
+    json!({
+        "FullName": { "FirstName": "Sam", "LastName": "Sample", "MiddleName": "Quinn" },
+        "DateOfBirth": "1985-11-05",
+        "Identities": (0..identities).map(identity).collect::<Vec<_>>(),
+        "PrimaryResidence": {
+            "Street": "100 Example Avenue", "Street2": "Apartment 2", "City": "Sampleville", "PostCode": "90001",
+            "State": "CA", "Country": "US"
+        }
+    })
+}
+
+fn facts(body: &[u8]) -> Facts<'_> {
+    Facts { audience: "customers-api", now: NOW, method: "PUT", path: "/customers/bench", query: "", body }
+}
+
+/// The signature, and what it says of the request.
+fn signatures(criterion: &mut Criterion) {
+    let body = customer(1).to_string();
+    let facts = facts(body.as_bytes());
+    let mut group = criterion.benchmark_group("verify");
+    for algorithm in Algorithm::ALL {
+        let key = PrivateKey::generate(algorithm).expect("a key");
+        let token = sign(&key, Some("bench"), &facts, EXPIRY_SECONDS_MAX).expect("a token");
+        for keys in [1, 1000] {
+            let ids = (1..keys).map(|number| format!("other-{number}")).chain(["bench".to_owned()]);
+            let key = Key {
+                account: Account::sandbox(),
+                public_key: key.public_key().expect("a public key"),
+                is_revoked: false,
+            };
+            let keyring: Keyring = ids.map(|id| (id, key.clone())).collect();
+            group.bench_function(
+                BenchmarkId::new(algorithm.to_string(), format!("{keys} keys")),
+                |bencher| {
+                    bencher.iter(|| verify(black_box(&token), &keyring, &facts).expect("a good signature"));
+                },
+            );
+        }
+    }
+    group.finish();
+}
+
+/// The body: its hash, its way to a valid customer, and what is wrong with one that is none.
+fn bodies(criterion: &mut Criterion) {
+    for identities in [1, 20] {
+        let body = customer(identities).to_string();
+        let mut group = criterion.benchmark_group(format!("body with {identities} identities"));
+        group.throughput(Throughput::Bytes(body.len() as u64));
+        group.bench_function("hash", |bencher| bencher.iter(|| digest(&SHA256, black_box(body.as_bytes()))));
+        group.bench_function("parse and validate", |bencher| {
+            bencher.iter(|| serde_json::from_str::<CustomerInput>(black_box(&body)).expect("a customer"));
+        });
+        let invalid = body.replace("1985-11-05", "1985-02-30");
+        group.bench_function("explain one fault", |bencher| {
+            bencher.iter(|| contract::explain_customer_input(black_box(invalid.as_bytes())));
+        });
+        let input: CustomerInput = serde_json::from_str(&body).expect("a customer");
+        let id: CustomerId = "bench".parse().expect("an id");
+        let stored = Customer::new(id, customers_api::clock::now().into(), input);
+        group.bench_function("answer", |bencher| {
+            bencher.iter(|| serde_json::to_vec(black_box(&stored)).expect("JSON"));
+        });
+        group.finish();
+    }
+}
+
+/// Writes that come at once, new customers and known ones, and a read.
+fn stores(criterion: &mut Criterion) {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    let sqlite = format!("sqlite:{}", directory.path().join("bench.db").display());
+    let postgres = env::var("CUSTOMERS_BENCH_POSTGRES_URL").ok();
+    for (engine, url) in [("SQLite", Some(sqlite)), ("Postgres", postgres)] {
+        let Some(url) = url else { continue };
+        let url: DatabaseUrl = url.parse().expect("a database URL");
+        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let store = runtime.block_on(Store::open(&url, Access::Create)).expect("a database");
+        store_of(criterion, engine, &runtime, &store);
+    }
+}
+
+fn store_of(criterion: &mut Criterion, engine: &str, runtime: &Runtime, store: &Store) {
+    let account = Account::sandbox();
+    let input: CustomerInput = serde_json::from_value(customer(1)).expect("a customer");
+    let put = |id: String| {
+        let (account, input) = (&account, input.clone());
+        async move { store.put(account, id.parse().expect("an id"), input, Condition::Always).await }
+    };
+    let mut group = criterion.benchmark_group(format!("store on {engine}"));
+    group.measurement_time(Duration::from_secs(5));
+    for writes in [1_usize, 8, 64] {
+        group.throughput(Throughput::Elements(writes as u64));
+        group.bench_function(BenchmarkId::new("create at once", writes), |bencher| {
+            bencher.iter(|| {
+                let puts = (0..writes).map(|_| put(random::uuid().to_string()));
+                runtime.block_on(try_join_all(puts)).expect("written")
+            });
+        });
+        group.bench_function(BenchmarkId::new("replace at once", writes), |bencher| {
+            bencher.iter(|| {
+                let puts = (0..writes).map(|number| put(format!("known-{number}")));
+                runtime.block_on(try_join_all(puts)).expect("written")
+            });
+        });
+    }
+    group.throughput(Throughput::Elements(1));
+    let id: CustomerId = "known-0".parse().expect("an id");
+    group.bench_function("read", |bencher| {
+        bencher.iter(|| runtime.block_on(store.get(&account, &id)).expect("read").expect("there"));
+    });
+    group.finish();
+}
+
+criterion_group!(steps, signatures, bodies, stores);
+criterion_main!(steps);
