@@ -26,7 +26,7 @@ pub fn start(format: LogFormat, filter: Targets) {
             registry().with(filter).with(lines.with_ansi(std::io::stderr().is_terminal())).init();
         }
         LogFormat::Json => {
-            let lines = lines.json().flatten_event(true).with_current_span(true).with_span_list(false);
+            let lines = lines.json().flatten_event(true).with_current_span(false).with_span_list(false);
             registry().with(filter).with(lines).init();
         }
     }

@@ -17,7 +17,6 @@ use actix_web::{
     middleware::Next,
 };
 use futures_util::FutureExt as _;
-use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::{error::ApiError, operation::Operation};
@@ -36,10 +35,7 @@ pub(super) async fn answer(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let (id, started, method) = (random::uuid(), Instant::now(), request.method().clone());
-    let span = tracing::info_span!("request", request_id = %id);
-    let outcome = AssertUnwindSafe(next.call(request)).catch_unwind().instrument(span.clone()).await;
-    let _entered = span.entered();
-    match outcome {
+    match AssertUnwindSafe(next.call(request)).catch_unwind().await {
         Ok(Ok(response)) => {
             let operation = response.request().extensions().get::<Operation>().copied();
             let mut response = match response.response().error() {
@@ -50,7 +46,7 @@ pub(super) async fn answer(
                 None => response.map_into_boxed_body(),
             };
             set_headers(response.headers_mut(), id);
-            log(&method, operation, response.status(), started.elapsed());
+            log(id, &method, operation, response.status(), started.elapsed());
             Ok(response)
         }
         Ok(Err(error)) => Err(send(refuse(&error, id, None), &method, id, started)),
@@ -76,7 +72,7 @@ fn refuse(error: &Error, id: Uuid, operation: Option<Operation>) -> HttpResponse
 
 fn render(error: &ApiError, id: Uuid, operation: Option<Operation>) -> HttpResponse {
     if let Some(cause) = error.cause() {
-        tracing::error!(cause = %telemetry::chain(cause), "{error}");
+        tracing::error!(request_id = %id, cause = %telemetry::chain(cause), "{error}");
     }
     let body = model::Error {
         error_type: error.error_type(),
@@ -93,7 +89,7 @@ fn render(error: &ApiError, id: Uuid, operation: Option<Operation>) -> HttpRespo
 /// An answer to a request that the framework does not give back.
 fn send(mut response: HttpResponse, method: &Method, id: Uuid, started: Instant) -> Error {
     set_headers(response.headers_mut(), id);
-    log(method, None, response.status(), started.elapsed());
+    log(id, method, None, response.status(), started.elapsed());
     InternalError::from_response("answered", response).into()
 }
 
@@ -108,10 +104,10 @@ fn set_headers(headers: &mut HeaderMap, id: Uuid) {
 }
 
 /// One line for each request: no path, no query and no body, because they name people.
-fn log(method: &Method, operation: Option<Operation>, status: StatusCode, elapsed: Duration) {
+fn log(id: Uuid, method: &Method, operation: Option<Operation>, status: StatusCode, elapsed: Duration) {
     let route = operation.map_or("-", Operation::path);
     let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
-    tracing::info!(%method, route, status = status.as_u16(), micros, "answered");
+    tracing::info!(request_id = %id, %method, route, status = status.as_u16(), micros, "answered");
 }
 
 #[cfg(test)]
