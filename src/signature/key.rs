@@ -45,7 +45,8 @@ pub enum InvalidKey {
 #[derive(Clone)]
 pub struct PublicKey {
     algorithm: Algorithm,
-    decoding: DecodingKey,
+    /// Parsed once: jsonwebtoken parses and checks the key for each signature.
+    parsed: ParsedPublicKey,
     pem: String,
 }
 
@@ -60,14 +61,9 @@ impl PublicKey {
             let key = ParsedPublicKey::new(algorithm.verification(), block.contents()).ok()?;
             Some((algorithm, key))
         };
-        let (algorithm, key) = Algorithm::ALL.into_iter().find_map(parse).ok_or(InvalidKey::Curve)?;
-        Self::from_der(algorithm, &key.as_der().map_err(|_| InvalidKey::Library)?)
-    }
-
-    fn from_der(algorithm: Algorithm, der: &PublicKeyX509Der<'_>) -> Result<Self, InvalidKey> {
-        let pem = encode(PUBLIC_TAG, der.as_ref());
-        let decoding = DecodingKey::from_ec_pem(pem.as_bytes()).map_err(|_| InvalidKey::Library)?;
-        Ok(Self { algorithm, decoding, pem })
+        let (algorithm, parsed) = Algorithm::ALL.into_iter().find_map(parse).ok_or(InvalidKey::Curve)?;
+        let der = parsed.as_der().map_err(|_| InvalidKey::Library)?;
+        Ok(Self { algorithm, pem: encode(PUBLIC_TAG, der.as_ref()), parsed })
     }
 
     /// The one algorithm that this key verifies.
@@ -84,13 +80,15 @@ impl PublicKey {
 
     /// The RFC 7638 thumbprint (SHA-256, base64url): a key id that anyone can derive from the key alone.
     pub fn thumbprint(&self) -> Result<String, InvalidKey> {
-        Jwk::from_decoding_key(&self.decoding, Some(self.algorithm.jose()))
+        DecodingKey::from_ec_pem(self.pem.as_bytes())
+            .and_then(|key| Jwk::from_decoding_key(&key, Some(self.algorithm.jose())))
             .and_then(|jwk| jwk.thumbprint(ThumbprintHash::SHA256))
             .map_err(|_| InvalidKey::Library)
     }
 
-    pub(super) fn decoding(&self) -> &DecodingKey {
-        &self.decoding
+    /// Whether the private half made this signature (RFC 7518, 3.4: R and S, one after the other) over this message.
+    pub(super) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        self.parsed.verify_sig(message, signature).is_ok()
     }
 }
 
@@ -140,10 +138,8 @@ impl PrivateKey {
 
     /// The half that verifies.
     pub fn public_key(&self) -> Result<PublicKey, InvalidKey> {
-        PublicKey::from_der(
-            self.algorithm,
-            &self.pair.public_key().as_der().map_err(|_| InvalidKey::Library)?,
-        )
+        let der: PublicKeyX509Der<'_> = self.pair.public_key().as_der().map_err(|_| InvalidKey::Library)?;
+        PublicKey::from_pem(&encode(PUBLIC_TAG, der.as_ref()))
     }
 
     pub(super) fn encoding(&self) -> Result<EncodingKey, InvalidKey> {
