@@ -8,6 +8,9 @@ use crate::account::Account;
 /// The longest signature that is looked at, in bytes.
 pub const SIGNATURE_BYTES_MAX: usize = 8 * 1024;
 
+/// How deep claims may nest: what serde_json reads, because the stack is finite.
+const CLAIMS_DEPTH_MAX: usize = 127;
+
 /// The JOSE header (RFC 7515, 4.1), as far as it is heeded. `jwk`, `jku`, `x5c` and `x5u` are not: a key is believed
 /// because it is registered, never because the token brings it along.
 #[derive(Default, Deserialize)]
@@ -49,8 +52,11 @@ pub fn verify(token: &str, keyring: &Keyring, facts: &Facts<'_>) -> Result<Accou
     let key = keyring.find(header.kid.as_deref())?;
     check_signature(signature, message, &key.public_key, algorithm)?;
 
-    let claims: Map<String, Value> = decode(payload)
-        .ok_or_else(|| Refusal::of_token(format!("{COMPACT}; the claims are not a JSON object")))?;
+    let claims: Map<String, Value> = decode(payload).ok_or_else(|| {
+        Refusal::of_token(format!(
+            "{COMPACT}; the claims are not a JSON object, or nest deeper than {CLAIMS_DEPTH_MAX} levels"
+        ))
+    })?;
     let faults = claims::faults(&claims, facts);
     if faults.is_empty() { Ok(key.account.clone()) } else { Err(Refusal::of_claims(faults)) }
 }

@@ -264,6 +264,18 @@ async fn what_is_no_token_is_refused(engine: Engine) {
     }
 }
 
+async fn claims_that_nest_deeper_than_127_levels_are_refused(engine: Engine) {
+    let api = TestApi::start(engine).await;
+    let nested = |levels: usize| {
+        let mut claims = claims(mia().to_string().as_bytes());
+        // The object of all claims is the first level.
+        claims["more"] = (2..levels).fold(json!([]), |inner, _| json!([inner]));
+        token(&api.signer, &header(&api.signer), &claims)
+    };
+    refused(&api, "a level too many", nested(128), "nest deeper than 127 levels").await;
+    api.put("c-1", &mia()).token(nested(127)).send().await.expect(201);
+}
+
 async fn a_signature_is_sent_once(engine: Engine) {
     let api = TestApi::start(engine).await;
     let good = token_for(&api.signer, "PUT", "/customers/c-1", mia().to_string().as_bytes());
@@ -412,6 +424,7 @@ on_each_engine! {
     a_key_in_the_header_is_not_believed,
     extensions_and_other_types_are_refused,
     what_is_no_token_is_refused,
+    claims_that_nest_deeper_than_127_levels_are_refused,
     a_signature_is_sent_once,
     a_signature_for_another_request_is_refused,
     the_query_is_signed_by_name_and_decoded_value,

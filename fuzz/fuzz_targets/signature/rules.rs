@@ -24,6 +24,17 @@ pub fn names_the_key(header: &Value, signer: usize, is_alone: bool) -> bool {
         && !header.contains_key("crit")
 }
 
+/// How deep claims may nest.
+const DEPTH_MAX: usize = 127;
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or_default(),
+        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or_default(),
+        _ => 0,
+    }
+}
+
 /// Whether claims say what the request is.
 pub fn are_facts(claims: &Value, facts: &Facts<'_>) -> bool {
     let now = facts.now as f64;
@@ -31,6 +42,7 @@ pub fn are_facts(claims: &Value, facts: &Facts<'_>) -> bool {
     let nbf = claims.get("nbf").map(Value::as_f64);
     let audience = &claims["aud"];
     claims.is_object()
+        && depth(claims) <= DEPTH_MAX
         && (audience == facts.audience
             || audience.as_array().is_some_and(|names| names.contains(&facts.audience.into())))
         && iat <= now + 60.0
