@@ -5,6 +5,9 @@
 
 #![allow(clippy::expect_used, reason = "a benchmark fails by a panic")]
 
+#[path = "load/customer.rs"]
+mod customer;
+
 use std::{env, hint::black_box, time::Duration};
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -18,29 +21,11 @@ use customers_api::{
     store::{Access, Condition, DatabaseUrl, Store},
 };
 use futures_util::future::try_join_all;
-use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
-const NOW: i64 = 1_750_000_000;
+use crate::customer::customer;
 
-/// An invented customer, with every field.
-fn customer(identities: usize) -> Value {
-    let identity = |number: usize| {
-        json!({
-            "IssuingCountry": "US", "IDNumber": format!("X{number:08}"), "IssuedDate": "2024-04-16",
-            "ExpiryDate": "2034-04-15", "IDType": "Passport"
-        })
-    };
-    json!({
-        "FullName": { "FirstName": "Sam", "LastName": "Sample", "MiddleName": "Quinn" },
-        "DateOfBirth": "1985-11-05",
-        "Identities": (0..identities).map(identity).collect::<Vec<_>>(),
-        "PrimaryResidence": {
-            "Street": "100 Example Avenue", "Street2": "Apartment 2", "City": "Sampleville", "PostCode": "90001",
-            "State": "CA", "Country": "US"
-        }
-    })
-}
+const NOW: i64 = 1_750_000_000;
 
 fn facts(body: &[u8]) -> Facts<'_> {
     Facts { audience: "customers-api", now: NOW, method: "PUT", path: "/customers/bench", query: "", body }
@@ -48,7 +33,7 @@ fn facts(body: &[u8]) -> Facts<'_> {
 
 /// The signature, and what it says of the request.
 fn signatures(criterion: &mut Criterion) {
-    let body = customer(1).to_string();
+    let body = customer(0, 1).to_string();
     let facts = facts(body.as_bytes());
     let mut group = criterion.benchmark_group("verify");
     for algorithm in Algorithm::ALL {
@@ -76,7 +61,7 @@ fn signatures(criterion: &mut Criterion) {
 /// The body: its hash, its way to a valid customer, and what is wrong with one that is none.
 fn bodies(criterion: &mut Criterion) {
     for identities in [1, 20] {
-        let body = customer(identities).to_string();
+        let body = customer(0, identities).to_string();
         let mut group = criterion.benchmark_group(format!("body with {identities} identities"));
         group.throughput(Throughput::Bytes(body.len() as u64));
         group.bench_function("hash", |bencher| bencher.iter(|| digest(&SHA256, black_box(body.as_bytes()))));
@@ -113,7 +98,7 @@ fn stores(criterion: &mut Criterion) {
 
 fn store_of(criterion: &mut Criterion, engine: &str, runtime: &Runtime, store: &Store) {
     let account = Account::sandbox();
-    let input: CustomerInput = serde_json::from_value(customer(1)).expect("a customer");
+    let input: CustomerInput = serde_json::from_value(customer(0, 1)).expect("a customer");
     let put = |id: String| {
         let (account, input) = (&account, input.clone());
         async move { store.put(account, id.parse().expect("an id"), input, Condition::Always).await }

@@ -15,7 +15,7 @@ use diesel::{Connection as _, connection::SimpleConnection as _, sqlite::SqliteC
 use futures_util::future::try_join_all;
 use tokio::runtime::Runtime;
 
-use crate::requests::customer;
+use crate::customer::customer;
 
 /// How many calls of the store wait at once: less than it takes.
 const CALLS: usize = 512;

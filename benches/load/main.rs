@@ -8,6 +8,7 @@
 
 mod case;
 mod client;
+mod customer;
 mod data;
 mod floor;
 mod options;

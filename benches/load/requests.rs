@@ -6,10 +6,10 @@ use customers_api::{
     clock,
     signature::{EXPIRY_SECONDS_MAX, Facts, PrivateKey, sign},
 };
-use serde_json::{Value, json};
 
 use crate::{
     case::{Case, PAGE_ITEMS, Work},
+    customer::customer,
     data::{Data, seed_id},
 };
 
@@ -97,23 +97,4 @@ pub(crate) fn token(
     let now = clock::now().timestamp();
     let facts = Facts { audience: "customers-api", now, method, path, query, body };
     Ok(sign(key, Some(key_id), &facts, EXPIRY_SECONDS_MAX)?)
-}
-
-/// An invented customer, with every field.
-pub(crate) fn customer(number: usize, identities: usize) -> Value {
-    let identity = |index: usize| {
-        json!({
-            "IssuingCountry": "US", "IDNumber": format!("X{number:08}-{index}"), "IssuedDate": "2024-04-16",
-            "ExpiryDate": "2034-04-15", "IDType": "Passport"
-        })
-    };
-    json!({
-        "FullName": { "FirstName": format!("Sam {number}"), "LastName": "Sample", "MiddleName": "Quinn" },
-        "DateOfBirth": "1985-11-05",
-        "Identities": (0..identities).map(identity).collect::<Vec<_>>(),
-        "PrimaryResidence": {
-            "Street": "100 Example Avenue", "Street2": "Apartment 2", "City": "Sampleville", "PostCode": "90001",
-            "State": "CA", "Country": "US"
-        }
-    })
 }
