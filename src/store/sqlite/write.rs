@@ -1,5 +1,7 @@
 //! The writer: takes what waits, and commits it as one transaction.
 
+use std::iter;
+
 use diesel::{prelude::*, result::Error as DieselError, sqlite::SqliteConnection};
 
 use super::{
@@ -36,22 +38,14 @@ fn commit(connection: &mut SqliteConnection, stamps: &Stamps, group: Vec<Write>)
                 write.tell(Ok(outcome));
             }
         }
-        Err(error) => match alone(group) {
-            Ok(write) => write.tell(Err(meaning(error))),
-            Err(group) => {
-                for write in group {
-                    commit(connection, stamps, vec![write]);
-                }
+        Err(error) if group.len() == 1 => {
+            iter::zip(group, [error]).for_each(|(write, error)| write.tell(Err(meaning(error))));
+        }
+        Err(_) => {
+            for write in group {
+                commit(connection, stamps, vec![write]);
             }
-        },
-    }
-}
-
-/// The only write of a group of one.
-fn alone(mut group: Vec<Write>) -> Result<Write, Vec<Write>> {
-    match (group.pop(), group.is_empty()) {
-        (Some(write), true) => Ok(write),
-        (last, _) => Err(group.into_iter().chain(last).collect()),
+        }
     }
 }
 
