@@ -42,11 +42,26 @@ pub(crate) struct Answers {
     pub(crate) latencies: Histogram<u64>,
     pub(crate) statuses: BTreeMap<u16, u64>,
     pub(crate) elapsed: Duration,
-    /// How many of the requests were sent, from the first one on.
+    /// How many of the requests were sent.
     pub(crate) sent: usize,
 }
 
 impl Answers {
+    pub(crate) fn none() -> anyhow::Result<Self> {
+        let latencies = Histogram::new_with_bounds(1, LATENCY_MICROS_MAX, 3)?;
+        Ok(Self { latencies, statuses: BTreeMap::new(), elapsed: Duration::ZERO, sent: 0 })
+    }
+
+    pub(crate) fn add(&mut self, others: &Self) -> anyhow::Result<()> {
+        self.latencies.add(&others.latencies)?;
+        for (&status, count) in &others.statuses {
+            *self.statuses.entry(status).or_default() += count;
+        }
+        self.elapsed += others.elapsed;
+        self.sent += others.sent;
+        Ok(())
+    }
+
     #[allow(clippy::cast_precision_loss, reason = "far fewer requests than 2^52")]
     pub(crate) fn rate(&self) -> f64 {
         self.latencies.len() as f64 / self.elapsed.as_secs_f64()
@@ -58,18 +73,22 @@ impl Answers {
     }
 }
 
-/// Sends requests over so many connections, each of which is kept alive and has one request on its way.
-pub(crate) fn drive(address: SocketAddr, requests: Vec<Vec<u8>>, pace: Pace) -> anyhow::Result<Answers> {
-    let requests: Rc<[Vec<u8>]> = requests.into();
+/// Sends requests, from one of them on, over so many connections, each of which is kept alive and has one request on
+/// its way.
+pub(crate) fn drive(
+    address: SocketAddr,
+    requests: &Rc<[Vec<u8>]>,
+    from: usize,
+    pace: Pace,
+) -> anyhow::Result<Answers> {
     local(async {
         let mut connections = Vec::new();
         for _ in 0..pace.connections {
             connections.push(Connection::open(address).await?);
         }
-        let latencies = Histogram::new_with_bounds(1, LATENCY_MICROS_MAX, 3)?;
         let (started, next) = (Instant::now(), Cell::new(0));
-        let load =
-            Rc::new(Load { requests, pace, started, next, seen: RefCell::new((latencies, BTreeMap::new())) });
+        let (requests, answers) = (Rc::clone(requests), RefCell::new(Answers::none()?));
+        let load = Rc::new(Load { requests, from, pace, started, next, answers });
         let mut tasks = JoinSet::new();
         for connection in connections {
             tasks.spawn_local(Rc::clone(&load).send(connection));
@@ -77,9 +96,9 @@ pub(crate) fn drive(address: SocketAddr, requests: Vec<Vec<u8>>, pace: Pace) -> 
         while let Some(done) = tasks.join_next().await {
             done??;
         }
-        let elapsed = load.started.elapsed();
-        let (latencies, statuses) = load.seen.borrow().clone();
-        Ok(Answers { latencies, statuses, elapsed, sent: load.next.get().min(load.requests.len()) })
+        let mut answers = load.answers.replace(Answers::none()?);
+        answers.elapsed = started.elapsed();
+        Ok(answers)
     })
 }
 
@@ -108,24 +127,27 @@ fn local<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> 
 /// What all connections share.
 struct Load {
     requests: Rc<[Vec<u8>]>,
+    from: usize,
     pace: Pace,
     started: Instant,
     next: Cell<usize>,
-    seen: RefCell<(Histogram<u64>, BTreeMap<u16, u64>)>,
+    answers: RefCell<Answers>,
 }
 
 impl Load {
     async fn send(self: Rc<Self>, mut connection: Connection) -> anyhow::Result<()> {
         while self.started.elapsed() < self.pace.limit {
             let number = self.next.replace(self.next.get() + 1);
-            let index = if self.pace.cycle { number % self.requests.len() } else { number };
+            let index = self.from + number;
+            let index = if self.pace.cycle { index % self.requests.len() } else { index };
             let Some(request) = self.requests.get(index) else { break };
+            self.answers.borrow_mut().sent += 1;
             let due = self.due(number).await;
             let (status, _) = connection.exchange(request).await?;
             let micros = u64::try_from(due.elapsed().as_micros())?;
-            let (latencies, statuses) = &mut *self.seen.borrow_mut();
-            latencies.saturating_record(micros);
-            *statuses.entry(status).or_default() += 1;
+            let answers = &mut *self.answers.borrow_mut();
+            answers.latencies.saturating_record(micros);
+            *answers.statuses.entry(status).or_default() += 1;
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ const MIB: f64 = 1024.0 * 1024.0;
 pub(crate) struct Figure {
     pub(crate) case: Case,
     pub(crate) connections: usize,
-    /// Raw verifications a second of the server's core, before and after.
+    /// Raw verifications a second of the server's core, in between.
     pub(crate) floor: f64,
     pub(crate) answers: Answers,
     /// The server's CPU time, in seconds.

@@ -2,6 +2,7 @@
 
 use std::{
     path::PathBuf,
+    rc::Rc,
     sync::mpsc::{self, RecvTimeoutError, Sender},
     thread,
     time::{Duration, Instant},
@@ -13,17 +14,21 @@ use serde_json::Value;
 
 use crate::{
     case::{Case, Work},
-    client::{self, Pace},
+    client::{self, Answers, Pace},
     data::{Data, commit_micros},
     floor::Floor,
     options::Options,
     process::{Cores, Server},
     report::{Figure, Report},
-    requests::Plan,
+    requests::{Plan, Requests},
 };
 
-/// How long the floor is measured, before a case and after it.
-const FLOOR_TIME: Duration = Duration::from_millis(500);
+/// How often a case is interrupted to measure the floor, because a machine's speed is not the same from one second to
+/// the next.
+const ROUNDS: u32 = 10;
+
+/// How long the floor is measured, before a round and after it.
+const FLOOR_TIME: Duration = Duration::from_millis(250);
 
 /// How long a server is left alone before it counts as idle.
 const IDLE_TIME: Duration = Duration::from_millis(300);
@@ -82,19 +87,18 @@ impl Bench<'_> {
         let idle_mib = server.memory().mib("VmRSS")?;
         let plan = self.plan(case, &server)?;
         let pace = self.pace(case, connections, before);
-        let requests = plan.requests(count(case, pace, before))?;
+        let Requests { bytes, puts } = plan.requests(count(case, pace, before))?;
 
         let (cpu, sampler) = (server.cpu_seconds()?, (case == Case::Soak).then(|| Sampler::start(&server)));
-        let answers = client::drive(server.address, requests.bytes, pace)?;
+        let (floor, answers) = self.drive(case, &server, &bytes.into(), pace)?;
         let cpu = server.cpu_seconds()? - cpu;
         drop(sampler);
 
         let (peak_mib, ready) = (server.memory().mib("VmHWM")?, server.ready);
         server.stop()?;
         ensure!(answers.errors() == 0, "{}: {:?}", case.name(), answers.statuses);
-        let put: Vec<String> = requests.puts.into_iter().take(answers.sent).flatten().collect();
+        let put: Vec<String> = puts.into_iter().take(answers.sent).flatten().collect();
         self.data.check(Data::account(case.algorithm()), &put)?;
-        let floor = f64::midpoint(before, self.floor(case)?);
         let rows = put.len();
         let is_postgres = self.data.url.starts_with("postgres");
         self.report.add(Figure {
@@ -110,6 +114,27 @@ impl Bench<'_> {
             is_postgres,
         });
         Ok(())
+    }
+
+    /// Gives the floor, too: that of each round counts for as long as the round took.
+    fn drive(
+        &self,
+        case: Case,
+        server: &Server,
+        requests: &Rc<[Vec<u8>]>,
+        pace: Pace,
+    ) -> anyhow::Result<(f64, Answers)> {
+        let rounds = if case == Case::Soak { 1 } else { ROUNDS };
+        let pace = Pace { limit: pace.limit / rounds, ..pace };
+        let (mut before, mut verifications, mut answers) = (self.floor(case)?, 0.0, Answers::none()?);
+        for _ in 0..rounds {
+            let round = client::drive(server.address, requests, answers.sent, pace)?;
+            answers.add(&round)?;
+            let after = self.floor(case)?;
+            verifications += f64::midpoint(before, after) * round.elapsed.as_secs_f64();
+            before = after;
+        }
+        Ok((verifications / answers.elapsed.as_secs_f64(), answers))
     }
 
     fn serve(&self, case: Case) -> anyhow::Result<Server> {
