@@ -25,7 +25,7 @@ use crate::{
 
 /// How often a case is interrupted to measure the floor, because a machine's speed is not the same from one second to
 /// the next.
-const ROUNDS: u32 = 10;
+const ROUNDS: u32 = 5;
 
 /// How long the floor is measured, before a round and after it.
 const FLOOR_TIME: Duration = Duration::from_millis(250);
