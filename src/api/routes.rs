@@ -15,27 +15,26 @@ use crate::contract;
 /// Adds every path of the service.
 pub(super) fn configure(config: &mut ServiceConfig, base_path: &BasePath) {
     let base = base_path.as_str();
+    let at = |path: &str| format!("{base}{path}");
     if !base.is_empty() {
         config.service(document(base).route(web::get().to(to_swagger_ui)));
     }
-    config.service(
-        web::scope(base)
-            .service(
-                resource(Operation::PutCustomer.path(), "GET, PUT, DELETE")
-                    .route(web::put().to(put_customer))
-                    .route(web::get().to(get_customer))
-                    .route(web::delete().to(delete_customer)),
-            )
-            .service(resource(Operation::ListCustomers.path(), "GET").route(web::get().to(list_customers)))
-            .service(document("/openapi.yaml").route(web::get().to(openapi_yaml)))
-            .service(document("/openapi.json").route(web::get().to(openapi_json)))
-            .service(document("/livez").route(web::get().to(health::live)))
-            .service(document("/readyz").route(web::get().to(health::ready)))
-            .service(document("/").route(web::get().to(to_swagger_ui)))
-            .service(document("/swagger-ui").route(web::get().to(to_swagger_ui)))
-            .service(document("/swagger-ui/{file}*").route(web::get().to(swagger_ui::file))),
-    );
-    config.default_service(web::to(not_found));
+    config
+        .service(
+            resource(&at(Operation::PutCustomer.path()), "GET, PUT, DELETE")
+                .route(web::put().to(put_customer))
+                .route(web::get().to(get_customer))
+                .route(web::delete().to(delete_customer)),
+        )
+        .service(resource(&at(Operation::ListCustomers.path()), "GET").route(web::get().to(list_customers)))
+        .service(document(&at("/openapi.yaml")).route(web::get().to(openapi_yaml)))
+        .service(document(&at("/openapi.json")).route(web::get().to(openapi_json)))
+        .service(document(&at("/livez")).route(web::get().to(health::live)))
+        .service(document(&at("/readyz")).route(web::get().to(health::ready)))
+        .service(document(&at("/")).route(web::get().to(to_swagger_ui)))
+        .service(document(&at("/swagger-ui")).route(web::get().to(to_swagger_ui)))
+        .service(document(&at("/swagger-ui/{file}*")).route(web::get().to(swagger_ui::file)))
+        .default_service(web::to(not_found));
 }
 
 /// A path, and the methods that it has, for those who use another (RFC 9110, 15.5.6).
