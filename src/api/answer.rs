@@ -107,7 +107,7 @@ fn set_headers(headers: &mut HeaderMap, id: Uuid) {
 fn log(id: Uuid, method: &Method, operation: Option<Operation>, status: StatusCode, elapsed: Duration) {
     let route = operation.map_or("-", Operation::path);
     let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
-    tracing::info!(request_id = %id, %method, route, status = status.as_u16(), micros, "answered");
+    tracing::info!(request_id = %id, %method, %route, status = status.as_u16(), micros, "answered");
 }
 
 #[cfg(test)]

@@ -120,7 +120,9 @@ impl<'a> Parts<'a> {
             return Ok(None);
         }
         check_media_type(self.request)?;
-        if let Ok(input) = serde_json::from_slice(self.body) {
+        // At once for all texts, and not for each of them.
+        let text = str::from_utf8(self.body);
+        if let Some(input) = text.ok().and_then(|text| serde_json::from_str(text).ok()) {
             return Ok(Some(input));
         }
         let items = contract::explain_customer_input(self.body);

@@ -56,12 +56,12 @@ impl<I: Input> FromRequest for Signed<I> {
                 .app_data::<Data<Api>>()
                 .ok_or_else(|| ApiError::Internal("there is no service".into()))?;
             let account = authenticate(api, &request, &body).await?;
-            let mut parts = Parts::new(api, &account, I::OPERATION, &request, &body);
-            let input = I::read(&mut parts)?;
-            let violations = parts.violations;
             // Requests that came together are all verified before the first goes on to the store, so that it is woken
             // once for them, and their writes share a commit. A lone request waits for nobody.
             yield_now().await;
+            let mut parts = Parts::new(api, &account, I::OPERATION, &request, &body);
+            let input = I::read(&mut parts)?;
+            let violations = parts.violations;
             match input {
                 Some(input) if violations == RequestExtension::default() => Ok(Self { account, input }),
                 _ => Err(ApiError::invalid(violations)),
@@ -90,7 +90,7 @@ async fn authenticate(api: &Api, request: &HttpRequest, body: &[u8]) -> Result<A
         (Some(_), Some(_)) => {
             return refuse(format!("{SIGNATURE_HEADER} is given more than once: send it once"));
         }
-        (Some(token), None) => token.to_str().unwrap_or_default(),
+        (Some(token), None) => str::from_utf8(token.as_bytes()).unwrap_or_default(),
     };
     let facts = Facts {
         audience: &api.settings.audience,

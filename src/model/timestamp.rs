@@ -1,6 +1,6 @@
 use std::{fmt, time::SystemTime};
 
-use chrono::{DateTime, SubsecRound as _, Utc};
+use chrono::{DateTime, SecondsFormat, SubsecRound as _, Utc};
 use serde::{Serialize, Serializer};
 
 /// A moment in UTC, exact to the microsecond: what both engines keep and the contract prints.
@@ -36,7 +36,7 @@ impl From<Timestamp> for SystemTime {
 /// RFC 3339 with six fractional digits and `Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.format("%Y-%m-%dT%H:%M:%S%.6fZ").fmt(formatter)
+        formatter.write_str(&self.0.to_rfc3339_opts(SecondsFormat::Micros, true))
     }
 }
 

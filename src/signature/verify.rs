@@ -97,6 +97,7 @@ fn check_signature(
 /// Reads a JSON object. serde would also read a struct from an array.
 fn decode<T: for<'de> Deserialize<'de>>(part: &str) -> Option<T> {
     let json = BASE64_URL_SAFE_NO_PAD.decode(part).ok()?;
-    let is_object = json.trim_ascii_start().first() == Some(&b'{');
-    if is_object { serde_json::from_slice(&json).ok() } else { None }
+    let json = str::from_utf8(&json).ok()?;
+    let is_object = json.trim_ascii_start().starts_with('{');
+    if is_object { serde_json::from_str(json).ok() } else { None }
 }

@@ -33,7 +33,9 @@ impl Default for Version {
 /// 32 lowercase hexadecimal digits.
 impl fmt::Display for Version {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&hex::encode(self.0))
+        let mut digits = [0; 2 * VERSION_BYTES];
+        hex::encode_to_slice(self.0, &mut digits).map_err(|_| fmt::Error)?;
+        formatter.write_str(str::from_utf8(&digits).map_err(|_| fmt::Error)?)
     }
 }
 
