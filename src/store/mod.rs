@@ -190,7 +190,10 @@ impl Store {
 
     /// Reads a customer.
     pub async fn get(&self, account: &Account, id: &CustomerId) -> Result<Option<Stored>, StoreError> {
-        on!(self.get(account, id))
+        match &self.engine {
+            Engine::Sqlite(engine) => engine.get(account, id),
+            Engine::Postgres(engine) => engine.get(account, id).await,
+        }
     }
 
     /// Reads at most `limit` of an account's customers in the order of their creation, after a position.

@@ -1,8 +1,9 @@
-//! The embedded engine: one writer, a few readers beside it, one file.
+//! The embedded engine: one writer, readers beside it, one file.
 //!
 //! The write-ahead log lets readers go on while the writer commits; `synchronous=FULL` makes a commit durable before
 //! it returns, so that an acknowledged write survives a crash of the process and of the machine.
 
+mod lookup;
 mod sql;
 mod write;
 
@@ -10,6 +11,7 @@ use std::{
     fs::OpenOptions,
     io,
     path::{Path, PathBuf},
+    sync::Arc,
     thread,
 };
 
@@ -27,7 +29,7 @@ use tokio::sync::{
     oneshot,
 };
 
-use self::write::write;
+use self::{lookup::Lookups, write::write};
 use super::{
     Access, Position, SigningKey, StoreError, Stored,
     group::{Groups, blocking_gather},
@@ -41,18 +43,22 @@ use crate::{
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 
-/// How many reads of a kind may wait.
+/// How many reads may wait.
 const READS_MAX: usize = 1024;
+
+/// How each connection is set up. It keeps up to 8 MiB of the file in memory: some ten thousand customers, or of more the
+/// upper levels of their index. SQLite's own 2 MB are soon too small, and each page that is not there is a system call.
+const SETUP: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+    PRAGMA foreign_keys = ON; PRAGMA cache_size = -8192;";
 
 type Job = Box<dyn FnOnce(&mut SqliteConnection) + Send>;
 
 /// An open SQLite database.
 #[derive(Clone)]
 pub(super) struct Sqlite {
-    /// Reads of one row, which take some microseconds.
-    lookups: Sender<Job>,
-    /// All else, so that no look-up waits for a page of a list.
-    scans: Sender<Job>,
+    lookups: Arc<Lookups>,
+    /// To the thread that reads all else, because a page of a list takes longer.
+    reads: Sender<Job>,
 }
 
 impl Sqlite {
@@ -70,20 +76,11 @@ impl Sqlite {
         let mut writer = connect(&path)?;
         migrate(&mut writer)?;
         spawn("sqlite-writer", move || write(&mut writer, queue))?;
-        Ok(Self { lookups: reader(&path)?, scans: reader(&path)? })
+        Ok(Self { lookups: Arc::new(Lookups::open(&path)?), reads: reader(&path)? })
     }
 
-    pub(super) async fn get(&self, account: &Account, id: &CustomerId) -> Result<Option<Stored>, StoreError> {
-        let (account, id) = (account.clone(), id.clone());
-        let row = run(&self.lookups, move |connection| {
-            customers::table
-                .filter(customers::account.eq(account.as_str()).and(customers::customer_id.eq(id.as_str())))
-                .select(CustomerRow::as_select())
-                // Without a LIMIT, which `first` adds: SQLite plans for its value, and so would plan anew each time.
-                .get_result(connection)
-                .optional()
-        });
-        row.await?.map(Stored::try_from).transpose()
+    pub(super) fn get(&self, account: &Account, id: &CustomerId) -> Result<Option<Stored>, StoreError> {
+        self.lookups.find(account.as_str(), id.as_str())?.map(Stored::try_from).transpose()
     }
 
     pub(super) async fn list(
@@ -95,7 +92,7 @@ impl Sqlite {
     ) -> Result<Vec<Customer>, StoreError> {
         use customers::{created_at, customer_id};
         let account = account.clone();
-        let rows = run(&self.scans, move |connection| {
+        let rows = self.read(move |connection| {
             let mut query = customers::table
                 .filter(customers::account.eq(account.as_str()))
                 .select(CustomerRow::as_select())
@@ -121,7 +118,7 @@ impl Sqlite {
     }
 
     pub(super) async fn signing_keys(&self) -> Result<Vec<SigningKey>, StoreError> {
-        let rows = run(&self.scans, |connection| {
+        let rows = self.read(|connection| {
             signing_keys::table
                 .order_by((signing_keys::created_at, signing_keys::key_id))
                 .select(SigningKeyRow::as_select())
@@ -131,12 +128,12 @@ impl Sqlite {
     }
 
     pub(super) async fn check(&self) -> Result<(), StoreError> {
-        run(&self.scans, |connection| diesel::sql_query("SELECT 1").execute(connection).map(drop)).await
+        self.read(|connection| diesel::sql_query("SELECT 1").execute(connection).map(drop)).await
     }
 
     pub(super) async fn add_signing_key(&self, key: SigningKey) -> Result<bool, StoreError> {
         let row = SigningKeyRow::from(key);
-        let added = run(&self.scans, move |connection| {
+        let added = self.read(move |connection| {
             insert_into(signing_keys::table).values(&row).on_conflict_do_nothing().execute(connection)
         });
         Ok(added.await? == 1)
@@ -144,7 +141,7 @@ impl Sqlite {
 
     pub(super) async fn revoke_signing_key(&self, key_id: &str, now: Timestamp) -> Result<bool, StoreError> {
         let key_id = key_id.to_owned();
-        let revoked = run(&self.scans, move |connection| {
+        let revoked = self.read(move |connection| {
             update(signing_keys::table.find(&key_id).filter(signing_keys::revoked_at.is_null()))
                 .set(signing_keys::revoked_at.eq(now.micros()))
                 .execute(connection)
@@ -153,7 +150,7 @@ impl Sqlite {
     }
 
     pub(super) async fn secret(&self, name: &'static str, candidate: Vec<u8>) -> Result<Vec<u8>, StoreError> {
-        let kept = run(&self.scans, move |connection| {
+        let kept = self.read(move |connection| {
             insert_into(secrets::table)
                 .values((secrets::name.eq(name), secrets::value.eq(candidate)))
                 .on_conflict_do_nothing()
@@ -162,24 +159,24 @@ impl Sqlite {
         });
         kept.await
     }
-}
 
-/// Runs a query on a reader's thread. The rare writes of keys and secrets run there too: the database's own lock orders
-/// them with the writer's.
-async fn run<T: Send + 'static>(
-    reader: &Sender<Job>,
-    query: impl FnOnce(&mut SqliteConnection) -> QueryResult<T> + Send + 'static,
-) -> Result<T, StoreError> {
-    let (reply, result) = oneshot::channel();
-    let job: Job = Box::new(move |connection| {
-        // Nobody waits any more if the request was given up.
-        let _ = reply.send(query(connection));
-    });
-    reader.try_send(job).map_err(|error| match error {
-        TrySendError::Full(_) => StoreError::Busy,
-        TrySendError::Closed(_) => StoreError::failed("the reader is gone"),
-    })?;
-    result.await.map_err(StoreError::failed)?.map_err(meaning)
+    /// Runs a query on the reader's thread. The rare writes of keys and secrets run there too: the database's own lock
+    /// orders them with the writer's.
+    async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&mut SqliteConnection) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (reply, result) = oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            // Nobody waits any more if the request was given up.
+            let _ = reply.send(query(connection));
+        });
+        self.reads.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) => StoreError::Busy,
+            TrySendError::Closed(_) => StoreError::failed("the reader is gone"),
+        })?;
+        result.await.map_err(StoreError::failed)?.map_err(meaning)
+    }
 }
 
 /// Makes the file readable by its owner alone, because it is to hold personal data; SQLite gives its companions
@@ -195,11 +192,7 @@ fn touch(path: &PathBuf, access: Access) -> io::Result<()> {
 fn connect(path: &Path) -> Result<SqliteConnection, StoreError> {
     let path = path.to_str().ok_or_else(|| StoreError::unavailable("the path is not UTF-8"))?;
     let mut connection = SqliteConnection::establish(path).map_err(StoreError::unavailable)?;
-    connection
-        .batch_execute(
-            "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;",
-        )
-        .map_err(meaning)?;
+    connection.batch_execute(SETUP).map_err(meaning)?;
     Ok(connection)
 }
 
@@ -219,11 +212,11 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), StoreErr
 fn reader(path: &Path) -> Result<Sender<Job>, StoreError> {
     let (reads, jobs) = mpsc::channel(READS_MAX);
     let mut connection = connect(path)?;
-    spawn("sqlite-reader", move || read(&mut connection, jobs))?;
+    spawn("sqlite-reader", move || carry_out(jobs, &mut connection))?;
     Ok(reads)
 }
 
-fn read(connection: &mut SqliteConnection, mut jobs: Receiver<Job>) {
+fn carry_out(mut jobs: Receiver<Job>, connection: &mut SqliteConnection) {
     loop {
         let jobs = blocking_gather(&mut jobs, READS_MAX);
         if jobs.is_empty() {

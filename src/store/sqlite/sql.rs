@@ -1,20 +1,25 @@
-//! The statements that put, as fixed texts.
+//! The statements of one customer, as fixed texts.
 //!
-//! diesel builds the text of its own `INSERT` anew for each call, and prepares its own `UPDATE` anew, which takes longer
-//! than SQLite takes to carry it out. These are prepared once for each connection, and only bound.
+//! diesel builds the text of its own `INSERT` anew for each call, prepares its own `UPDATE` anew, and walks through all
+//! columns of its own `SELECT` three times, which takes as long as SQLite takes to carry it out, or longer. These are
+//! prepared once for each connection, and only bound.
 
 use diesel::{
     QueryResult,
+    dsl::{AsSelect, SqlTypeOf},
     prelude::RunQueryDsl,
-    query_builder::{AstPass, QueryFragment, QueryId},
+    query_builder::{AstPass, Query, QueryFragment, QueryId},
     serialize::ToSql,
     sql_types::{BigInt, Binary, Date, HasSqlType, Nullable, Text},
     sqlite::{Sqlite, SqliteConnection},
 };
 
-use super::super::{Version, row::NewCustomer};
+use super::super::{
+    Version,
+    row::{CustomerRow, NewCustomer},
+};
 
-/// What [`fields`] binds, in its order.
+/// What [`fields`] binds, and [`CustomerRow`] has, in their order.
 const FIELDS: &str = "first_name, last_name, middle_name, date_of_birth, identities, street, street2, city, \
     post_code, state, country, version";
 
@@ -29,6 +34,15 @@ pub(super) struct Update<'a> {
     pub row: &'a NewCustomer,
     pub moment: i64,
     pub versions: Option<&'a [Version]>,
+}
+
+/// Looks a customer up; gives a [`CustomerRow`].
+///
+/// Without a `LIMIT`, although the key names one row at most: SQLite plans for a bound one's value, and so would prepare
+/// the statement anew for each.
+pub(super) struct Select<'a> {
+    pub account: &'a str,
+    pub customer_id: &'a str,
 }
 
 impl QueryFragment<Sqlite> for Insert<'_> {
@@ -71,6 +85,21 @@ impl QueryFragment<Sqlite> for Update<'_> {
         }
         Ok(())
     }
+}
+
+impl QueryFragment<Sqlite> for Select<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql("SELECT customer_id, ");
+        out.push_sql(FIELDS);
+        out.push_sql(", created_at, updated_at FROM customers WHERE account = ");
+        out.push_bind_param::<Text, _>(self.account)?;
+        out.push_sql(" AND customer_id = ");
+        out.push_bind_param::<Text, _>(self.customer_id)
+    }
+}
+
+impl Query for Select<'_> {
+    type SqlType = SqlTypeOf<AsSelect<CustomerRow, Sqlite>>;
 }
 
 /// Binds a row without its key and its moments; a comma follows each value.
@@ -120,11 +149,18 @@ impl QueryId for Insert<'_> {
     const HAS_STATIC_QUERY_ID: bool = true;
 }
 
+impl QueryId for Select<'_> {
+    type QueryId = Select<'static>;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
 impl QueryId for Update<'_> {
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
 impl RunQueryDsl<SqliteConnection> for Insert<'_> {}
+
+impl RunQueryDsl<SqliteConnection> for Select<'_> {}
 
 impl RunQueryDsl<SqliteConnection> for Update<'_> {}
