@@ -304,6 +304,31 @@ async fn a_file_that_must_be_there_is_not_made() {
     assert!(!path.exists());
 }
 
+#[actix_web::test]
+async fn threads_that_look_up_at_once_each_see_what_was_acknowledged() {
+    const THREADS: usize = 8;
+    const CUSTOMERS: usize = 50;
+    let directory = tempfile::tempdir().unwrap();
+    let url: DatabaseUrl =
+        format!("sqlite:{}", directory.path().join("customers.db").display()).parse().unwrap();
+    let store = Store::open(&url, Access::Create).await.unwrap();
+    let runtime = tokio::runtime::Handle::current();
+    let threads = (0..THREADS).map(|thread| {
+        let (store, runtime) = (store.clone(), runtime.clone());
+        tokio::task::spawn_blocking(move || {
+            for number in 0..CUSTOMERS {
+                let customer_id = format!("c-{thread}-{number}");
+                let version = created(runtime.block_on(put(&store, &customer_id, Condition::Absent)));
+                let stored = runtime.block_on(store.get(&account("acme"), &id(&customer_id)));
+                assert_eq!(stored.unwrap().unwrap().version, version);
+            }
+        })
+    });
+    for thread in join_all(threads).await {
+        thread.unwrap();
+    }
+}
+
 #[cfg(unix)]
 #[actix_web::test]
 async fn the_file_is_readable_by_its_owner_alone() {
