@@ -1,13 +1,7 @@
 //! A client that costs so little that the server is what is measured: requests are bytes that were made before, and
 //! of an answer no more is looked at than its status and its length.
 
-use std::{
-    cell::{Cell, RefCell},
-    collections::BTreeMap,
-    net::SocketAddr,
-    rc::Rc,
-    time::Duration,
-};
+use std::{cell::RefCell, collections::BTreeMap, net::SocketAddr, rc::Rc, time::Duration};
 
 use anyhow::{Context as _, ensure};
 use hdrhistogram::Histogram;
@@ -86,9 +80,8 @@ pub(crate) fn drive(
         for _ in 0..pace.connections {
             connections.push(Connection::open(address).await?);
         }
-        let (started, next) = (Instant::now(), Cell::new(0));
-        let (requests, answers) = (Rc::clone(requests), RefCell::new(Answers::none()?));
-        let load = Rc::new(Load { requests, from, pace, started, next, answers });
+        let (started, requests) = (Instant::now(), Rc::clone(requests));
+        let load = Rc::new(Load { requests, from, pace, started, answers: RefCell::new(Answers::none()?) });
         let mut tasks = JoinSet::new();
         for connection in connections {
             tasks.spawn_local(Rc::clone(&load).send(connection));
@@ -130,14 +123,13 @@ struct Load {
     from: usize,
     pace: Pace,
     started: Instant,
-    next: Cell<usize>,
     answers: RefCell<Answers>,
 }
 
 impl Load {
     async fn send(self: Rc<Self>, mut connection: Connection) -> anyhow::Result<()> {
         while self.started.elapsed() < self.pace.limit {
-            let number = self.next.replace(self.next.get() + 1);
+            let number = self.answers.borrow().sent;
             let index = self.from + number;
             let index = if self.pace.cycle { index % self.requests.len() } else { index };
             let Some(request) = self.requests.get(index) else { break };

@@ -4,7 +4,6 @@ use actix_web::{
     http::header::{ETAG, HttpDate, IF_NONE_MATCH, LAST_MODIFIED},
     web::Data,
 };
-
 use tokio::task::yield_now;
 
 use super::{

@@ -120,7 +120,7 @@ impl<'a> Parts<'a> {
             return Ok(None);
         }
         check_media_type(self.request)?;
-        // At once for all texts, and not for each of them.
+        // So that UTF-8 is checked once, and not again for each text.
         let text = str::from_utf8(self.body);
         if let Some(input) = text.ok().and_then(|text| serde_json::from_str(text).ok()) {
             return Ok(Some(input));

@@ -190,10 +190,7 @@ impl Store {
 
     /// Reads a customer.
     pub async fn get(&self, account: &Account, id: &CustomerId) -> Result<Option<Stored>, StoreError> {
-        match &self.engine {
-            Engine::Sqlite(engine) => engine.get(account, id),
-            Engine::Postgres(engine) => engine.get(account, id).await,
-        }
+        on!(self.get(account, id))
     }
 
     /// Reads at most `limit` of an account's customers in the order of their creation, after a position.

@@ -240,6 +240,28 @@ async fn several_stores_may_open_an_empty_database_at_once(engine: Engine) {
     assert!(secrets.windows(2).all(|pair| pair[0] == pair[1]), "all get the same secret");
 }
 
+async fn threads_that_look_up_at_once_each_see_what_was_acknowledged(engine: Engine) {
+    const THREADS: usize = 8;
+    const CUSTOMERS: usize = 50;
+    let database = engine.database().await;
+    let store = database.open().await;
+    let runtime = tokio::runtime::Handle::current();
+    let threads = (0..THREADS).map(|thread| {
+        let (store, runtime) = (store.clone(), runtime.clone());
+        tokio::task::spawn_blocking(move || {
+            for number in 0..CUSTOMERS {
+                let customer_id = format!("c-{thread}-{number}");
+                let version = created(runtime.block_on(put(&store, &customer_id, Condition::Absent)));
+                let stored = runtime.block_on(store.get(&account("acme"), &id(&customer_id)));
+                assert_eq!(stored.unwrap().unwrap().version, version);
+            }
+        })
+    });
+    for thread in join_all(threads).await {
+        thread.unwrap();
+    }
+}
+
 async fn keys_are_registered_listed_and_revoked_once(engine: Engine) {
     let database = engine.database().await;
     let store = database.open().await;
@@ -275,6 +297,7 @@ on_each_engine! {
     ids_are_compared_by_code_point,
     pages_go_on_after_a_customer_that_is_gone,
     several_stores_may_open_an_empty_database_at_once,
+    threads_that_look_up_at_once_each_see_what_was_acknowledged,
     keys_are_registered_listed_and_revoked_once,
 }
 
@@ -302,31 +325,6 @@ async fn a_file_that_must_be_there_is_not_made() {
     let url: DatabaseUrl = format!("sqlite:{}", path.display()).parse().unwrap();
     assert!(matches!(Store::open(&url, Access::Existing).await, Err(StoreError::Unavailable(_))));
     assert!(!path.exists());
-}
-
-#[actix_web::test]
-async fn threads_that_look_up_at_once_each_see_what_was_acknowledged() {
-    const THREADS: usize = 8;
-    const CUSTOMERS: usize = 50;
-    let directory = tempfile::tempdir().unwrap();
-    let url: DatabaseUrl =
-        format!("sqlite:{}", directory.path().join("customers.db").display()).parse().unwrap();
-    let store = Store::open(&url, Access::Create).await.unwrap();
-    let runtime = tokio::runtime::Handle::current();
-    let threads = (0..THREADS).map(|thread| {
-        let (store, runtime) = (store.clone(), runtime.clone());
-        tokio::task::spawn_blocking(move || {
-            for number in 0..CUSTOMERS {
-                let customer_id = format!("c-{thread}-{number}");
-                let version = created(runtime.block_on(put(&store, &customer_id, Condition::Absent)));
-                let stored = runtime.block_on(store.get(&account("acme"), &id(&customer_id)));
-                assert_eq!(stored.unwrap().unwrap().version, version);
-            }
-        })
-    });
-    for thread in join_all(threads).await {
-        thread.unwrap();
-    }
 }
 
 #[cfg(unix)]
