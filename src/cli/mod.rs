@@ -7,6 +7,7 @@ mod migrate;
 mod openapi;
 mod serve;
 mod sign;
+mod verify;
 
 use std::{
     ffi::OsStr,
@@ -48,6 +49,7 @@ enum Command {
     Keys(keys::Keys),
     Sign(sign::Sign),
     Openapi(openapi::Openapi),
+    Verify(verify::Verify),
 }
 
 impl Cli {
@@ -59,6 +61,7 @@ impl Cli {
             Command::Keys(command) => block_on(command.run()),
             Command::Sign(command) => command.run(),
             Command::Openapi(command) => command.run(),
+            Command::Verify(command) => block_on(command.run()),
         }
     }
 }

@@ -57,9 +57,14 @@ fn imports_point_one_way() {
         ("model", vec![]),
         ("signature", vec!["account"]),
         ("contract", vec!["model"]),
-        ("store", vec!["account", "clock", "random", "model", "telemetry"]),
-        ("api", [&LEAVES[..], &["contract", "model", "signature", "store", "telemetry"]].concat()),
-        ("cli", [&LEAVES[..], &["api", "contract", "model", "signature", "store", "telemetry"]].concat()),
+        ("store", vec!["account", "clock", "random", "model", "telemetry", "threads"]),
+        ("record", vec!["contract", "model", "store"]),
+        ("api", [&LEAVES[..], &["contract", "model", "record", "signature", "store", "telemetry"]].concat()),
+        (
+            "cli",
+            [&LEAVES[..], &["api", "contract", "model", "record", "signature", "store", "telemetry"]]
+                .concat(),
+        ),
     ] {
         for file in sources(&root().join("src").join(module)) {
             for import in imports(&fs::read_to_string(&file).unwrap()) {

@@ -1,4 +1,4 @@
-//! How connections come to be, and what their errors mean.
+//! Opens connections.
 
 use std::{
     sync::{
@@ -14,9 +14,13 @@ use tokio::{runtime::Handle, task::JoinHandle, time::timeout};
 use tokio_postgres::{Client, Config, Error as PostgresError};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::super::StoreError;
-use super::{tls, url::PostgresUrl};
-use crate::{random, telemetry::chain};
+use super::{
+    super::error::StoreError,
+    error::{connection_error, describe},
+    tls,
+    url::PostgresUrl,
+};
+use crate::random;
 
 /// How long one host may take to give a connection, its addresses, TLS and authentication included.
 const HOST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -96,7 +100,7 @@ impl Connector {
                     self.favourite.store(index, Ordering::Relaxed);
                     return Ok(session);
                 }
-                Ok(Err(error)) => failure = refusal(&error),
+                Ok(Err(error)) => failure = connection_error(&error),
                 Err(elapsed) => failure = StoreError::unavailable(elapsed),
             }
         }
@@ -113,57 +117,6 @@ async fn open(config: &Config, tls: MakeRustlsConnect) -> Result<(Client, Driver
     }));
     client.batch_execute(SETUP).await?;
     Ok((client, driver))
-}
-
-/// A connection that was not to be had: all but the server's own "no" may pass.
-fn refusal(error: &PostgresError) -> StoreError {
-    match fault(error) {
-        Fault::Refused if error.code().is_some() => StoreError::failed(describe(error)),
-        _ => StoreError::unavailable(describe(error)),
-    }
-}
-
-/// What may be logged: Postgres puts whole rows into the details of an error.
-pub(super) fn describe(error: &PostgresError) -> String {
-    match error.as_db_error() {
-        Some(error) => format!("{}: {} ({})", error.severity(), error.message(), error.code().code()),
-        None => chain(error),
-    }
-}
-
-/// An error as the store's, where trying again at once is no choice.
-pub(super) fn meaning(error: &PostgresError) -> StoreError {
-    match fault(error) {
-        Fault::Conflict | Fault::Passing => StoreError::unavailable(describe(error)),
-        Fault::Refused => StoreError::failed(describe(error)),
-    }
-}
-
-/// What an error of Postgres means for what was asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// Others wrote at the same time, and the server undid this: it may be tried again at once.
-    Conflict,
-    /// The server does not do it now; whether it did is unknown.
-    Passing,
-    /// It was not done, and trying again would not help.
-    Refused,
-}
-
-/// The only place where an SQLSTATE is looked at.
-pub(super) fn fault(error: &PostgresError) -> Fault {
-    let Some(code) = error.code() else {
-        return if error.is_closed() { Fault::Passing } else { Fault::Refused };
-    };
-    match code.code() {
-        // Serialization failure and deadlock.
-        "40001" | "40P01" => Fault::Conflict,
-        // Read-only after a failover, idle for too long, statement cancelled, lock not to be had, outcome unknown.
-        "25006" | "25P03" | "57014" | "55P03" | "40003" => Fault::Passing,
-        // Connections, lack of resources, shutdown and start, failures of the system beneath.
-        code if ["08", "53", "57P", "58"].iter().any(|class| code.starts_with(class)) => Fault::Passing,
-        _ => Fault::Refused,
-    }
 }
 
 /// A connection that reads, through diesel.

@@ -1,8 +1,7 @@
 //! Look-ups of one customer, on the thread that asks.
 //!
-//! A look-up takes some microseconds, most of them to copy the row: less than handing it to another thread and back.
-//! Where a page of the file has to come from the disk, the asking thread waits for it, as it would for a page of its
-//! own memory. Readers never wait for the writer.
+//! A look-up takes some microseconds, most of them to copy the row: less than a hand-over to another thread and back.
+//! Where a page of the file must come from the disk, the asking thread waits for it. Readers never wait for the writer.
 
 use std::{
     path::{Path, PathBuf},
@@ -12,8 +11,8 @@ use std::{
 use diesel::{OptionalExtension as _, RunQueryDsl as _, sqlite::SqliteConnection};
 
 use super::{
-    super::{StoreError, row::CustomerRow},
-    connect, meaning,
+    super::{error::StoreError, row::CustomerRow},
+    connect::{connect, store_error},
     sql::Select,
 };
 
@@ -33,10 +32,10 @@ impl Lookups {
         let mut connection = idle.map_or_else(|| connect(&self.path), Ok)?;
         let row = Select { account, customer_id }.get_result(&mut connection).optional();
         self.idle().push(connection);
-        row.map_err(meaning)
+        row.map_err(store_error)
     }
 
-    /// Nothing that could panic runs under the lock.
+    /// No code that could panic runs under the lock.
     fn idle(&self) -> MutexGuard<'_, Vec<SqliteConnection>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
