@@ -55,7 +55,7 @@ impl<T> Slot<T> {
         self.outcome = Some(outcome);
     }
 
-    /// The caller may be gone; the write was made all the same.
+    /// The caller may be gone.
     fn tell(self, result: Result<(), StoreError>) {
         let outcome = self.outcome.ok_or_else(|| StoreError::failed("the engine gave no outcome"));
         drop(self.reply.send(result.and(outcome)));
@@ -66,6 +66,13 @@ impl Write {
     /// The customer's primary key.
     pub(super) fn key(&self) -> (&str, &str) {
         (&self.account, &self.customer_id)
+    }
+
+    fn is_abandoned(&self) -> bool {
+        match &self.change {
+            Change::Put { slot, .. } => slot.reply.is_closed(),
+            Change::Delete { slot, .. } => slot.reply.is_closed(),
+        }
     }
 
     fn tell(self, result: Result<(), StoreError>) {
@@ -181,21 +188,19 @@ impl Lane {
     /// Commits group after group, until every [`Queue`] is gone and its last write is made.
     pub(super) async fn run(mut self, mut engine: impl Engine) {
         loop {
-            let group = self.next().await;
+            let mut group = gather(&mut self.writes, self.group_writes_max).await;
             if group.is_empty() {
                 return;
             }
-            settle(&mut engine, group).await;
+            // A caller that gave up was told that the write may not have been made; later it must not be made any more.
+            group.retain(|write| !write.is_abandoned());
+            for write in &mut group {
+                write.timestamp = self.stamps.next();
+            }
+            if !group.is_empty() {
+                settle(&mut engine, group).await;
+            }
         }
-    }
-
-    /// Waits for a write, and takes those that wait behind it; empty when every [`Queue`] is gone.
-    async fn next(&mut self) -> Vec<Write> {
-        let mut group = gather(&mut self.writes, self.group_writes_max).await;
-        for write in &mut group {
-            write.timestamp = self.stamps.next();
-        }
-        group
     }
 }
 

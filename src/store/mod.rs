@@ -14,7 +14,7 @@ mod types;
 mod url;
 mod version;
 
-use std::time::Duration;
+use std::{future::Future, time::Duration};
 
 use tokio::time::timeout;
 
@@ -35,6 +35,10 @@ use crate::{
     model::{CustomerId, SortDirection, Timestamp},
     threads::Threads,
 };
+
+/// How long a caller waits for an answer, whatever the database does. The limits of the engines are shorter; this one
+/// holds when several of them add up.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(12);
 
 /// How long the database may take to answer a check.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
@@ -98,7 +102,7 @@ impl Store {
 
     /// Checks that the database answers within a second.
     pub async fn check(&self) -> Result<(), StoreError> {
-        timeout(CHECK_TIMEOUT, async { on!(self.check()) }).await.map_err(StoreError::unavailable)?
+        within(CHECK_TIMEOUT, async { on!(self.check()) }).await
     }
 
     /// Creates or replaces a customer. Returns when the outcome is on disk.
@@ -110,7 +114,7 @@ impl Store {
         condition: Condition,
     ) -> Result<PutOutcome, StoreError> {
         let key = (account.as_str().to_owned(), id.into_string());
-        self.writes.put(key, record, condition, Version::new()).await
+        within(ANSWER_TIMEOUT, self.writes.put(key, record, condition, Version::new())).await
     }
 
     /// Deletes a customer, if it has one of these versions; `None` means any. Returns when the outcome is on disk.
@@ -120,7 +124,8 @@ impl Store {
         id: CustomerId,
         if_match: Option<Vec<Version>>,
     ) -> Result<DeleteOutcome, StoreError> {
-        self.writes.delete((account.as_str().to_owned(), id.into_string()), if_match).await
+        let key = (account.as_str().to_owned(), id.into_string());
+        within(ANSWER_TIMEOUT, self.writes.delete(key, if_match)).await
     }
 
     /// Reads a customer.
@@ -129,7 +134,7 @@ impl Store {
         account: &Account,
         id: &CustomerId,
     ) -> Result<Option<StoredCustomer>, StoreError> {
-        on!(self.get(account, id))
+        within(ANSWER_TIMEOUT, async { on!(self.get(account, id)) }).await
     }
 
     /// Reads at most `limit` customers of an account in the order of their creation, after a position.
@@ -140,7 +145,8 @@ impl Store {
         after: Option<Position>,
         limit: u32,
     ) -> Result<CustomerPage, StoreError> {
-        let mut customers = on!(self.list(account, direction, after, i64::from(limit) + 1))?;
+        let rows = async { on!(self.list(account, direction, after, i64::from(limit) + 1)) };
+        let mut customers = within(ANSWER_TIMEOUT, rows).await?;
         let is_last = customers.len() <= limit as usize;
         customers.truncate(limit as usize);
         let next = customers.last().filter(|_| !is_last);
@@ -159,7 +165,7 @@ impl Store {
 
     /// Reads every registered key, oldest first. A row that cannot be used does not hide the others.
     pub async fn signing_keys(&self) -> Result<Vec<Result<SigningKey, UnusableKey>>, StoreError> {
-        on!(self.signing_keys())
+        within(ANSWER_TIMEOUT, async { on!(self.signing_keys()) }).await
     }
 
     /// Registers a key; false if its id is taken.
@@ -177,4 +183,11 @@ impl Store {
     pub async fn secret(&self, name: &'static str, candidate: Vec<u8>) -> Result<Vec<u8>, StoreError> {
         on!(self.secret(name, candidate))
     }
+}
+
+async fn within<T>(
+    limit: Duration,
+    answer: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    timeout(limit, answer).await.map_err(StoreError::unavailable)?
 }

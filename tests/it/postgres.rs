@@ -3,6 +3,7 @@
 mod faults;
 mod replicas;
 mod schema;
+mod stalls;
 mod tls;
 mod url;
 

@@ -25,7 +25,7 @@ use super::{
         types::{Condition, DeleteOutcome, PutOutcome},
         version::Version,
     },
-    connect::{ANSWER_TIMEOUT, Connector, Driver},
+    connect::{ANSWER_TIMEOUT, Connector, Driver, PREPARE_TIMEOUT},
     error::{SqlFailure, classify, describe, store_error},
     sql::{self, Columns},
 };
@@ -125,15 +125,16 @@ struct Session {
 impl Session {
     async fn open(connector: &Arc<Connector>) -> Result<Self, StoreError> {
         let (client, driver) = connector.reconnect().await?;
-        let (put, insert, update, delete, delete_version) = try_join5(
+        let statements = try_join5(
             client.prepare(sql::PUT),
             client.prepare(sql::INSERT),
             client.prepare(sql::UPDATE),
             client.prepare(sql::DELETE),
             client.prepare(sql::DELETE_VERSION),
-        )
-        .await
-        .map_err(|error| StoreError::unavailable(describe(&error)))?;
+        );
+        let statements = timeout(PREPARE_TIMEOUT, statements).await.map_err(StoreError::unavailable)?;
+        let (put, insert, update, delete, delete_version) =
+            statements.map_err(|error| StoreError::unavailable(describe(&error)))?;
         Ok(Self { client, put, insert, update, delete, delete_version, _driver: driver })
     }
 

@@ -4,18 +4,20 @@
 //! returns, so that an acknowledged write survives a crash of the process and of the machine.
 
 mod connect;
+mod file;
 mod lookup;
 mod reader;
 mod sql;
 mod write;
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use diesel::{insert_into, prelude::*, update};
 use tokio::runtime::Builder;
 
 use self::{
-    connect::{connect, migrate, touch},
+    connect::{Connection, migrate, touch},
+    file::File,
     lookup::Lookups,
     reader::Reader,
     write::Writer,
@@ -33,9 +35,16 @@ use crate::{
     threads::Threads,
 };
 
+/// How long the writer waits while somebody else holds the write lock.
+const WRITER_LOCK_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a check waits for a lock.
+const CHECK_LOCK_PATIENCE: Duration = Duration::from_millis(500);
+
 /// An open SQLite database.
 #[derive(Clone)]
 pub(super) struct Sqlite {
+    file: Arc<File>,
     lookups: Arc<Lookups>,
     /// Reads pages of lists, which take longer than a look-up.
     lists: Reader,
@@ -58,9 +67,10 @@ impl Sqlite {
 
     fn open_blocking(path: &Path, access: Access, lane: Lane, threads: &Threads) -> Result<Self, StoreError> {
         let path = touch(path, access)?;
-        let mut connection = connect(&path)?;
+        let mut connection = Connection::open(&path, WRITER_LOCK_PATIENCE)?;
         migrate(&mut connection)?;
-        let mut writer = Writer::new(connection);
+        let file = Arc::new(File::remember(&path)?);
+        let mut writer = Writer::new(connection, Arc::clone(&file));
         if let Some(created_at) = writer.last_created()? {
             lane.start_after(created_at);
         }
@@ -68,7 +78,8 @@ impl Sqlite {
         let write = move || runtime.block_on(lane.run(writer));
         threads.spawn("sqlite-writer", write).map_err(StoreError::failed)?;
         Ok(Self {
-            lookups: Arc::new(Lookups::open(&path)?),
+            lookups: Arc::new(Lookups::open(Arc::clone(&file))?),
+            file,
             lists: Reader::start(threads, "sqlite-lists", &path)?,
             keys: Reader::start(threads, "sqlite-keys", &path)?,
         })
@@ -92,6 +103,7 @@ impl Sqlite {
         limit: i64,
     ) -> Result<Vec<StoredCustomer>, StoreError> {
         use customers::{created_at, customer_id};
+        self.file.check_now_and_then()?;
         let account = account.clone();
         let rows = self.lists.run(move |connection| {
             let mut query = customers::table
@@ -145,6 +157,7 @@ impl Sqlite {
     }
 
     pub(super) async fn signing_keys(&self) -> Result<Vec<Result<SigningKey, UnusableKey>>, StoreError> {
+        self.file.check()?;
         let rows = self.keys.run(|connection| {
             signing_keys::table
                 .order_by((signing_keys::created_at, signing_keys::key_id))
@@ -154,8 +167,17 @@ impl Sqlite {
         Ok(rows.await?.into_iter().map(SigningKey::try_from).collect())
     }
 
+    /// Reads real rows on a connection of its own, which has nothing of the file in memory yet.
     pub(super) async fn check(&self) -> Result<(), StoreError> {
-        self.keys.run(|connection| diesel::sql_query("SELECT 1").execute(connection).map(drop)).await
+        self.file.check()?;
+        let path = self.file.path().to_owned();
+        let check = move || {
+            Connection::open(&path, CHECK_LOCK_PATIENCE)?.run(|connection| {
+                secrets::table.select(secrets::name).limit(1).load::<String>(connection)?;
+                customers::table.select(customers::version).limit(1).load::<Vec<u8>>(connection).map(drop)
+            })
+        };
+        tokio::task::spawn_blocking(check).await.map_err(StoreError::unavailable)?
     }
 
     pub(super) async fn add_signing_key(&self, key: SigningKey) -> Result<bool, StoreError> {

@@ -1,6 +1,6 @@
 //! A thread that runs queries one after the other, on a connection of its own.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use diesel::{QueryResult, sqlite::SqliteConnection};
 use tokio::{
@@ -13,14 +13,17 @@ use tokio::{
 
 use super::{
     super::{error::StoreError, group::gather},
-    connect::{connect, store_error},
+    connect::Connection,
 };
 use crate::threads::Threads;
 
 /// How many queries may wait.
 const QUEUE_QUERIES_MAX: usize = 1024;
 
-type Query = Box<dyn FnOnce(&mut SqliteConnection) + Send>;
+/// How long a query waits for a lock.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+
+type Query = Box<dyn FnOnce(&mut Connection) + Send>;
 
 /// The sending side. Clones share the thread.
 #[derive(Clone)]
@@ -29,7 +32,7 @@ pub(super) struct Reader(Sender<Query>);
 impl Reader {
     pub(super) fn start(threads: &Threads, name: &'static str, path: &Path) -> Result<Self, StoreError> {
         let (sender, queries) = mpsc::channel(QUEUE_QUERIES_MAX);
-        let mut connection = connect(path)?;
+        let mut connection = Connection::open(path, LOCK_PATIENCE)?;
         let runtime = Builder::new_current_thread().build().map_err(StoreError::failed)?;
         let run = move || runtime.block_on(answer(queries, &mut connection));
         threads.spawn(name, run).map_err(StoreError::failed)?;
@@ -44,17 +47,17 @@ impl Reader {
         let (reply, result) = oneshot::channel();
         let query: Query = Box::new(move |connection| {
             // The caller may be gone.
-            drop(reply.send(query(connection)));
+            drop(reply.send(connection.run(query)));
         });
         self.0.try_send(query).map_err(|error| match error {
             TrySendError::Full(_) => StoreError::Busy,
             TrySendError::Closed(_) => StoreError::unavailable("the reader has ended"),
         })?;
-        result.await.map_err(StoreError::unavailable)?.map_err(store_error)
+        result.await.map_err(StoreError::unavailable)?
     }
 }
 
-async fn answer(mut queries: Receiver<Query>, connection: &mut SqliteConnection) {
+async fn answer(mut queries: Receiver<Query>, connection: &mut Connection) {
     loop {
         let waiting = gather(&mut queries, QUEUE_QUERIES_MAX).await;
         if waiting.is_empty() {

@@ -1,5 +1,7 @@
 //! The writer: commits a group as one transaction.
 
+use std::sync::Arc;
+
 use diesel::{QueryResult, prelude::*, sqlite::SqliteConnection};
 
 use super::{
@@ -11,16 +13,20 @@ use super::{
         types::{Condition, DeleteOutcome, PutOutcome},
         version::Version,
     },
-    connect::store_error,
+    connect::Connection,
+    file::File,
     sql::{Insert, Update},
 };
 
 /// The only connection that writes customers.
-pub(super) struct Writer(SqliteConnection);
+pub(super) struct Writer {
+    connection: Connection,
+    file: Arc<File>,
+}
 
 impl Writer {
-    pub(super) fn new(connection: SqliteConnection) -> Self {
-        Self(connection)
+    pub(super) fn new(connection: Connection, file: Arc<File>) -> Self {
+        Self { connection, file }
     }
 
     /// The timestamp of the newest customer: rows are in the order of their creation.
@@ -28,7 +34,7 @@ impl Writer {
         let last = diesel::dsl::sql::<diesel::sql_types::BigInt>(
             "SELECT created_at FROM customers ORDER BY seq DESC LIMIT 1",
         );
-        last.get_result(&mut self.0).optional().map_err(store_error)
+        self.connection.run(|connection| last.get_result(connection).optional())
     }
 }
 
@@ -37,7 +43,10 @@ impl Engine for Writer {
         let transaction = |connection: &mut SqliteConnection| {
             group.iter_mut().try_for_each(|write| apply(connection, write))
         };
-        self.0.immediate_transaction(transaction).map_err(store_error)
+        let committed = self.connection.run(|connection| connection.immediate_transaction(transaction));
+        // What was written into a file that nobody finds again must not be acknowledged.
+        self.file.check()?;
+        committed
     }
 }
 
