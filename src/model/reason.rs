@@ -1,4 +1,4 @@
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 /// The kind of a violation:
@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 /// - MalformedJSON: the body is no JSON text in UTF-8
 /// - DuplicateMember: an object has two members of the same name
 /// - Signature: the value does not match the signature
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub enum Reason {
     /// The contract's schema.
     SchemaValidation,

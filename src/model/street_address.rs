@@ -6,7 +6,7 @@ use utoipa::{
     openapi::{OpenApi, RefOr, Schema, extensions::Extensions},
 };
 
-use super::{CountryCode, strict, subdivision, text::without_nul};
+use super::{country_code::CountryCode, strict, subdivision, text::without_nul};
 
 /// A postal address. In the USA and in Canada its state is one of the codes of ISO 3166-2.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
@@ -18,7 +18,7 @@ pub struct StreetAddress {
     pub street: String,
     /// Street2: the secondary name of an address's street.
     #[serde(default, deserialize_with = "strict::present", skip_serializing_if = "Option::is_none")]
-    #[garde(custom(without_nul))]
+    #[garde(inner(custom(without_nul)))]
     #[schema(nullable = false, pattern = r"^[^\u0000]*$")]
     pub street2: Option<String>,
     /// City: name of an address's city or town.
