@@ -42,7 +42,7 @@ impl CustomerInput {
         &self.0
     }
 
-    /// Gives the valid fields away.
+    /// Converts into the valid fields.
     #[must_use]
     pub fn into_fields(self) -> CustomerFields {
         self.0

@@ -39,7 +39,7 @@ pub struct StreetAddress {
     pub country: CountryCode,
 }
 
-/// For USA and Canada the state is an ISO 3166-2 code without its country prefix.
+/// In the USA and in Canada the state is an ISO 3166-2 code without its country prefix.
 fn state_of<C>(country: CountryCode) -> impl Fn(&String, &C) -> garde::Result {
     move |state, _| match subdivision::codes_of(country) {
         Some(codes) if codes.binary_search(&state.as_str()).is_err() => Err(garde::Error::new(SUBDIVISION)),
@@ -49,7 +49,7 @@ fn state_of<C>(country: CountryCode) -> impl Fn(&String, &C) -> garde::Result {
 
 const SUBDIVISION: &str = "ISO 3166-2 subdivision code without its country prefix";
 
-/// Adds the rule that ties a state to its country to the document: `if` and `then`, for which utoipa has no annotation.
+/// Adds the rule for the state to the document: `if` and `then`, for which utoipa has no annotation.
 pub struct StateRule;
 
 impl Modify for StateRule {
