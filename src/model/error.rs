@@ -30,7 +30,7 @@ pub struct Error {
     pub request_extension: Option<RequestExtension>,
 }
 
-/// The operations by name. `schema_with` ignores the doc comment of the field, so it is repeated here.
+/// The operations by name; `schema_with` leaves the field's own documentation out, hence once more.
 fn action() -> Object {
     ObjectBuilder::new()
         .schema_type(Type::String)
