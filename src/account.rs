@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr, sync::Arc};
 
-/// The largest number of characters in an account's name.
+/// The maximum length of an account name, in characters.
 pub const ACCOUNT_CHARS_MAX: usize = 64;
 
 /// The name of the account that owns a signing key, and every customer put with it.
@@ -18,16 +18,16 @@ impl Account {
         Self(Arc::from("sandbox"))
     }
 
-    /// The name as text.
+    /// The name as a text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Why a text names no account.
+/// Why a text is not the name of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an account is 1 to {ACCOUNT_CHARS_MAX} ASCII letters, digits, '.', '_' or '-'")]
+#[error("an account name has 1 to {ACCOUNT_CHARS_MAX} characters: ASCII letters, digits, '.', '_' or '-'")]
 pub struct InvalidAccount;
 
 impl FromStr for Account {

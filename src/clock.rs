@@ -1,10 +1,10 @@
-//! The one seam through which time comes.
+//! The only place that reads the clock.
 
 use chrono::{DateTime, Utc};
 
-/// The wall clock now, in UTC.
+/// The current time in UTC.
 #[must_use]
-#[allow(clippy::disallowed_methods, reason = "this is the seam that the ban points to")]
+#[allow(clippy::disallowed_methods, reason = "all other code calls this function")]
 pub fn now() -> DateTime<Utc> {
     Utc::now()
 }

@@ -1,7 +1,7 @@
-//! Logs: text for a terminal, JSON for machines; on standard error, so that standard output stays the command's own.
+//! Logs: text for a terminal, JSON for machines, on standard error.
 //!
 //! Invariant: no personal data. A line names routes, statuses, key ids and causes, never a path, a query, a header or
-//! a body; a panic is logged by its place, because its message may hold what it stumbled over.
+//! a body. A panic is logged by its place, because its message may contain personal data.
 
 use std::{error::Error, io::IsTerminal as _, panic};
 
@@ -9,7 +9,7 @@ use tracing_subscriber::{
     filter::Targets, fmt, layer::SubscriberExt as _, registry, util::SubscriberInitExt as _,
 };
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
     /// For people.

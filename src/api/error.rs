@@ -16,7 +16,7 @@ use actix_web::{
 use crate::{
     model::{ErrorType, Reason, RequestExtension, RequestExtensionItem, VIOLATIONS_MAX},
     record::DamagedRecord,
-    signature::{Fault, Refusal},
+    signature::{Refusal, Violation},
     store::StoreError,
 };
 
@@ -113,7 +113,7 @@ impl ApiError {
         match self {
             Self::Invalid { violations, .. } => Some(violations.as_ref().clone()),
             Self::Unauthorized(refusal) => {
-                let header = refusal.faults().iter().map(item).collect();
+                let header = refusal.violations().iter().map(item).collect();
                 Some(RequestExtension { header, ..RequestExtension::default() })
             }
             _ => None,
@@ -121,8 +121,8 @@ impl ApiError {
     }
 }
 
-fn item(fault: &Fault) -> RequestExtensionItem {
-    let Fault { claim, description } = fault;
+fn item(violation: &Violation) -> RequestExtensionItem {
+    let Violation { claim, description } = violation;
     let separator = if claim.is_empty() { "" } else { "." };
     let field = format!("{}{separator}{claim}", super::SIGNATURE_HEADER);
     RequestExtensionItem { field, reason: Reason::Signature, description: description.clone() }

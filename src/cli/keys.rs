@@ -8,8 +8,10 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 use clap::{Args, Subcommand};
 
-use super::{Database, Owner, now};
+use super::database::Database;
 use crate::{
+    account::Account,
+    clock,
     signature::{Algorithm, PrivateKey, PublicKey},
     store::{Access, SigningKey, Store, UnusableKey},
 };
@@ -29,32 +31,40 @@ Examples:
   customers-api keys list
   customers-api keys revoke acme-2026";
 
-/// The longest id of a key, in bytes.
+/// The maximum length of a key id, in bytes.
 const KEY_ID_BYTES_MAX: usize = 128;
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make a private key and register its public half
+    /// Generate a key pair and register the public key
     Generate(Generate),
     /// Register a public key
     Add(Add),
     /// List all keys
     List(List),
-    /// Revoke a key: its signatures are refused within 5 seconds, and its id is never free again
+    /// Revoke a key: its signatures are refused within 5 seconds, and its id cannot be used again
     Revoke(Revoke),
+}
+
+/// The account that a key belongs to.
+#[derive(Debug, Args)]
+struct Owner {
+    /// The account that signs with the key and owns the customers
+    #[arg(long, value_name = "NAME")]
+    account: Account,
 }
 
 #[derive(Debug, Args)]
 struct Generate {
     #[command(flatten)]
     owner: Owner,
-    /// The algorithm that the key signs with: ES384 or ES256
+    /// The algorithm of the key: ES384 or ES256
     #[arg(long, default_value = "ES384")]
     algorithm: Algorithm,
     /// The key's id [default: its RFC 7638 thumbprint]
     #[arg(long, value_name = "ID", value_parser = key_id)]
     key_id: Option<String>,
-    /// The file for the private key, which must not be there yet: PKCS#8, PEM, readable by its owner alone
+    /// The new file for the private key (PKCS#8, PEM); only its owner can read it
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     #[command(flatten)]
@@ -65,7 +75,7 @@ struct Generate {
 struct Add {
     #[command(flatten)]
     owner: Owner,
-    /// The file with the public key: SPKI, PEM
+    /// The file with the public key (SPKI, PEM)
     #[arg(long, value_name = "FILE")]
     public_key: PathBuf,
     /// The key's id [default: its RFC 7638 thumbprint]
@@ -106,11 +116,12 @@ impl Generate {
         let store = database.open(Access::Create).await?;
         let key = PrivateKey::generate(algorithm)?;
         write_private(&out, key.to_pem())
-            .with_context(|| format!("cannot write the key {}", out.display()))?;
+            .with_context(|| format!("cannot create the file {} for the private key", out.display()))?;
         let registered = register(&store, owner, &key.public_key()?, key_id).await;
         if registered.is_err() {
-            // A private half that nothing verifies would only be mistaken for a good one.
-            fs::remove_file(&out).with_context(|| format!("cannot remove the key {}", out.display()))?;
+            // A private key that is not registered would be mistaken for one that is.
+            fs::remove_file(&out)
+                .with_context(|| format!("cannot remove the private key {}", out.display()))?;
         }
         registered
     }
@@ -121,7 +132,7 @@ impl Add {
         let Self { owner, public_key, key_id, database } = self;
         let shown = public_key.display();
         let pem = fs::read_to_string(&public_key).with_context(|| format!("cannot read the key {shown}"))?;
-        let key = PublicKey::from_pem(&pem).with_context(|| format!("cannot use the key {shown}: it"))?;
+        let key = PublicKey::from_pem(&pem).with_context(|| format!("cannot use the key {shown}"))?;
         let store = database.open(Access::Create).await?;
         register(&store, owner, &key, key_id).await
     }
@@ -148,7 +159,10 @@ impl Revoke {
     async fn run(self) -> anyhow::Result<()> {
         let Self { key_id, database } = self;
         let store = database.open(Access::Existing).await?;
-        ensure!(store.revoke_signing_key(&key_id, now()).await?, "there is no active key {key_id}");
+        ensure!(
+            store.revoke_signing_key(&key_id, clock::now().into()).await?,
+            "there is no active key with the id {key_id}"
+        );
         println!("revoked {key_id}");
         Ok(())
     }
@@ -166,11 +180,11 @@ async fn register(
         account: owner.account.clone(),
         algorithm: key.algorithm().to_string(),
         public_key: key.to_pem().to_owned(),
-        created: now(),
+        created: clock::now().into(),
         revoked: None,
     };
     if !store.add_signing_key(row).await? {
-        bail!("the key id {key_id} is taken: choose another with --key-id");
+        bail!("the key id {key_id} is in use: choose another one with --key-id");
     }
     println!("registered {key_id} ({}) for the account {}", key.algorithm(), owner.account);
     Ok(())

@@ -1,7 +1,7 @@
-use super::Database;
+use super::database::Database;
 use crate::store::Access;
 
-/// Bring the database's tables up to date, as `serve` does at its start
+/// Bring the database's tables up to date, as `serve` does when it starts
 #[derive(Debug, clap::Args)]
 pub(super) struct Migrate {
     #[command(flatten)]

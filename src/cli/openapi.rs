@@ -4,19 +4,19 @@ use clap::{Args, ValueEnum};
 
 use crate::contract;
 
-/// Print the contract
+/// Print the API contract, openapi.yaml
 #[derive(Debug, Args)]
 pub(super) struct Openapi {
-    /// The form to print it in
+    /// The format to print
     #[arg(long, default_value = "yaml")]
     format: Format,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Format {
-    /// As it is written
+    /// As it is written, with comments
     Yaml,
-    /// The same, as JSON
+    /// The same document as JSON
     Json,
 }
 
@@ -28,7 +28,7 @@ impl Openapi {
             Format::Json => writeln!(out, "{}", contract::JSON.as_str()),
         };
         match written {
-            // Whoever reads, such as `head`, has read enough.
+            // A reader such as `head` may close the pipe early.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
             written => Ok(written?),
         }

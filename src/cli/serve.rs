@@ -5,14 +5,14 @@ use clap::{Args, builder::BoolishValueParser};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::Targets;
 
-use super::Database;
+use super::database::Database;
 use crate::{
     api::{self, Api, BasePath, Settings, Sockets},
     store::{Access, GROUP_WRITES_MAX},
     telemetry::{self, LogFormat},
 };
 
-/// Serve the contract, and Swagger UI beside it
+/// Serve the API and Swagger UI
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Serve {
@@ -21,25 +21,25 @@ pub(super) struct Serve {
     /// The address to listen on; port 0 picks a free one
     #[arg(long, env = "CUSTOMERS_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
     listen: SocketAddr,
-    /// What comes before the contract's paths
+    /// The prefix of the API's paths
     #[arg(long, env = "CUSTOMERS_BASE_PATH", default_value = "/", value_name = "PATH")]
     base_path: BasePath,
-    /// The `aud` that signatures must have
+    /// The audience that signatures must name (`aud`)
     #[arg(long, env = "CUSTOMERS_AUDIENCE", default_value = "customers-api", value_name = "NAME")]
     audience: String,
-    /// Accept requests without a signature, as the account `sandbox`: for trying things out, never for production
+    /// Accept requests without a signature, as the account `sandbox`: only to try the service, never in production
     #[arg(long, env = "CUSTOMERS_SANDBOX", value_parser = BoolishValueParser::new())]
     sandbox: bool,
-    /// The number of threads that serve requests [default: one for each processor]
+    /// The number of threads that serve requests [default: one per processor]
     #[arg(long, env = "CUSTOMERS_WORKERS", value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
-    /// How many writes one transaction takes at most; 1 shows what a transaction for each request would cost
+    /// The maximum number of writes per transaction; 1 shows the cost of a transaction per request
     #[arg(long, env = "CUSTOMERS_GROUP_WRITES_MAX", default_value_t = GROUP_WRITES_MAX, value_name = "NUMBER", hide = true, value_parser = group_writes_max)]
     group_writes_max: usize,
-    /// How log lines look
+    /// The format of log lines
     #[arg(long, env = "CUSTOMERS_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
     log_format: LogFormat,
-    /// What is logged: a level (off, error, warn, info, debug, trace), or directives such as `customers_api=debug`
+    /// What to log: a level (off, error, warn, info, debug, trace), or directives such as `customers_api=debug`
     #[arg(long, env = "CUSTOMERS_LOG", default_value = "info", value_name = "FILTER")]
     log: Targets,
 }
@@ -67,7 +67,7 @@ impl Serve {
         let settings = Settings { audience, base_path: base_path.clone(), sandbox };
         let api = Api::new(settings, store.clone()).await.context("cannot read the database")?;
         let workers = workers.map_or_else(|| available_parallelism().map_or(1, usize::from), usize::from);
-        // Before the line that says so, so that whoever reads it may send a signal at once.
+        // Before the ready line, because its reader may send a signal at once.
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let server = api::run(api, Sockets { listen, workers })
@@ -103,7 +103,7 @@ fn fatal(thread: &str) -> anyhow::Error {
 /// The one line on standard output.
 fn announce(address: SocketAddr, base_path: &BasePath, sandbox: bool) {
     let mode = if sandbox { " (SANDBOX: signatures are optional)" } else { "" };
-    // Nobody may be reading; the service runs all the same.
+    // The service runs even if standard output is closed.
     let _ = writeln!(
         std::io::stdout(),
         "customers-api is ready at http://{address}{}{mode}",

@@ -16,26 +16,26 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Sign {
-    /// The request's method, such as PUT
+    /// The method of the request, such as PUT
     method: String,
-    /// The request's path as it is sent: percent-encoded, the base path included
+    /// The path of the request as it is sent: percent-encoded, with the base path
     path: String,
-    /// The private key: PKCS#8, PEM
+    /// The file with the private key (PKCS#8, PEM)
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
-    /// The id that the key is registered under; needed when several keys are active
+    /// The id under which the key is registered; required if several keys are active
     #[arg(long, value_name = "ID")]
     key_id: Option<String>,
-    /// The file with the request's body; - for standard input
+    /// The file with the body of the request; - is standard input
     #[arg(long, value_name = "FILE")]
     body: Option<PathBuf>,
-    /// A parameter of the query, not encoded; a query in PATH counts too
+    /// A query parameter, not encoded; it is added to the query in PATH
     #[arg(long = "query", value_name = "NAME=VALUE", value_parser = pair)]
     queries: Vec<(String, String)>,
-    /// The server's audience
+    /// The audience of the server (`aud`)
     #[arg(long, env = "CUSTOMERS_AUDIENCE", default_value = "customers-api", value_name = "NAME")]
     audience: String,
-    /// How many seconds the signature is good for
+    /// How many seconds the signature is valid
     #[arg(long, default_value_t = 300, value_name = "SECONDS", value_parser = clap::value_parser!(i64).range(1..=EXPIRY_SECONDS_MAX))]
     expires_in: i64,
 }
@@ -50,7 +50,7 @@ impl Sign {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let Self { method, path, key, key_id, body, queries, audience, expires_in } = self;
         if !path.starts_with('/') {
-            bail!("the path must begin with /, as in the request: got {path:?}");
+            bail!("the path must begin with /, such as /customers/c-1, but it is {path:?}");
         }
         let key = private_key(&key)?;
         let body = body.map_or_else(|| Ok(Vec::new()), |file| read(&file))?;
@@ -72,7 +72,7 @@ impl Sign {
 
 fn private_key(file: &Path) -> anyhow::Result<PrivateKey> {
     let pem = fs::read_to_string(file).with_context(|| format!("cannot read the key {}", file.display()))?;
-    PrivateKey::from_pem(&pem).with_context(|| format!("cannot use the key {}: it", file.display()))
+    PrivateKey::from_pem(&pem).with_context(|| format!("cannot use the key {}", file.display()))
 }
 
 fn read(file: &Path) -> anyhow::Result<Vec<u8>> {

@@ -3,7 +3,7 @@ use std::io::{Write, stdout};
 use anyhow::bail;
 use clap::Args;
 
-use super::Database;
+use super::database::Database;
 use crate::{
     account::Account,
     model::{CustomerId, RequestExtensionItem},

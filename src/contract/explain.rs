@@ -1,4 +1,4 @@
-//! Violations in words. No word is taken from what the caller sent, but the names of members that look like names.
+//! Violations in words. They repeat nothing of a request but the names of members that look like names.
 
 use std::fmt::Write as _;
 
@@ -11,13 +11,13 @@ use serde_json::Value;
 
 use crate::model::{Reason, RequestExtensionItem};
 
-/// The longest list of values that is spelled out.
+/// The maximum number of values that a description lists.
 const VALUES_MAX: usize = 20;
 
-/// The longest name of a member that is repeated.
+/// The maximum length of a member's name in a path, in bytes.
 const NAME_BYTES_MAX: usize = 64;
 
-/// The pattern of every text in the contract, which has words of its own.
+/// The pattern of every text in the contract.
 const WITHOUT_NUL: &str = r"^[^\u0000]*$";
 
 /// One step into a document.
@@ -31,7 +31,7 @@ pub enum Segment<'a> {
 
 /// A path as an error names it, such as `Identities[0].IDType`.
 ///
-/// A member whose name looks like no name is written `?`: it might hold personal data.
+/// A name that does not look like one is written `?`, because it may be personal data.
 pub fn field_of<'a>(segments: impl IntoIterator<Item = Segment<'a>>) -> String {
     let mut field = String::new();
     for segment in segments {
@@ -55,9 +55,9 @@ fn is_name(name: &str) -> bool {
     (1..=NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(allowed)
 }
 
-/// A text that is no JSON. serde's description of a syntax error repeats nothing of the text.
+// serde's description of a syntax error repeats nothing of the text.
 pub(super) fn malformed(error: &serde_json::Error) -> RequestExtensionItem {
-    let description = format!("is not JSON: {error}");
+    let description = format!("is not valid JSON: {error}");
     RequestExtensionItem { field: String::new(), reason: Reason::MalformedJson, description }
 }
 
@@ -66,7 +66,7 @@ pub(super) fn duplicate(field: String) -> RequestExtensionItem {
     RequestExtensionItem { field, reason: Reason::DuplicateMember, description }
 }
 
-/// Everything that a schema finds wrong with a value. `name` is the parameter's; empty for a body.
+/// Every violation of a schema by a value. `name` is the name of a parameter; it is empty for a body.
 pub(super) fn violations(
     name: &str,
     document: &Value,
@@ -76,7 +76,7 @@ pub(super) fn violations(
     validator.iter_errors(value).flat_map(|error| items(name, document, &error)).collect()
 }
 
-/// One item for each member at fault: some keywords find several at once.
+/// One item for each member: a keyword may find several violations.
 fn items(name: &str, document: &Value, error: &ValidationError<'_>) -> Vec<RequestExtensionItem> {
     let item = |member: Option<&str>, description: String| {
         let field = field(name, error.instance_path(), member);
@@ -116,14 +116,14 @@ fn description(kind: &ValidationErrorKind, document: &Value, error: &ValidationE
         ValidationErrorKind::Minimum { limit } => format!("must be at least {limit}"),
         ValidationErrorKind::Maximum { limit } => format!("must be at most {limit}"),
         ValidationErrorKind::Format { format } if format == "date" => {
-            "must be a date of the calendar, YYYY-MM-DD".to_owned()
+            "must be a calendar date, YYYY-MM-DD".to_owned()
         }
         ValidationErrorKind::Pattern { pattern } if pattern == WITHOUT_NUL => {
             "must not contain U+0000".to_owned()
         }
         ValidationErrorKind::Pattern { pattern } => format!("must match the pattern {pattern}"),
         ValidationErrorKind::Enum { options } => one_of(options, document, error),
-        other => format!("breaks the rule `{}` of its schema", other.keyword()),
+        other => format!("does not match the keyword `{}` of its schema", other.keyword()),
     }
 }
 
@@ -133,12 +133,12 @@ fn one_of(options: &Value, document: &Value, error: &ValidationError<'_>) -> Str
         return format!("must be one of {}", options.join(", "));
     }
     let (first, last) = (options.first().unwrap_or(&""), options.last().unwrap_or(&""));
-    let meaning = meaning(document, error.schema_path());
-    format!("must be one of {} values, from {first} to {last}{meaning}", options.len())
+    let schema = schema_description(document, error.schema_path());
+    format!("must be one of {} values, from {first} to {last}{schema}", options.len())
 }
 
-/// What the schema around a keyword says of itself, as far as one sentence of it.
-fn meaning(document: &Value, keyword: &Location) -> String {
+/// How the schema that has a keyword describes itself.
+fn schema_description(document: &Value, keyword: &Location) -> String {
     let pointer = keyword.as_str().rsplit_once('/').map_or("", |(schema, _)| schema);
     let description = document.pointer(pointer).and_then(|schema| schema["description"].as_str());
     description.map_or_else(String::new, |text| format!(": {}", text.trim_end_matches('.')))

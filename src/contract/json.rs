@@ -1,8 +1,8 @@
-//! JSON, read so strictly that a member given twice is found.
+//! A JSON reader that finds members that are given twice.
 
 use std::{cell::RefCell, fmt};
 
-use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use super::explain::{Segment, field_of};
@@ -21,7 +21,7 @@ pub(super) fn parse(text: &[u8]) -> Result<Parsed, serde_json::Error> {
     Ok(Parsed { value, duplicates: duplicates.into_inner() })
 }
 
-/// Where the reader is: a list that grows on the stack, from the innermost segment outwards.
+/// Where the reader is: a list on the stack, from the innermost segment outwards.
 #[derive(Clone, Copy)]
 struct Parents<'a> {
     segment: Segment<'a>,
@@ -90,10 +90,6 @@ impl<'de> Visitor<'de> for Strict<'_> {
         Ok(value.into())
     }
 
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Value, A::Error> {
         let mut items = Vec::new();
         while let Some(item) =
@@ -114,9 +110,5 @@ impl<'de> Visitor<'de> for Strict<'_> {
             members.insert(name, value);
         }
         Ok(Value::Object(members))
-    }
-
-    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self).map_err(de::Error::custom)
     }
 }

@@ -1,7 +1,7 @@
-//! `openapi.yaml`, embedded: served as it is, and asked for everything that is wrong with a document.
+//! `openapi.yaml`, embedded: it is served as it is, and it explains everything that is wrong with a document.
 //!
-//! The models decide quickly whether a request is accepted; when they say no, the contract explains. Both verdicts
-//! are the same, which the tests prove, so the contract is never asked about an accepted request.
+//! The models decide whether a request is accepted, because they are fast. If they refuse it, the contract explains
+//! why. The tests prove that both decide alike.
 
 mod explain;
 mod json;
@@ -33,7 +33,7 @@ struct Parameter {
     validator: jsonschema::Validator,
 }
 
-/// Everything that is wrong with the bytes of a `CustomerInput`, in the order of the contract; empty if they are one.
+/// Every violation of `CustomerInput` by a body, in the order of the contract.
 #[must_use]
 pub fn explain_customer_input(body: &[u8]) -> Vec<RequestExtensionItem> {
     let parsed = match json::parse(body) {
@@ -45,7 +45,7 @@ pub fn explain_customer_input(body: &[u8]) -> Vec<RequestExtensionItem> {
     items
 }
 
-/// Everything that is wrong with a parameter's text; empty if nothing is. The location is `path`, `query` or `header`.
+/// Every violation by the text of a parameter. `location` is `path`, `query` or `header`.
 #[must_use]
 pub fn explain_parameter(
     location: &'static str,
@@ -73,7 +73,7 @@ pub fn document() -> &'static Value {
 /// asserted, as the contract says.
 ///
 /// # Panics
-/// If there is no such schema: which schemas there are is fixed when the service is built.
+/// If there is no such schema; the schemas are fixed when the service is built.
 #[must_use]
 #[allow(
     clippy::expect_used,
@@ -122,7 +122,7 @@ fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
     value.as_object().into_iter().flatten()
 }
 
-/// The whole document goes along, because a schema refers to others in it.
+/// Compiles a schema with the whole document, because it refers to other schemas.
 #[allow(
     clippy::expect_used,
     reason = "the contract is part of the binary, and a test compiles every schema of it"

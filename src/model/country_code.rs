@@ -1,10 +1,12 @@
-use std::{fmt, str::FromStr};
+use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{ObjectBuilder, RefOr, Schema, Type},
 };
+
+use super::strict;
 
 /// The officially assigned codes, sorted.
 #[rustfmt::skip]
@@ -27,7 +29,7 @@ const CODES: [&str; 249] = [
 ];
 
 /// ISO 3166-1 alpha-2 country code: one of the 249 that are officially assigned.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct CountryCode(&'static str);
 
 /// Why a text is not a [`CountryCode`].
@@ -56,35 +58,9 @@ impl FromStr for CountryCode {
     }
 }
 
-impl fmt::Debug for CountryCode {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.0)
-    }
-}
-
-impl Serialize for CountryCode {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.0)
-    }
-}
-
 impl<'de> Deserialize<'de> for CountryCode {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-
-        impl de::Visitor<'_> for Text {
-            type Value = CountryCode;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a country code")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<CountryCode, E> {
-                text.parse().map_err(E::custom)
-            }
-        }
-
-        deserializer.deserialize_str(Text)
+        strict::parsed(deserializer)
     }
 }
 

@@ -1,40 +1,58 @@
 use serde::Serialize;
-use utoipa::ToSchema;
-
-use super::{
-    CustomerFields, CustomerId, CustomerIdentity, CustomerInput, Date, FullName, StreetAddress, Timestamp,
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{KnownFormat, ObjectBuilder, Ref, RefOr, Schema, SchemaFormat, Type, schema::RefBuilder},
 };
 
-/// A customer, as the service keeps it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+use super::{
+    customer_id::CustomerId,
+    customer_input::{CustomerFields, CustomerInput},
+    timestamp::Timestamp,
+};
+
+/// A customer, as the service keeps it: what the caller sent, its id, and when it was created.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
 pub struct Customer {
     /// The identifier that the customer was put under.
     #[serde(rename = "CustomerID")]
     pub customer_id: CustomerId,
-    /// When the customer was created, in UTC.
-    #[schema(
-        value_type = String,
-        format = DateTime,
-        pattern = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z$",
-        examples("2025-03-08T09:30:00.123456Z")
-    )]
+    /// When the customer was created.
     pub created: Timestamp,
-    /// The customer's name.
-    pub full_name: FullName,
-    /// The customer's date of birth.
-    pub date_of_birth: Date,
-    /// The customer's identification documents.
-    pub identities: Vec<CustomerIdentity>,
-    /// Where the customer lives.
-    pub primary_residence: StreetAddress,
+    /// What the caller sent.
+    #[serde(flatten)]
+    pub input: CustomerInput,
 }
 
-impl Customer {
-    /// The customer that this input, put under this id, became at this moment.
-    #[must_use]
-    pub fn new(customer_id: CustomerId, created: Timestamp, input: CustomerInput) -> Self {
-        let CustomerFields { full_name, date_of_birth, identities, primary_residence } = input.into_fields();
-        Self { customer_id, created, full_name, date_of_birth, identities, primary_residence }
+/// The members of [`CustomerFields`], and two in front of them. utoipa's derive would make an `allOf`, which a closed
+/// object cannot have.
+impl PartialSchema for Customer {
+    fn schema() -> RefOr<Schema> {
+        let mut schema = CustomerFields::schema();
+        if let RefOr::T(Schema::Object(customer)) = &mut schema {
+            customer.description = Some("A customer, as the service keeps it.".to_owned());
+            customer.required.splice(..0, ["CustomerID", "Created"].map(str::to_owned));
+            customer.properties.insert("CustomerID".to_owned(), customer_id().into());
+            customer.properties.insert("Created".to_owned(), created().into());
+        }
+        schema
     }
+}
+
+impl ToSchema for Customer {}
+
+fn customer_id() -> Ref {
+    RefBuilder::new()
+        .ref_location_from_schema_name(CustomerId::name())
+        .description(Some("The identifier that the customer was put under."))
+        .build()
+}
+
+fn created() -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+        .description(Some("When the customer was created, in UTC."))
+        .pattern(Some(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z$"))
+        .examples(["2025-03-08T09:30:00.123456Z"])
 }

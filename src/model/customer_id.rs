@@ -14,17 +14,17 @@ pub struct CustomerId(#[garde(length(chars, min = 1, max = 36), custom(without_n
 
 /// Why a text is not a [`CustomerId`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must have 1 to 36 characters, none of them U+0000")]
+#[error("must have 1 to 36 characters, and must not contain U+0000")]
 pub struct InvalidCustomerId;
 
 impl CustomerId {
-    /// The id as text.
+    /// The id as a text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Gives the text away.
+    /// Converts into the text.
     #[must_use]
     pub fn into_string(self) -> String {
         self.0

@@ -2,7 +2,7 @@ use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{CountryCode, Date, IdType, strict, text::without_nul};
+use super::{country_code::CountryCode, date::Date, id_type::IdType, strict, text::without_nul};
 
 /// An identification document of the customer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]

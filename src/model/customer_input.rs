@@ -2,10 +2,13 @@ use garde::Validate;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use utoipa::ToSchema;
 
-use super::{CustomerIdentity, Date, FullName, StreetAddress, strict};
+use super::{
+    customer_identity::CustomerIdentity, date::Date, full_name::FullName, street_address::StreetAddress,
+    strict,
+};
 
 /// A customer, as the caller sends it.
-// Not yet checked: only a `CustomerInput` is.
+// The one statement of a customer's members: `Customer` takes them from here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 #[schema(as = CustomerInput)]
@@ -33,13 +36,13 @@ pub struct CustomerFields {
 pub struct CustomerInput(CustomerFields);
 
 impl CustomerInput {
-    /// The checked fields.
+    /// The valid fields.
     #[must_use]
     pub fn fields(&self) -> &CustomerFields {
         &self.0
     }
 
-    /// Gives the checked fields away.
+    /// Converts into the valid fields.
     #[must_use]
     pub fn into_fields(self) -> CustomerFields {
         self.0

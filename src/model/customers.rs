@@ -1,7 +1,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Customer;
+use super::customer::Customer;
 
 /// A page of customers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]

@@ -5,7 +5,7 @@ use utoipa::{
 };
 use uuid::Uuid;
 
-use super::{ErrorType, RequestExtension};
+use super::{error_type::ErrorType, request_extension::RequestExtension};
 
 /// The answer to every request that fails.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]

@@ -18,7 +18,7 @@ pub struct FullName {
     pub last_name: String,
     /// user's middle name
     #[serde(default, deserialize_with = "strict::present", skip_serializing_if = "Option::is_none")]
-    #[garde(length(chars, min = 1, max = 50), custom(without_nul))]
+    #[garde(length(chars, min = 1, max = 50), inner(custom(without_nul)))]
     #[schema(nullable = false, min_length = 1, max_length = 50, pattern = r"^[^\u0000]*$")]
     pub middle_name: Option<String>,
 }

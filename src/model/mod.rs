@@ -1,7 +1,7 @@
 //! The contract's `components/schemas` as Rust types: one file each, named after the schema.
 //!
 //! Invariants: a [`CustomerInput`], [`CustomerId`], [`Date`] or [`CountryCode`] that exists is valid, because its
-//! fields are private and every way in checks them. Nothing here knows HTTP, signatures or the store.
+//! fields are private and every constructor checks them. Nothing here knows HTTP, signatures or the store.
 
 mod country_code;
 mod customer;

@@ -1,6 +1,9 @@
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Serialize,
+    de::{IntoDeserializer as _, value},
+};
 use utoipa::ToSchema;
 
 /// By `Created`: the oldest customer first (`ASC`), or the newest (`DESC`).
@@ -23,10 +26,7 @@ impl FromStr for SortDirection {
     type Err = InvalidSortDirection;
 
     fn from_str(text: &str) -> Result<Self, InvalidSortDirection> {
-        match text {
-            "ASC" => Ok(Self::Asc),
-            "DESC" => Ok(Self::Desc),
-            _ => Err(InvalidSortDirection),
-        }
+        let parsed: Result<Self, value::Error> = Self::deserialize(text.into_deserializer());
+        parsed.map_err(|_| InvalidSortDirection)
     }
 }

@@ -6,7 +6,7 @@ use utoipa::{
     openapi::{OpenApi, RefOr, Schema, extensions::Extensions},
 };
 
-use super::{CountryCode, strict, subdivision, text::without_nul};
+use super::{country_code::CountryCode, strict, subdivision, text::without_nul};
 
 /// A postal address. In the USA and in Canada its state is one of the codes of ISO 3166-2.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
@@ -18,7 +18,7 @@ pub struct StreetAddress {
     pub street: String,
     /// Street2: the secondary name of an address's street.
     #[serde(default, deserialize_with = "strict::present", skip_serializing_if = "Option::is_none")]
-    #[garde(custom(without_nul))]
+    #[garde(inner(custom(without_nul)))]
     #[schema(nullable = false, pattern = r"^[^\u0000]*$")]
     pub street2: Option<String>,
     /// City: name of an address's city or town.
@@ -39,7 +39,7 @@ pub struct StreetAddress {
     pub country: CountryCode,
 }
 
-/// For USA and Canada the state is an ISO 3166-2 code without its country prefix.
+/// In the USA and in Canada the state is an ISO 3166-2 code without its country prefix.
 fn state_of<C>(country: CountryCode) -> impl Fn(&String, &C) -> garde::Result {
     move |state, _| match subdivision::codes_of(country) {
         Some(codes) if codes.binary_search(&state.as_str()).is_err() => Err(garde::Error::new(SUBDIVISION)),
@@ -49,7 +49,7 @@ fn state_of<C>(country: CountryCode) -> impl Fn(&String, &C) -> garde::Result {
 
 const SUBDIVISION: &str = "ISO 3166-2 subdivision code without its country prefix";
 
-/// Adds the rule that ties a state to its country to the document: `if` and `then`, for which utoipa has no annotation.
+/// Adds the rule for the state to the document: `if` and `then`, for which utoipa has no annotation.
 pub struct StateRule;
 
 impl Modify for StateRule {

@@ -1,59 +1,50 @@
-//! Deserializers that accept what JSON Schema accepts, and nothing besides.
+//! Deserializers that accept what JSON Schema accepts, and nothing else.
 //!
-//! serde is more tolerant than a schema: a derived struct is also read from an array, a unit variant also from
-//! `{"Variant": null}`, and an `Option` also from `null`. The contract has none of these, so each field says here
-//! what it is read from.
+//! serde is more tolerant than a schema: it reads a derived struct also from an array, a unit variant also from
+//! `{"Variant": null}`, and an `Option` also from `null`. So each field says here what it is read from.
 
-use std::{fmt, marker::PhantomData};
+use std::{borrow::Cow, fmt, marker::PhantomData, str::FromStr};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{self, IntoDeserializer, value::StrDeserializer},
-    forward_to_deserialize_any,
+    de::{self, IntoDeserializer as _, value::MapAccessDeserializer},
 };
 
-/// A struct, from a JSON object alone.
+/// A struct, only from a JSON object.
 pub(super) fn object<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
 {
-    T::deserialize(ObjectOnly(deserializer))
+    struct Members<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> de::Visitor<'de> for Members<T> {
+        type Value = T;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("an object")
+        }
+
+        fn visit_map<A: de::MapAccess<'de>>(self, members: A) -> Result<T, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(members))
+        }
+    }
+
+    deserializer.deserialize_map(Members(PhantomData))
 }
 
-/// A list of structs, each from a JSON object alone.
+/// A list of structs, each only from a JSON object.
 pub(super) fn objects<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
 {
-    struct Object<T>(T);
+    #[derive(Deserialize)]
+    #[serde(transparent, bound = "T: Deserialize<'de>")]
+    struct Object<T>(#[serde(deserialize_with = "object")] T);
 
-    impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            object(deserializer).map(Self)
-        }
-    }
-
-    struct List<T>(PhantomData<T>);
-
-    impl<'de, T: Deserialize<'de>> de::Visitor<'de> for List<T> {
-        type Value = Vec<T>;
-
-        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-            formatter.write_str("an array")
-        }
-
-        fn visit_seq<A: de::SeqAccess<'de>>(self, mut sequence: A) -> Result<Vec<T>, A::Error> {
-            let mut list = Vec::new();
-            while let Some(Object(item)) = sequence.next_element()? {
-                list.push(item);
-            }
-            Ok(list)
-        }
-    }
-
-    deserializer.deserialize_seq(List(PhantomData))
+    let objects: Vec<Object<T>> = Vec::deserialize(deserializer)?;
+    Ok(objects.into_iter().map(|Object(item)| item).collect())
 }
 
 /// An optional member that is there: `null` is not "absent".
@@ -65,51 +56,27 @@ where
     T::deserialize(deserializer).map(Some)
 }
 
-/// An enum of names, from a JSON string alone.
+/// A JSON string, borrowed from the body unless it has an escape.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// A value with a text form, only from a JSON string.
+pub(super) fn parsed<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: fmt::Display>,
+{
+    let Text(text) = Text::deserialize(deserializer)?;
+    text.parse().map_err(de::Error::custom)
+}
+
+/// An enum of names, only from a JSON string.
 pub(super) fn name<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
-    T: Deserialize<'de>,
+    T: for<'name> Deserialize<'name>,
 {
-    struct Name<T>(PhantomData<T>);
-
-    impl<'de, T: Deserialize<'de>> de::Visitor<'de> for Name<T> {
-        type Value = T;
-
-        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-            formatter.write_str("a string")
-        }
-
-        fn visit_str<E: de::Error>(self, name: &str) -> Result<T, E> {
-            let deserializer: StrDeserializer<'_, E> = name.into_deserializer();
-            T::deserialize(deserializer)
-        }
-    }
-
-    deserializer.deserialize_str(Name(PhantomData))
-}
-
-/// Reads structs as maps, so that an array is not taken for one.
-struct ObjectOnly<D>(D);
-
-impl<'de, D: Deserializer<'de>> Deserializer<'de> for ObjectOnly<D> {
-    type Error = D::Error;
-
-    fn deserialize_struct<V: de::Visitor<'de>>(
-        self,
-        _name: &'static str,
-        _fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, D::Error> {
-        self.0.deserialize_map(visitor)
-    }
-
-    fn deserialize_any<V: de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        self.0.deserialize_any(visitor)
-    }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
-        unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
-    }
+    let Text(text) = Text::deserialize(deserializer)?;
+    T::deserialize(text.as_ref().into_deserializer())
 }

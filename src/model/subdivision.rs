@@ -1,6 +1,6 @@
 //! ISO 3166-2 subdivisions of the countries whose `State` is a code.
 
-use super::CountryCode;
+use super::country_code::CountryCode;
 
 /// The subdivisions of the United States without `US-`, sorted: states, the district, and outlying areas.
 #[rustfmt::skip]

@@ -3,7 +3,7 @@ use std::{fmt, time::SystemTime};
 use chrono::{DateTime, SecondsFormat, SubsecRound as _, Utc};
 use serde::{Serialize, Serializer};
 
-/// A moment in UTC, exact to the microsecond: what both engines keep and the contract prints.
+/// A timestamp in UTC with microseconds, as both engines keep it and the contract prints it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(DateTime<Utc>);
 
@@ -14,7 +14,7 @@ impl Timestamp {
         self.0.timestamp_micros()
     }
 
-    /// The moment that many microseconds after the Unix epoch; `None` outside of what the calendar holds.
+    /// The timestamp so many microseconds after the Unix epoch; `None` if it is too far from it.
     #[must_use]
     pub fn from_micros(micros: i64) -> Option<Self> {
         DateTime::from_timestamp_micros(micros).map(Self)
@@ -22,8 +22,8 @@ impl Timestamp {
 }
 
 impl From<DateTime<Utc>> for Timestamp {
-    fn from(moment: DateTime<Utc>) -> Self {
-        Self(moment.trunc_subsecs(6))
+    fn from(time: DateTime<Utc>) -> Self {
+        Self(time.trunc_subsecs(6))
     }
 }
 

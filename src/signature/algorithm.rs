@@ -5,7 +5,7 @@ use aws_lc_rs::signature::{
     ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaSigningAlgorithm, EcdsaVerificationAlgorithm,
 };
 
-/// The signature algorithms of RFC 7518 that are accepted; no other exists here.
+/// The signature algorithms of RFC 7518 that are accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Algorithm {
     /// ECDSA over P-384 with SHA-384.
@@ -50,7 +50,7 @@ impl Algorithm {
     }
 }
 
-/// Why a text names no [`Algorithm`].
+/// Why a text is not an [`Algorithm`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be ES384 or ES256")]
 pub struct InvalidAlgorithm;

@@ -5,18 +5,18 @@ use std::{borrow::Cow, collections::BTreeMap, fmt::Display};
 use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 use serde_json::{Map, Value};
 
-use super::Fault;
+use super::refusal::Violation;
 
-/// The longest that `exp` may be after `iat`, in seconds.
+/// The maximum time from `iat` to `exp`, in seconds.
 pub const EXPIRY_SECONDS_MAX: i64 = 900;
 
-/// The furthest that `iat` may be in the future, in seconds, so that clocks may differ.
+/// How far in the future `iat` may be, in seconds, because clocks differ.
 pub const FUTURE_SECONDS_MAX: i64 = 60;
 
-/// What a signature is held against: the request as it was sent, and what the verifier knows.
+/// What a signature must match: the request as it was sent, and what the verifier knows.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
-    /// Who the token must be meant for.
+    /// The audience that the token must name.
     pub audience: &'a str,
     /// Unix time in seconds.
     pub now: i64,
@@ -31,22 +31,25 @@ pub struct Facts<'a> {
 }
 
 /// Everything that is wrong with these claims.
-pub(super) fn faults(claims: &Map<String, Value>, facts: &Facts<'_>) -> Vec<Fault> {
-    let mut faults = Vec::new();
-    let mut check = |claim: &'static str, verdict: Result<(), String>| {
-        if let Err(description) = verdict {
-            faults.push(Fault { claim, description });
+pub(super) fn violations(claims: &Map<String, Value>, facts: &Facts<'_>) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    let mut check = |claim: &'static str, checked: Result<(), String>| {
+        if let Err(description) = checked {
+            violations.push(Violation { claim, description });
         }
     };
     check("aud", audience(claims.get("aud"), facts.audience));
     check("iat", issued_at(claims.get("iat"), facts.now));
     check("exp", expiry(claims.get("exp"), claims.get("iat"), facts.now));
     check("nbf", not_before(claims.get("nbf"), facts.now));
-    check("method", equals("method", claims.get("method"), facts.method, "the request's method"));
-    check("path", equals("path", claims.get("path"), facts.path, "the request's path exactly as sent"));
+    check("method", equals("method", claims.get("method"), facts.method, "the method of the request"));
+    check(
+        "path",
+        equals("path", claims.get("path"), facts.path, "the path of the request exactly as it is sent"),
+    );
     check("queryParams", query_params(claims.get("queryParams"), facts.query));
     check("bodyHash", body_hash(claims.get("bodyHash"), facts.body));
-    faults
+    violations
 }
 
 /// RFC 7519, 4.1.3: one name, or a list that holds it.
@@ -63,9 +66,9 @@ fn audience(claim: Option<&Value>, audience: &str) -> Result<(), String> {
 #[allow(clippy::cast_precision_loss, reason = "Unix seconds are far below 2^52")]
 fn issued_at(claim: Option<&Value>, now: i64) -> Result<(), String> {
     match claim.and_then(Value::as_f64) {
-        None => Err(wrong("iat", claim, "send the Unix time in seconds at which the token is made")),
+        None => Err(wrong("iat", claim, "send the Unix time in seconds at which you sign")),
         Some(iat) if iat > (now + FUTURE_SECONDS_MAX) as f64 => Err(format!(
-            "iat is more than {FUTURE_SECONDS_MAX} seconds in the future: set the sender's clock"
+            "iat is more than {FUTURE_SECONDS_MAX} seconds in the future: correct the clock of the sender"
         )),
         Some(_) => Ok(()),
     }
@@ -79,11 +82,11 @@ fn expiry(claim: Option<&Value>, iat: Option<&Value>, now: i64) -> Result<(), St
         return Err(wrong("exp", claim, send));
     };
     if exp <= now as f64 {
-        return Err("exp is over: sign the request anew".to_owned());
+        return Err("exp is in the past: sign the request again".to_owned());
     }
     match iat.and_then(Value::as_f64) {
         Some(iat) if exp - iat > EXPIRY_SECONDS_MAX as f64 => {
-            Err(format!("exp is more than {EXPIRY_SECONDS_MAX} seconds after iat: send an earlier one"))
+            Err(format!("exp is more than {EXPIRY_SECONDS_MAX} seconds after iat: send an earlier exp"))
         }
         _ => Ok(()),
     }
@@ -93,18 +96,18 @@ fn expiry(claim: Option<&Value>, iat: Option<&Value>, now: i64) -> Result<(), St
 #[allow(clippy::cast_precision_loss, reason = "Unix seconds are far below 2^52")]
 fn not_before(claim: Option<&Value>, now: i64) -> Result<(), String> {
     match claim.map(Value::as_f64) {
-        Some(None) => Err(wrong("nbf", claim, "send a Unix time in seconds or leave it out")),
+        Some(None) => Err(wrong("nbf", claim, "send a Unix time in seconds, or leave it out")),
         Some(Some(nbf)) if nbf > (now + FUTURE_SECONDS_MAX) as f64 => {
-            Err("nbf is in the future: send the request later or leave nbf out".to_owned())
+            Err("nbf is in the future: send the request later, or leave nbf out".to_owned())
         }
         None | Some(Some(_)) => Ok(()),
     }
 }
 
-fn equals(name: &str, claim: Option<&Value>, value: &str, meaning: &str) -> Result<(), String> {
+fn equals(name: &str, claim: Option<&Value>, value: &str, what: &str) -> Result<(), String> {
     match claim {
         Some(Value::String(text)) if text == value => Ok(()),
-        _ => Err(wrong(name, claim, format!("send {meaning}"))),
+        _ => Err(wrong(name, claim, format!("send {what}"))),
     }
 }
 
@@ -123,7 +126,8 @@ fn query_params(claim: Option<&Value>, query: &str) -> Result<(), String> {
         }
         Some(_) => false,
     };
-    let send = "send an object of the query's names and decoded values; without a query, none";
+    let send = "send an object with the name and the decoded value of each query parameter; without a query, \
+                leave it out";
     if is_equal { Ok(()) } else { Err(wrong("queryParams", claim, send)) }
 }
 
@@ -156,14 +160,14 @@ fn body_hash(claim: Option<&Value>, body: &[u8]) -> Result<(), String> {
     match claim {
         _ if is_equal => Ok(()),
         Some(Value::String(_)) => {
-            Err("bodyHash is not the SHA-256 of this body: send the hex SHA-256 of its exact bytes"
+            Err("bodyHash is not the SHA-256 of this body: send the SHA-256 of its exact bytes in hex"
                 .to_owned())
         }
-        _ => Err(wrong("bodyHash", claim, "send the hex SHA-256 of the exact body bytes")),
+        _ => Err(wrong("bodyHash", claim, "send the SHA-256 of the exact body bytes in hex")),
     }
 }
 
 fn wrong(name: &str, claim: Option<&Value>, send: impl Display) -> String {
-    let fault = if claim.is_none() { "is missing" } else { "is wrong" };
-    format!("{name} {fault}: {send}")
+    let problem = if claim.is_none() { "is missing" } else { "is wrong" };
+    format!("{name} {problem}: {send}")
 }

@@ -10,42 +10,46 @@ use jsonwebtoken::{
 };
 use pem::{EncodeConfig, LineEnding, Pem};
 
-use super::Algorithm;
+use super::algorithm::Algorithm;
 
 const PRIVATE_TAG: &str = "PRIVATE KEY";
 const PUBLIC_TAG: &str = "PUBLIC KEY";
 
-/// Why a text is no key that can be used here.
+/// Why a text cannot be used as a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidKey {
     /// There is no PEM block.
-    #[error("is not PEM")]
+    #[error("the key is not in PEM format")]
     NotPem,
-    /// A PEM block of another kind.
-    #[error("is PEM, but not a {PRIVATE_TAG} (PKCS#8)")]
+    /// A PEM block of another kind, where a private key is expected.
+    #[error("the PEM block is not a private key in PKCS#8 format (BEGIN {PRIVATE_TAG})")]
     NotPrivate,
-    /// A PEM block of another kind.
-    #[error("is PEM, but not a {PUBLIC_TAG} (SPKI); convert it with `openssl pkey -in private.pem -pubout`")]
+    /// A PEM block of another kind, where a public key is expected.
+    #[error(
+        "the PEM block is not a public key (BEGIN {PUBLIC_TAG}); get it with `openssl pkey -in private.pem -pubout`"
+    )]
     NotPublic,
     /// The older format of RFC 5915.
-    #[error("is a SEC1 key; convert it with `openssl pkcs8 -topk8 -nocrypt -in key.pem -out private.pem`")]
+    #[error(
+        "the key is in SEC1 format; convert it with `openssl pkcs8 -topk8 -nocrypt -in key.pem -out private.pem`"
+    )]
     Sec1,
     /// A key behind a passphrase.
-    #[error("is encrypted; decrypt it with `openssl pkcs8 -in key.pem -out private.pem`")]
+    #[error("the key is encrypted; decrypt it with `openssl pkcs8 -in key.pem -out private.pem`")]
     Encrypted,
     /// Another curve, another kind of key, or a point that is not on its curve.
-    #[error("is not a valid key on P-384 or P-256")]
+    #[error("the key is not a valid EC key on the curve P-384 or P-256")]
     Curve,
     /// The cryptographic library failed.
-    #[error("cannot be processed by the cryptographic library")]
+    #[error("the cryptographic library cannot process the key")]
     Library,
 }
 
-/// The half that verifies.
+/// A key that verifies signatures.
 #[derive(Clone)]
 pub struct PublicKey {
     algorithm: Algorithm,
-    /// Parsed once: jsonwebtoken parses and checks the key for each signature.
+    /// Parsed once, where jsonwebtoken would parse the key for each signature.
     parsed: ParsedPublicKey,
     pem: String,
 }
@@ -66,7 +70,7 @@ impl PublicKey {
         Ok(Self { algorithm, pem: encode(PUBLIC_TAG, der.as_ref()), parsed })
     }
 
-    /// The one algorithm that this key verifies.
+    /// The only algorithm that this key verifies.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
@@ -86,13 +90,13 @@ impl PublicKey {
             .map_err(|_| InvalidKey::Library)
     }
 
-    /// Whether the private half made this signature (RFC 7518, 3.4: R and S, one after the other) over this message.
+    /// Whether the private key made this signature (RFC 7518, 3.4: R, then S) over this message.
     pub(super) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         self.parsed.verify_sig(message, signature).is_ok()
     }
 }
 
-/// The half that signs.
+/// A key that signs.
 pub struct PrivateKey {
     algorithm: Algorithm,
     pair: EcdsaKeyPair,
@@ -136,7 +140,7 @@ impl PrivateKey {
         &self.pem
     }
 
-    /// The half that verifies.
+    /// The key that verifies what this one signs.
     pub fn public_key(&self) -> Result<PublicKey, InvalidKey> {
         let der: PublicKeyX509Der<'_> = self.pair.public_key().as_der().map_err(|_| InvalidKey::Library)?;
         PublicKey::from_pem(&encode(PUBLIC_TAG, der.as_ref()))

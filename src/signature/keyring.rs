@@ -1,27 +1,27 @@
 use std::collections::HashMap;
 
-use super::{PublicKey, Refusal};
+use super::{key::PublicKey, refusal::Refusal};
 use crate::account::Account;
 
 /// A registered key.
 #[derive(Clone)]
 pub struct Key {
-    /// Who signs with it.
+    /// The account that signs with it.
     pub account: Account,
-    /// The half that verifies.
+    /// What verifies its signatures.
     pub public_key: PublicKey,
     /// Whether it was revoked.
     pub is_revoked: bool,
 }
 
-/// All registered keys at one moment, by key id.
+/// All registered keys, by key id.
 #[derive(Default)]
 pub struct Keyring {
     keys: HashMap<String, Key>,
     active: Active,
 }
 
-/// Which key serves a token without `kid`.
+/// Which key verifies a token without `kid`.
 #[derive(Default)]
 enum Active {
     #[default]
@@ -31,7 +31,7 @@ enum Active {
 }
 
 impl Keyring {
-    /// The key that a `kid` names, or without one the only active key.
+    /// The key that `kid` names; without `kid`, the only active key.
     pub(super) fn find(&self, key_id: Option<&str>) -> Result<&Key, Refusal> {
         let key = match (key_id, &self.active) {
             (Some(key_id), _) => self.keys.get(key_id),
@@ -43,13 +43,13 @@ impl Keyring {
         };
         match key {
             None if key_id.is_some() => Err(Refusal::of_unknown_key(
-                "kid names no registered key: send the id that the key was registered under",
+                "kid is not the id of a registered key: send the id under which the key was registered",
             )),
             None => Err(Refusal::of_unknown_key(
                 "no key is active: register one with `keys generate` or `keys add`",
             )),
             Some(key) if key.is_revoked => {
-                Err(Refusal::of("kid", "the key is revoked: sign with an active one"))
+                Err(Refusal::of("kid", "the key is revoked: sign with an active key"))
             }
             Some(key) => Ok(key),
         }

@@ -1,8 +1,8 @@
 //! `Api-Signature`: a JWS-compact JWT (RFC 7515, RFC 7519) that proves who sent exactly these bytes.
 //!
-//! Held to RFC 8725: the algorithm is pinned by the key, never chosen by the token (3.1); nothing but ECDSA over
-//! the NIST curves P-384 and P-256 is known (3.2); keys in the token's own header are ignored (3.10); audience, time,
-//! method, path, query and body are all bound (3.9, 3.8). Nothing here knows customers, HTTP or the store.
+//! It follows RFC 8725: the key decides the algorithm, never the token (3.1); the only algorithms are ECDSA on the NIST
+//! curves P-384 and P-256 (3.2); keys in the token's own header are ignored (3.10); a token is bound to its audience,
+//! time, method, path, query and body (3.8, 3.9). Nothing here knows customers, HTTP or the store.
 
 mod algorithm;
 mod claims;
@@ -16,6 +16,6 @@ pub use algorithm::Algorithm;
 pub use claims::{EXPIRY_SECONDS_MAX, FUTURE_SECONDS_MAX, Facts};
 pub use key::{InvalidKey, PrivateKey, PublicKey};
 pub use keyring::{Key, Keyring};
-pub use refusal::{Fault, Refusal};
+pub use refusal::{Refusal, Violation};
 pub use sign::{SignError, sign};
 pub use verify::{SIGNATURE_BYTES_MAX, verify};

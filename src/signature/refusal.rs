@@ -1,62 +1,52 @@
-use std::fmt;
-
 /// One thing that is wrong with a signature, and what to send instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    /// The claim or JOSE header parameter at fault; empty for the token as a whole.
+pub struct Violation {
+    /// The claim or JOSE header parameter that is wrong; empty for the token as a whole.
     pub claim: &'static str,
-    /// What is wrong and what to send. Repeats nothing of the request.
+    /// What is wrong and what to send. It repeats nothing of the request.
     pub description: String,
 }
 
-/// Why a signature is refused: at least one fault.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Why a signature is refused: at least one violation.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", descriptions(violations))]
 pub struct Refusal {
-    faults: Vec<Fault>,
+    violations: Vec<Violation>,
     key_is_unknown: bool,
 }
 
 impl Refusal {
-    /// The token as a whole is wrong, in these words.
+    /// The token as a whole is wrong.
     pub fn of_token(description: impl Into<String>) -> Self {
         Self::of("", description)
     }
 
     pub(super) fn of(claim: &'static str, description: impl Into<String>) -> Self {
-        Self { faults: vec![Fault { claim, description: description.into() }], key_is_unknown: false }
+        Self::of_claims(vec![Violation { claim, description: description.into() }])
     }
 
     pub(super) fn of_unknown_key(description: impl Into<String>) -> Self {
         Self { key_is_unknown: true, ..Self::of("kid", description) }
     }
 
-    pub(super) fn of_claims(faults: Vec<Fault>) -> Self {
-        Self { faults, key_is_unknown: false }
+    pub(super) fn of_claims(violations: Vec<Violation>) -> Self {
+        Self { violations, key_is_unknown: false }
     }
 
     /// Everything that is wrong.
     #[must_use]
-    pub fn faults(&self) -> &[Fault] {
-        &self.faults
+    pub fn violations(&self) -> &[Violation] {
+        &self.violations
     }
 
-    /// Whether a key that was registered a moment ago could change the verdict.
+    /// Whether the signature might be accepted once the registered keys are read again.
     #[must_use]
     pub fn key_is_unknown(&self) -> bool {
         self.key_is_unknown
     }
 }
 
-impl fmt::Display for Refusal {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, fault) in self.faults.iter().enumerate() {
-            if index > 0 {
-                formatter.write_str("; ")?;
-            }
-            formatter.write_str(&fault.description)?;
-        }
-        Ok(())
-    }
+fn descriptions(violations: &[Violation]) -> String {
+    let descriptions: Vec<_> = violations.iter().map(|violation| violation.description.as_str()).collect();
+    descriptions.join("; ")
 }
-
-impl std::error::Error for Refusal {}

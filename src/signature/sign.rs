@@ -4,13 +4,16 @@ use aws_lc_rs::digest::{SHA256, digest};
 use jsonwebtoken::Header;
 use serde::Serialize;
 
-use super::{Facts, InvalidKey, PrivateKey};
+use super::{
+    claims::Facts,
+    key::{InvalidKey, PrivateKey},
+};
 
 /// Why a request could not be signed.
 #[derive(Debug, thiserror::Error)]
 pub enum SignError {
     /// The key cannot be used.
-    #[error("the key {0}")]
+    #[error(transparent)]
     Key(#[from] InvalidKey),
     /// The cryptographic library failed.
     #[error("the cryptographic library failed: {0}")]
@@ -40,7 +43,7 @@ enum Values {
 
 /// Makes the `Api-Signature` of a request: a JWS in compact form that [`super::verify()`] accepts for the same facts.
 ///
-/// `expires_in` is the token's life in seconds.
+/// The token expires `expires_in` seconds after `now`.
 pub fn sign(
     key: &PrivateKey,
     key_id: Option<&str>,

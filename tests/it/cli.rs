@@ -9,6 +9,7 @@ use std::{
 
 use actix_web::rt;
 use awc::{Client, error::SendRequestError};
+use customers_api::signature::{Algorithm, PrivateKey};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{
@@ -83,7 +84,10 @@ fn misuse_exits_with_2() {
         (&["serve", "--listen", "nowhere"], "invalid socket address"),
         (&["serve", "--base-path", "api"], "must be / or segments"),
         (&["serve", "--workers", "0"], "0 is not in 1..=1024"),
-        (&["keys", "generate", "--account", "a b", "--out", "k.pem"], "an account is"),
+        (
+            &["keys", "generate", "--account", "a b", "--out", "k.pem"],
+            "an account name has 1 to 64 characters",
+        ),
         (
             &["keys", "generate", "--account", "a", "--out", "k.pem", "--algorithm", "HS256"],
             "must be ES384 or ES256",
@@ -119,13 +123,55 @@ fn failure_exits_with_1_and_one_line() {
         (&["keys", "list", "--database-url", "sqlite:mistyped.db"], "cannot open sqlite:mistyped.db"),
         (&["keys", "revoke", "a", "--database-url", "sqlite:mistyped.db"], "cannot open sqlite:mistyped.db"),
         (&["sign", "GET", "/", "--key", "missing.pem"], "cannot read the key missing.pem"),
-        (&["sign", "GET", "/", "--key", "no-key.pem"], "cannot use the key no-key.pem: it: is not PEM"),
-        (&["keys", "add", "--account", "a", "--public-key", "no-key.pem"], "is not PEM"),
+        (
+            &["sign", "GET", "/", "--key", "no-key.pem"],
+            "cannot use the key no-key.pem: the key is not in PEM format",
+        ),
+        (
+            &["keys", "add", "--account", "a", "--public-key", "no-key.pem"],
+            "cannot use the key no-key.pem: the key is not in PEM format",
+        ),
     ] {
         let error = place.fails(1, arguments);
         assert!(error.contains(reason), "{arguments:?}: {error}");
     }
     assert!(!place.file("mistyped.db").exists());
+}
+
+#[test]
+fn a_key_that_cannot_be_used_is_refused_with_what_to_do_about_it() {
+    let place = Place::new();
+    let pair = PrivateKey::generate(Algorithm::Es384).unwrap();
+    for (file, pem) in [
+        ("private.pem", pair.to_pem()),
+        ("public.pem", pair.public_key().unwrap().to_pem()),
+        ("sec1.pem", "-----BEGIN EC PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----\n"),
+        (
+            "encrypted.pem",
+            "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n",
+        ),
+        ("curve.pem", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"),
+        ("no-key.pem", "nonsense"),
+    ] {
+        fs::write(place.file(file), pem).unwrap();
+    }
+    for (file, reason) in [
+        ("public.pem", "the PEM block is not a private key in PKCS#8 format (BEGIN PRIVATE KEY)"),
+        ("sec1.pem", "the key is in SEC1 format; convert it with `openssl pkcs8 -topk8"),
+        ("encrypted.pem", "the key is encrypted; decrypt it with `openssl pkcs8"),
+        ("curve.pem", "the key is not a valid EC key on the curve P-384 or P-256"),
+        ("no-key.pem", "the key is not in PEM format"),
+    ] {
+        let error = place.fails(1, &["sign", "GET", "/", "--key", file]);
+        assert!(error.starts_with(&format!("error: cannot use the key {file}: {reason}")), "{error}");
+    }
+    for (file, reason) in [
+        ("private.pem", "the PEM block is not a public key (BEGIN PUBLIC KEY); get it with `openssl pkey"),
+        ("no-key.pem", "the key is not in PEM format"),
+    ] {
+        let error = place.fails(1, &["keys", "add", "--account", "a", "--public-key", file]);
+        assert!(error.starts_with(&format!("error: cannot use the key {file}: {reason}")), "{error}");
+    }
 }
 
 #[test]
@@ -144,7 +190,7 @@ fn a_key_is_generated_listed_used_and_revoked() {
     );
     let taken =
         place.fails(1, &["keys", "generate", "--account", "acme", "--out", "other.pem", "--key-id", "k-1"]);
-    assert!(taken.contains("the key id k-1 is taken"), "{taken}");
+    assert!(taken.contains("the key id k-1 is in use"), "{taken}");
     assert!(!place.file("other.pem").exists(), "a key that was not registered is not left behind");
 
     assert!(place.succeeds(&["keys", "list"]).contains("k-1"));
@@ -152,7 +198,7 @@ fn a_key_is_generated_listed_used_and_revoked() {
         place.succeeds(&["sign", "GET", "/customers?a=b", "--key", "private.pem", "--query", "PageSize=5"]);
     assert_eq!(token.trim_end().split('.').count(), 3, "a token alone is printed");
     assert_eq!(place.succeeds(&["keys", "revoke", "k-1"]), "revoked k-1\n");
-    assert!(place.fails(1, &["keys", "revoke", "k-1"]).contains("there is no active key k-1"));
+    assert!(place.fails(1, &["keys", "revoke", "k-1"]).contains("there is no active key with the id k-1"));
 }
 
 #[test]

@@ -98,7 +98,7 @@ async fn verify_reports_by_key_what_does_not_match_the_contract(engine: Engine) 
     for line in [
         "?/c-4: the account name is malformed",
         "acme/?: the customer id breaks the contract",
-        "acme/c-1: DateOfBirth must be a date of the calendar, YYYY-MM-DD",
+        "acme/c-1: DateOfBirth must be a calendar date, YYYY-MM-DD",
         "acme/c-1: FullName.LastName is required",
         "acme/c-2: a record is not a JSON object",
         "acme/c-3: the last change is before the creation",

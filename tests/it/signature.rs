@@ -361,7 +361,7 @@ async fn an_unknown_key_is_refused_and_a_new_one_serves_at_once(engine: Engine) 
         &api,
         "unknown",
         token(&api.signer, &unknown, &claims(mia().to_string().as_bytes())),
-        "kid names no registered key",
+        "kid is not the id of a registered key",
     )
     .await;
     let new = api.register("acme", Algorithm::Es384, "acme-9").await;
@@ -377,7 +377,7 @@ async fn a_revoked_key_is_refused_within_five_seconds_while_another_serves(engin
     assert!(api.store.revoke_signing_key("acme-2", clock::now().into()).await.unwrap());
     eventually("the revoked key is refused", || async {
         let answer = api.put("c-1", &mia()).signed_by(&second).send().await;
-        answer.status == 401 && answer.detail() == "the key is revoked: sign with an active one"
+        answer.status == 401 && answer.detail() == "the key is revoked: sign with an active key"
     })
     .await;
     assert!(revoked.elapsed() < Duration::from_secs(5));

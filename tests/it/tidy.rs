@@ -1,83 +1,183 @@
-//! What no compiler checks: imports point one way, and files stay small.
+//! What no compiler checks: imports point one way and make no circle, files and handlers stay small.
+//!
+//! How long other functions may be is a lint: `clippy.toml`.
+
+mod graph;
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-const LINES_MAX: usize = 450;
+use graph::Graph;
+use syn::{
+    ItemFn,
+    visit::{Visit, visit_file},
+};
 
-fn sources(directory: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-    let (directories, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
-    let below = directories.iter().flat_map(|directory| sources(directory));
-    files
-        .into_iter()
-        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
-        .chain(below)
-        .collect()
-}
+const FILE_LINES_MAX: usize = 450;
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
+const HANDLER_LINES_MAX: usize = 15;
 
-/// The modules of this crate that a file names in `crate::…` paths.
-fn imports(text: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for rest in text.split("crate::").skip(1) {
-        if let Some(list) = rest.strip_prefix('{') {
-            // The top level of the list alone: `{a::{b, c}, d}` names a and d.
-            let (mut depth, mut word) = (0, String::new());
-            for character in list.chars() {
-                match character {
-                    '{' => depth += 1,
-                    '}' if depth == 0 => break,
-                    '}' => depth -= 1,
-                    ',' if depth == 0 => found.push(std::mem::take(&mut word)),
-                    _ if depth == 0 => word.push(character),
-                    _ => {}
-                }
-            }
-            found.push(word);
-        } else {
-            found.push(rest.to_owned());
-        }
+/// The modules of the crate from the top down, each with those that it may import.
+const MAY_IMPORT: [(&str, &str); 15] = [
+    ("lib", "cli api registry signature record store contract model telemetry account clock random threads"),
+    ("main", "cli"),
+    ("cli", "api registry signature record store contract model telemetry account clock random"),
+    ("api", "registry signature record store contract model telemetry account clock random"),
+    ("registry", "signature store telemetry account clock"),
+    ("signature", "account"),
+    ("record", "store contract model"),
+    ("store", "model telemetry account clock random threads"),
+    ("contract", "model"),
+    ("model", ""),
+    ("telemetry", ""),
+    ("account", ""),
+    ("clock", ""),
+    ("random", ""),
+    ("threads", ""),
+];
+
+/// The Rust files below a folder of the repository: their path from there, and their text.
+fn sources(folder: &str) -> Vec<(String, String)> {
+    fn paths(folder: &Path) -> Vec<PathBuf> {
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
+        files.into_iter().chain(folders.iter().flat_map(|folder| paths(folder))).collect()
     }
-    let first = |path: &String| {
-        path.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>()
-    };
-    found.iter().map(first).filter(|name| !name.is_empty()).collect()
+
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let files = paths(&folder).into_iter().filter(|path| path.extension().is_some_and(|kind| kind == "rs"));
+    let below = |path: &Path| path.strip_prefix(&folder).unwrap().to_str().unwrap().to_owned();
+    files.map(|path| (below(&path), fs::read_to_string(&path).unwrap())).collect()
+}
+
+#[test]
+fn imports_make_no_circle() {
+    let graph = Graph::of(sources("src"));
+    let circles = graph.circles();
+    let circles: Vec<_> = circles.iter().map(|circle| arrows(circle)).collect();
+    assert!(
+        circles.is_empty(),
+        "import from the sibling that defines a thing, never through a parent's mod.rs:\n{}",
+        circles.join("\n")
+    );
+}
+
+/// A circle in one line.
+fn arrows(circle: &[&str]) -> String {
+    [circle, &circle[..1]].concat().join(" → ")
 }
 
 #[test]
 fn imports_point_one_way() {
-    const LEAVES: [&str; 3] = ["account", "clock", "random"];
-    for (module, allowed) in [
-        ("model", vec![]),
-        ("signature", vec!["account"]),
-        ("contract", vec!["model"]),
-        ("store", vec!["account", "clock", "random", "model", "telemetry", "threads"]),
-        ("record", vec!["contract", "model", "store"]),
-        ("api", [&LEAVES[..], &["contract", "model", "record", "signature", "store", "telemetry"]].concat()),
-        (
-            "cli",
-            [&LEAVES[..], &["api", "contract", "model", "record", "signature", "store", "telemetry"]]
-                .concat(),
-        ),
-    ] {
-        for file in sources(&root().join("src").join(module)) {
-            for import in imports(&fs::read_to_string(&file).unwrap()) {
-                assert!(allowed.contains(&import.as_str()), "{} may not import {import}", file.display());
-            }
-        }
+    let graph = Graph::of(sources("src"));
+    let module = |file: &str| file.split(['/', '.']).next().unwrap().to_owned();
+    for (from, to) in graph.edges().filter(|(from, to)| module(from) != module(to)) {
+        let (_, allowed) = MAY_IMPORT
+            .iter()
+            .find(|(name, _)| *name == module(from))
+            .unwrap_or_else(|| panic!("say in MAY_IMPORT what {from} may import"));
+        assert!(allowed.split(' ').any(|name| name == module(to)), "{from} may not import {to}");
     }
 }
 
 #[test]
 fn files_stay_small() {
-    for file in sources(&root().join("src")).into_iter().chain(sources(&root().join("tests"))) {
-        let lines = fs::read_to_string(&file).unwrap().lines().count();
-        assert!(lines <= LINES_MAX, "{} has {lines} lines, more than {LINES_MAX}", file.display());
+    for (file, text) in sources("src").into_iter().chain(sources("tests")) {
+        let lines = text.lines().count();
+        assert!(lines <= FILE_LINES_MAX, "{file} has {lines} lines, more than {FILE_LINES_MAX}");
     }
+}
+
+/// The functions that are documented as an operation: their names, and how many lines they have.
+#[derive(Default)]
+struct Handlers(Vec<(String, usize)>);
+
+impl<'ast> Visit<'ast> for Handlers {
+    fn visit_item_fn(&mut self, function: &'ast ItemFn) {
+        let is_operation =
+            |path: &syn::Path| path.segments.iter().map(|segment| &segment.ident).eq(["utoipa", "path"]);
+        if function.attrs.iter().any(|attribute| is_operation(attribute.path())) {
+            let first = function.sig.fn_token.span.start().line;
+            let last = function.block.brace_token.span.close().end().line;
+            self.0.push((function.sig.ident.to_string(), last - first + 1));
+        }
+    }
+}
+
+#[test]
+fn handlers_stay_small() {
+    let mut handlers = Handlers::default();
+    for (file, text) in sources("src/api") {
+        visit_file(&mut handlers, &syn::parse_file(&text).unwrap_or_else(|error| panic!("{file}: {error}")));
+    }
+    assert!(!handlers.0.is_empty(), "no handler is found");
+    for (name, lines) in handlers.0 {
+        assert!(lines <= HANDLER_LINES_MAX, "{name} has {lines} lines, more than {HANDLER_LINES_MAX}");
+    }
+}
+
+/// The circles among some files.
+fn circles(files: &[(&str, &str)]) -> Vec<String> {
+    let graph = Graph::of(files.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned())));
+    graph.circles().iter().map(|circle| arrows(circle)).collect()
+}
+
+#[test]
+fn a_circle_is_found_however_it_is_imported() {
+    const LIB: (&str, &str) = ("lib.rs", "mod a; mod b;");
+    for import in [
+        "use crate::a::Limit;",
+        "use crate::{a::Limit as Bound};",
+        "use crate::{b::{self, Two as Other}, a as parent};",
+        "use super::Limit;",
+        "use super::*;",
+        "use super::{two::Two, Limit};",
+        "use super::super::a::Limit;",
+        "use self::super::Limit;",
+        "fn one() -> super::Limit { todo!() }",
+        "fn one() { let _ = crate::a::Limit::default(); }",
+        "type One = Vec<Option<crate::a::Limit>>;",
+        "fn one() { println!(\"{}\", [crate::a::limit()]); }",
+        "macro_rules! one { () => { use crate::{b, a::Limit}; } }",
+        "mod inner { use super::super::Limit; }",
+        "#[derive(Debug)] struct One { #[check(super::Limit::new)] one: u8 }",
+    ] {
+        let found = circles(&[
+            LIB,
+            ("a/mod.rs", "mod one; mod two; pub struct Limit;"),
+            ("a/one.rs", import),
+            ("a/two.rs", "pub struct Two;"),
+            ("b.rs", "pub struct Two;"),
+        ]);
+        assert_eq!(found, ["a/mod.rs → a/one.rs → a/mod.rs"], "{import}");
+    }
+    let found = circles(&[
+        LIB,
+        ("a/mod.rs", "mod one; mod two;"),
+        ("a/one.rs", "use super::two::Two;"),
+        ("a/two.rs", "use crate::b::B;"),
+        ("b.rs", "use crate::a::one::One;"),
+    ]);
+    assert_eq!(found, ["a/one.rs → a/two.rs → b.rs → a/one.rs"], "a long one");
+}
+
+#[test]
+fn imports_that_make_no_circle_are_let_be() {
+    let found = circles(&[
+        ("main.rs", "use customers_api::a::One;"),
+        ("lib.rs", "pub mod a;\npub mod b;"),
+        ("a/mod.rs", "mod one;\nmod two;\npub use one::One;"),
+        (
+            "a/one.rs",
+            "use super::two::{Two, other};\nuse crate::b::B;\nuse self::inner::Inner;\npub(super) struct One;\n\
+             mod inner { use super::One; pub(in crate::a) struct Inner; }\n\
+             impl One { fn one(&self) { let _ = (self.two(), ::b::B, crate::b::B); } }\n\
+             #[cfg(test)] mod tests { use super::super::One; }",
+        ),
+        ("a/two.rs", "//! See [`super::One`].\nuse std::fmt;"),
+        ("b.rs", "pub struct B;"),
+    ]);
+    assert_eq!(found, Vec::<String>::new());
 }

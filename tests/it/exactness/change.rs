@@ -17,7 +17,7 @@ pub(super) struct Change {
     /// `None` takes it away.
     value: Option<Value>,
     /// Where the contract is broken afterwards, if it is.
-    pub(super) fault: Option<String>,
+    pub(super) violation: Option<String>,
     /// How many steps lead to what other changes must leave alone, so that this one has its effect.
     scope: usize,
 }
@@ -73,10 +73,10 @@ struct Walk {
 }
 
 impl Walk {
-    fn add(&mut self, value: Option<Value>, is_fault: bool) {
-        let fault = is_fault.then(|| field(&self.path));
+    fn add(&mut self, value: Option<Value>, is_violation: bool) {
+        let violation = is_violation.then(|| field(&self.path));
         let scope = self.path.len().saturating_sub(self.ties);
-        self.changes.push(Change { path: self.path.clone(), value, fault, scope });
+        self.changes.push(Change { path: self.path.clone(), value, violation, scope });
     }
 
     fn at(&mut self, step: Step, ties: usize, act: impl FnOnce(&mut Self)) {
@@ -105,9 +105,9 @@ impl Walk {
             Value::Array(items) => self.array(&schema["items"], items),
             Value::String(text) => {
                 for candidate in texts(schema, tied, text) {
-                    let is_fault =
-                        is_fault(schema, &candidate) || tied.is_some_and(|tied| is_fault(tied, &candidate));
-                    self.add(Some(candidate.into()), is_fault);
+                    let is_violation = is_violation(schema, &candidate)
+                        || tied.is_some_and(|tied| is_violation(tied, &candidate));
+                    self.add(Some(candidate.into()), is_violation);
                 }
             }
             other => panic!("teach the changes {other}"),
@@ -132,7 +132,7 @@ impl Walk {
                 if is_decisive {
                     // What it may become decides over others, which `decide` knows.
                     let harmful: Vec<_> =
-                        walk.changes.drain(before..).filter(|change| change.fault.is_some()).collect();
+                        walk.changes.drain(before..).filter(|change| change.violation.is_some()).collect();
                     walk.changes.extend(harmful);
                 }
             });
@@ -144,19 +144,19 @@ impl Walk {
         }
     }
 
-    /// Lets each rule apply in its turn: the members that it ties are at fault then.
+    /// Lets each rule apply in its turn: what it says of other members may be broken then.
     fn decide(&mut self, rules: &[Rule], object: &Value) {
         for rule in rules {
             let (name, value) = rule.condition();
-            let mut at_fault = rule.then.iter().filter(|(tied, schema)| {
-                object[tied.as_str()].as_str().is_some_and(|text| is_fault(schema, text))
+            let mut violating = rule.then.iter().filter(|(tied, schema)| {
+                object[tied.as_str()].as_str().is_some_and(|text| is_violation(schema, text))
             });
-            let (fault, more) = (at_fault.next(), at_fault.next());
+            let (violation, more) = (violating.next(), violating.next());
             assert!(more.is_none(), "teach the changes rules over several members");
-            let fault =
-                fault.map(|(tied, _)| field(&[&self.path[..], &[Step::Member(tied.clone())]].concat()));
+            let violation =
+                violation.map(|(tied, _)| field(&[&self.path[..], &[Step::Member(tied.clone())]].concat()));
             let path = [&self.path[..], &[Step::Member(name.clone())]].concat();
-            self.changes.push(Change { scope: path.len() - 1, path, value: Some(value.clone()), fault });
+            self.changes.push(Change { scope: path.len() - 1, path, value: Some(value.clone()), violation });
         }
     }
 
@@ -316,7 +316,7 @@ const DATES: [&str; 32] = [
 ];
 
 /// Whether a text breaks a schema of texts.
-fn is_fault(schema: &Value, text: &str) -> bool {
+fn is_violation(schema: &Value, text: &str) -> bool {
     let characters = text.chars().count();
     schema["enum"].as_array().is_some_and(|options| options.iter().all(|option| option != text))
         || length(schema, "minLength").is_some_and(|least| characters < least)

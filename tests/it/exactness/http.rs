@@ -13,7 +13,7 @@ use crate::support::{Engine, TestApi, mia, on_each_engine};
 
 async fn the_answer_names_every_violation_and_no_other(engine: Engine) {
     let api = TestApi::sandbox(engine).await;
-    for Made { bytes, faults } in samples(300, &bodies()) {
+    for Made { bytes, violations } in samples(300, &bodies()) {
         let opinion = Opinion::of(&bytes);
         let request = api.put("c-1", &mia()).bytes(bytes.clone()).unsigned();
         let answer = request.send().await;
@@ -42,10 +42,14 @@ async fn the_answer_names_every_violation_and_no_other(engine: Engine) {
         assert_eq!(fields("SchemaValidation"), opinion.fields, "{text}");
         assert_eq!(fields("DuplicateMember").is_empty(), !opinion.has_duplicates, "{text}");
         assert_eq!(fields("MalformedJSON").len(), usize::from(!opinion.is_json), "{text}");
-        if let Some(faults) = faults {
+        if let Some(violations) = violations {
             let listed: BTreeMap<_, _> =
                 listed.iter().map(|item| (item["Field"].as_str().unwrap(), item)).collect();
-            assert_eq!(listed.into_keys().collect::<Vec<_>>(), faults.iter().collect::<Vec<_>>(), "{text}");
+            assert_eq!(
+                listed.into_keys().collect::<Vec<_>>(),
+                violations.iter().collect::<Vec<_>>(),
+                "{text}"
+            );
         }
     }
 }

@@ -1,0 +1,88 @@
+use std::{
+    ffi::OsStr,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use clap::{Arg, builder::TypedValueParser, error::ErrorKind};
+use tokio::time::sleep;
+
+use crate::{
+    store::{Access, DatabaseUrl, GROUP_WRITES_MAX, Store, StoreError},
+    telemetry::chain,
+};
+
+/// How long to wait before the next attempt to open the database.
+const DATABASE_PAUSE: Duration = Duration::from_secs(1);
+
+/// Where the database is, and how long to wait for it.
+#[derive(Debug, clap::Args)]
+pub(super) struct Database {
+    /// The URL of the database: sqlite:PATH or postgres://USER@HOST/NAME
+    #[arg(
+        long,
+        env = "DATABASE_URL",
+        default_value = "sqlite:customers.db",
+        value_name = "URL",
+        value_parser = DatabaseUrlParser,
+        hide_env_values = true
+    )]
+    pub(super) database_url: DatabaseUrl,
+    /// How many seconds to wait until the database answers
+    #[arg(long, env = "CUSTOMERS_DATABASE_WAIT", default_value_t = 0, value_name = "SECONDS")]
+    database_wait: u32,
+}
+
+impl Database {
+    pub(super) async fn open(&self, access: Access) -> anyhow::Result<Store> {
+        self.open_with_groups(access, GROUP_WRITES_MAX).await
+    }
+
+    pub(super) async fn open_with_groups(
+        &self,
+        access: Access,
+        group_writes_max: usize,
+    ) -> anyhow::Result<Store> {
+        let Self { database_url, database_wait } = self;
+        let (start, wait) = (Instant::now(), Duration::from_secs((*database_wait).into()));
+        loop {
+            match Store::open_with_groups(database_url, access, group_writes_max).await {
+                Err(StoreError::Unavailable(cause)) if start.elapsed() < wait => {
+                    report(&format!("waiting for {database_url}: {}", chain(cause.as_ref())));
+                    sleep(DATABASE_PAUSE.min(wait.saturating_sub(start.elapsed()))).await;
+                }
+                opened => return opened.with_context(|| format!("cannot open {database_url}")),
+            }
+        }
+    }
+}
+
+/// Logs a line; only `serve` has a log, so the other subcommands print it.
+fn report(line: &str) {
+    if tracing::dispatcher::has_been_set() {
+        tracing::warn!("{line}");
+    } else {
+        eprintln!("{line}");
+    }
+}
+
+/// Refuses a URL without printing it, because it may hold a password.
+#[derive(Clone)]
+struct DatabaseUrlParser;
+
+impl TypedValueParser for DatabaseUrlParser {
+    type Value = DatabaseUrl;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        _: Option<&Arg>,
+        url: &OsStr,
+    ) -> Result<DatabaseUrl, clap::Error> {
+        let refuse = |why: &dyn std::fmt::Display| {
+            let message = format!("invalid value for '--database-url <URL>': {why}\n");
+            clap::Error::raw(ErrorKind::ValueValidation, message).with_cmd(command)
+        };
+        url.to_str().ok_or_else(|| refuse(&"it must be UTF-8"))?.parse().map_err(|error| refuse(&error))
+    }
+}
