@@ -13,8 +13,10 @@ use actix_web::{
     },
 };
 
+use super::settings::SIGNATURE_HEADER;
 use crate::{
     model::{ErrorType, Reason, RequestExtension, RequestExtensionItem, VIOLATIONS_MAX},
+    registry::RegistryError,
     signature::{Fault, Refusal},
     store::StoreError,
 };
@@ -123,7 +125,7 @@ impl ApiError {
 fn item(fault: &Fault) -> RequestExtensionItem {
     let Fault { claim, description } = fault;
     let separator = if claim.is_empty() { "" } else { "." };
-    let field = format!("{}{separator}{claim}", super::SIGNATURE_HEADER);
+    let field = format!("{SIGNATURE_HEADER}{separator}{claim}");
     RequestExtensionItem { field, reason: Reason::Signature, description: description.clone() }
 }
 
@@ -168,7 +170,7 @@ impl ResponseError for ApiError {
         let mut response = HttpResponse::build(self.status_code());
         match self {
             Self::MethodNotAllowed(allow) => response.insert_header((ALLOW, *allow)),
-            Self::Unauthorized(_) => response.insert_header((WWW_AUTHENTICATE, super::SIGNATURE_HEADER)),
+            Self::Unauthorized(_) => response.insert_header((WWW_AUTHENTICATE, SIGNATURE_HEADER)),
             Self::Unavailable(_) => response.insert_header((RETRY_AFTER, RETRY_AFTER_SECONDS)),
             _ => &mut response,
         };
@@ -182,6 +184,15 @@ impl From<StoreError> for ApiError {
             StoreError::Busy => Self::Unavailable(None),
             StoreError::Unavailable(_) => Self::Unavailable(Some(error.into())),
             StoreError::Failed(_) => Self::Internal(error.into()),
+        }
+    }
+}
+
+impl From<RegistryError> for ApiError {
+    fn from(error: RegistryError) -> Self {
+        match error {
+            RegistryError::Refused(refusal) => Self::Unauthorized(refusal),
+            RegistryError::Unavailable => Self::Unavailable(Some(error.into())),
         }
     }
 }

@@ -11,6 +11,7 @@ mod exactness;
 mod pages;
 mod postgres;
 mod postgres_cluster;
+mod registry;
 mod signature;
 mod store;
 mod support;

@@ -1,66 +1,69 @@
-//! From bytes to a request that may be carried out: first who sent it, then what it says.
-
 use std::{future::Future, pin::Pin, time::Duration};
 
 use actix_web::{
     FromRequest, HttpMessage as _, HttpRequest,
     dev::Payload,
     error::PayloadError,
-    http::header::{CONTENT_ENCODING, CONTENT_TYPE},
     web::{Bytes, Data},
 };
 use tokio::{task::yield_now, time::timeout};
 
-use super::{Api, BODY_BYTES_MAX, SIGNATURE_HEADER, error::ApiError, operation::Operation, parts::Parts};
+use super::parts::Parts;
 use crate::{
     account::Account,
+    api::{
+        error::ApiError,
+        operation::Operation,
+        settings::{BODY_BYTES_MAX, SIGNATURE_HEADER},
+        state::Api,
+    },
     clock,
     model::RequestExtension,
     signature::{Facts, Refusal},
 };
 
-/// How long a body may take to arrive, so that nobody holds a connection by sending slowly.
+/// How long a body may take to arrive, so that a slow sender does not hold a connection.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A request whose sender is proven, and which the contract accepts.
 ///
-/// One extractor does all of it, in the order in which the errors win: 413, 401, 415, 400. Separate ones would run
-/// side by side, and a parser would meet bytes that nobody has signed.
-pub(super) struct Signed<I> {
-    /// Whose key signed the request.
+/// One extractor does all of it, in the order in which the errors win: 413, 401, 415, 400. Separate extractors would
+/// run side by side, and a parser would read bytes before their signature is verified.
+pub(in crate::api) struct Signed<T> {
+    /// The account whose key signed the request.
     pub account: Account,
     /// What the request says.
-    pub input: I,
+    pub input: T,
 }
 
-/// What an operation is asked with.
-pub(super) trait Input: Sized + 'static {
+/// The input of an operation, read from the parts of a request.
+pub(in crate::api) trait FromParts: Sized + 'static {
     /// The operation.
     const OPERATION: Operation;
 
-    /// Reads the parts of the request, and notes everything in them that is wrong.
-    fn read(parts: &mut Parts<'_>) -> Result<Option<Self>, ApiError>;
+    /// Reads the input, and notes every violation.
+    fn from_parts(parts: &mut Parts<'_>) -> Result<Option<Self>, ApiError>;
 }
 
-impl<I: Input> FromRequest for Signed<I> {
+impl<T: FromParts> FromRequest for Signed<T> {
     type Error = ApiError;
     type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        request.extensions_mut().insert(I::OPERATION);
+        request.extensions_mut().insert(T::OPERATION);
         let (request, body) = (request.clone(), Bytes::from_request(request, payload));
         Box::pin(async move {
             let body = timeout(BODY_TIMEOUT, body).await.map_err(|_late| ApiError::Malformed)?;
             let body = body.map_err(|error| unreadable(&error))?;
             let api = request
                 .app_data::<Data<Api>>()
-                .ok_or_else(|| ApiError::Internal("there is no service".into()))?;
+                .ok_or_else(|| ApiError::Internal("the request has no state".into()))?;
             let account = authenticate(api, &request, &body).await?;
-            // Requests that came together are all verified before the first goes on to the store, so that it is woken
-            // once for them, and their writes share a commit. A lone request waits for nobody.
+            // All requests that arrived together are verified before the first one goes on to the store, so that their
+            // writes share a commit. A single request continues immediately.
             yield_now().await;
-            let mut parts = Parts::new(api, &account, I::OPERATION, &request, &body);
-            let input = I::read(&mut parts)?;
+            let mut parts = Parts::new(api, &account, T::OPERATION, &request, &body);
+            let input = T::from_parts(&mut parts)?;
             let violations = parts.violations;
             match input {
                 Some(input) if violations == RequestExtension::default() => Ok(Self { account, input }),
@@ -100,17 +103,5 @@ async fn authenticate(api: &Api, request: &HttpRequest, body: &[u8]) -> Result<A
         query: request.uri().query().unwrap_or_default(),
         body,
     };
-    api.keys.verify(token, &facts).await
-}
-
-/// Refuses a body that is no `application/json` in plain (RFC 9110, 15.5.16).
-pub(super) fn check_media_type(request: &HttpRequest) -> Result<(), ApiError> {
-    let is_json =
-        |value: &str| value.parse::<mime::Mime>().is_ok_and(|mime| mime.essence_str() == "application/json");
-    let media_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let is_encoded = request
-        .headers()
-        .get(CONTENT_ENCODING)
-        .is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
-    if media_type.is_some_and(is_json) && !is_encoded { Ok(()) } else { Err(ApiError::UnsupportedMediaType) }
+    Ok(api.registry.verify(token, &facts).await?)
 }

@@ -11,7 +11,7 @@ use crate::model::{CustomerId, SortDirection};
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
-pub(super) struct CustomerPath {
+pub(super) struct CustomerIdParameter {
     /// Identifies the customer within the account.
     #[param(rename = "CustomerID", example = "c-1001")]
     customer_id: CustomerId,
@@ -19,7 +19,7 @@ pub(super) struct CustomerPath {
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
-pub(super) struct Signature {
+pub(super) struct ApiSignatureParameter {
     /// Digitally signed JWT.
     ///
     /// A JWS in compact form, signed with ES384 or ES256, whose claims cover the method, the path, the query and
@@ -31,7 +31,7 @@ pub(super) struct Signature {
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
-pub(super) struct IfMatch {
+pub(super) struct IfMatchParameter {
     /// Entity tags, or `*`. The request is carried out only if the customer's current `ETag` is among them, with
     /// `*` only if there is such a customer. Weak entity tags never match.
     #[param(
@@ -45,7 +45,7 @@ pub(super) struct IfMatch {
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
-pub(super) struct IfNoneMatch {
+pub(super) struct IfNoneMatchParameter {
     /// Entity tags, or `*`. If the customer's current `ETag` is among them, with `*` if there is such a customer,
     /// the answer is 304. A weak entity tag matches the strong one of the same text.
     #[param(
@@ -59,21 +59,21 @@ pub(super) struct IfNoneMatch {
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
-pub(super) struct IfAbsent {
+pub(super) struct IfNoneMatchAsteriskParameter {
     /// The request is carried out only if there is no such customer yet.
     #[param(rename = "If-None-Match", nullable = false, inline)]
-    if_none_match: Option<Anything>,
+    if_none_match: Option<AsteriskSchema>,
 }
 
 #[derive(ToSchema)]
-pub(super) enum Anything {
+pub(super) enum AsteriskSchema {
     #[schema(rename = "*")]
     Asterisk,
 }
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query, rename_all = "PascalCase")]
-pub(super) struct Page {
+pub(super) struct ListParameters {
     /// The most customers to list on the page.
     #[param(default = 20, minimum = 1, maximum = 100)]
     page_size: Option<i32>,

@@ -6,11 +6,20 @@ use actix_web::{
     web::{self, ServiceConfig},
 };
 
-use super::{
-    BasePath, delete_customer::delete_customer, error::ApiError, get_customer::get_customer, health,
-    list_customers::list_customers, operation::Operation, put_customer::put_customer, swagger_ui,
+use super::health;
+use crate::{
+    api::{
+        base_path::BasePath,
+        customers::{
+            delete_customer::delete_customer, get_customer::get_customer, list_customers::list_customers,
+            put_customer::put_customer,
+        },
+        error::ApiError,
+        operation::Operation,
+        swagger_ui,
+    },
+    contract,
 };
-use crate::contract;
 
 /// Adds every path of the service.
 pub(super) fn configure(config: &mut ServiceConfig, base_path: &BasePath) {

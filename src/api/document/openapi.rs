@@ -2,17 +2,17 @@
 
 use utoipa::OpenApi;
 
-use super::{
-    delete_customer, get_customer, list_customers, put_customer,
-    responses::{
-        BadRequest, ContentTooLarge, Headers, InternalServerError, NotFound, PreconditionFailed,
-        ServiceUnavailable, Unauthorized, UnsupportedMediaType,
-    },
+use super::responses::{
+    BadRequest, ContentTooLarge, Headers, InternalServerError, NotFound, PreconditionFailed,
+    ServiceUnavailable, Unauthorized, UnsupportedMediaType,
 };
-use crate::model::{
-    CountryCode, Customer, CustomerFields, CustomerId, CustomerIdentity, Customers, Date, Error, ErrorType,
-    FullName, IdType, Reason, RequestExtension, RequestExtensionItem, SortDirection, StateRule,
-    StreetAddress,
+use crate::{
+    api::customers,
+    model::{
+        CountryCode, Customer, CustomerFields, CustomerId, CustomerIdentity, Customers, Date, Error,
+        ErrorType, FullName, IdType, Reason, RequestExtension, RequestExtensionItem, SortDirection,
+        StateRule, StreetAddress,
+    },
 };
 
 /// The document as the code has it.
@@ -28,10 +28,10 @@ use crate::model::{
     tags((name = "Customers", description = "The people whom an account knows")),
     security(),
     paths(
-        put_customer::put_customer,
-        get_customer::get_customer,
-        delete_customer::delete_customer,
-        list_customers::list_customers
+        customers::put_customer::put_customer,
+        customers::get_customer::get_customer,
+        customers::delete_customer::delete_customer,
+        customers::list_customers::list_customers
     ),
     components(
         schemas(

@@ -6,21 +6,21 @@ use actix_web::{
 };
 use tokio::task::yield_now;
 
-use super::{
-    Api,
-    entity_tag::{self, EntityTags},
-    error::ApiError,
-    json::json,
-    operation::Operation,
-    parameters::{CustomerPath, IfNoneMatch, Signature},
-    parts::Parts,
-    responses::{
-        BadRequest, ContentTooLarge, Found, InternalServerError, NotFound, NotModified, ServiceUnavailable,
-        Unauthorized,
+use super::parameters::{ApiSignatureParameter, CustomerIdParameter, IfNoneMatchParameter};
+use crate::{
+    api::{
+        document::{
+            BadRequest, ContentTooLarge, Found, InternalServerError, NotFound, NotModified,
+            ServiceUnavailable, Unauthorized,
+        },
+        error::ApiError,
+        operation::Operation,
+        request::{EntityTags, FromParts, Parts, Signed, etag},
+        state::Api,
     },
-    signed::{Input, Signed},
+    model::CustomerId,
+    store::Stored,
 };
-use crate::{model::CustomerId, store::Stored};
 
 /// Read a customer
 ///
@@ -34,7 +34,7 @@ use crate::{model::CustomerId, store::Stored};
     path = "/customers/{CustomerID}",
     operation_id = "getCustomer",
     tag = "Customers",
-    params(CustomerPath, Signature, IfNoneMatch),
+    params(CustomerIdParameter, ApiSignatureParameter, IfNoneMatchParameter),
     responses(
         (status = 200, response = inline(Found)),
         (status = 304, response = inline(NotModified)),
@@ -46,26 +46,29 @@ use crate::{model::CustomerId, store::Stored};
         (status = 503, response = ServiceUnavailable)
     )
 )]
-pub(super) async fn get_customer(request: Signed<GetCustomer>, api: Data<Api>) -> Result<Get, ApiError> {
-    let Signed { account, input: GetCustomer { id, if_none_match } } = request;
+pub(in crate::api) async fn get_customer(
+    request: Signed<GetCustomerRequest>,
+    api: Data<Api>,
+) -> Result<GetCustomerResponse, ApiError> {
+    let Signed { account, input: GetCustomerRequest { id, if_none_match } } = request;
     let stored = api.store.get(&account, &id).await?.ok_or(ApiError::CustomerNotFound)?;
-    // Requests that came together are all looked up before the first is answered, so that answers leave close together,
-    // and the first wakes a client for all of them.
+    // All requests that arrived together are looked up before the first one is answered, so that their responses leave
+    // close together and wake the client once.
     yield_now().await;
     let is_known = if_none_match.is_some_and(|tags| tags.include(stored.version));
-    Ok(if is_known { Get::NotModified(stored) } else { Get::Ok(stored) })
+    Ok(if is_known { GetCustomerResponse::NotModified(stored) } else { GetCustomerResponse::Found(stored) })
 }
 
 /// What `getCustomer` is asked with.
-pub(super) struct GetCustomer {
+pub(in crate::api) struct GetCustomerRequest {
     id: CustomerId,
     if_none_match: Option<EntityTags>,
 }
 
-impl Input for GetCustomer {
+impl FromParts for GetCustomerRequest {
     const OPERATION: Operation = Operation::GetCustomer;
 
-    fn read(parts: &mut Parts<'_>) -> Result<Option<Self>, ApiError> {
+    fn from_parts(parts: &mut Parts<'_>) -> Result<Option<Self>, ApiError> {
         let id = parts.customer_id();
         let if_none_match = parts.header_value(&IF_NONE_MATCH, "If-None-Match");
         Ok(id.map(|id| Self { id, if_none_match }))
@@ -74,22 +77,22 @@ impl Input for GetCustomer {
 
 /// What `getCustomer` answers with.
 #[derive(Debug)]
-pub(super) enum Get {
-    Ok(Stored),
+pub(in crate::api) enum GetCustomerResponse {
+    Found(Stored),
     NotModified(Stored),
 }
 
-impl Responder for Get {
+impl Responder for GetCustomerResponse {
     type Body = BoxBody;
 
     fn respond_to(self, _request: &HttpRequest) -> HttpResponse {
         let (mut response, body, Stored { customer, version, updated }) = match self {
-            Self::Ok(stored) => (HttpResponse::Ok(), true, stored),
+            Self::Found(stored) => (HttpResponse::Ok(), true, stored),
             Self::NotModified(stored) => (HttpResponse::NotModified(), false, stored),
         };
         response
-            .insert_header((ETAG, entity_tag::of(version)))
+            .insert_header((ETAG, etag(version)))
             .insert_header((LAST_MODIFIED, HttpDate::from(std::time::SystemTime::from(updated))));
-        if body { json(response, &customer) } else { response.finish() }
+        if body { response.json(customer) } else { response.finish() }
     }
 }

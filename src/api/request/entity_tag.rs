@@ -9,7 +9,7 @@ const ENTITY_TAGS_BYTES_MAX: usize = 4096;
 
 /// What `If-Match` and `If-None-Match` say.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum EntityTags {
+pub(in crate::api) enum EntityTags {
     /// `*`: whatever is there.
     Any,
     /// One of these.
@@ -18,7 +18,7 @@ pub(super) enum EntityTags {
 
 /// An entity tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct EntityTag {
+pub(in crate::api) struct EntityTag {
     is_weak: bool,
     opaque: String,
 }
@@ -26,11 +26,11 @@ pub(super) struct EntityTag {
 /// Why a text is no list of entity tags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be * or a list of entity tags, of at most 4096 bytes")]
-pub(super) struct InvalidEntityTags;
+pub(in crate::api) struct InvalidEntityTags;
 
 impl EntityTags {
     /// The versions that match strongly (RFC 9110, 8.8.3.2); `None` for any.
-    pub(super) fn strong(self) -> Option<Vec<Version>> {
+    pub(in crate::api) fn strong(self) -> Option<Vec<Version>> {
         let version = |tag: EntityTag| if tag.is_weak { None } else { tag.opaque.parse().ok() };
         match self {
             Self::Any => None,
@@ -39,7 +39,7 @@ impl EntityTags {
     }
 
     /// Whether a version matches weakly.
-    pub(super) fn include(&self, version: Version) -> bool {
+    pub(in crate::api) fn include(&self, version: Version) -> bool {
         match self {
             Self::Any => true,
             Self::OneOf(tags) => tags.iter().any(|tag| tag.opaque.parse() == Ok(version)),
@@ -81,7 +81,7 @@ fn tag(text: &str) -> Option<(EntityTag, &str)> {
 
 /// The one value that `If-None-Match` may have on a PUT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Asterisk;
+pub(in crate::api) struct Asterisk;
 
 impl FromStr for Asterisk {
     type Err = InvalidEntityTags;
@@ -92,6 +92,6 @@ impl FromStr for Asterisk {
 }
 
 /// A version as a strong entity tag.
-pub(super) fn of(version: Version) -> String {
+pub(in crate::api) fn etag(version: Version) -> String {
     format!("\"{version}\"")
 }

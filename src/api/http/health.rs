@@ -2,7 +2,7 @@
 
 use actix_web::{HttpResponse, web::Data};
 
-use super::{Api, error::ApiError};
+use crate::api::{error::ApiError, state::Api};
 
 /// The process answers.
 pub(super) async fn live() -> HttpResponse {

@@ -1,19 +1,17 @@
 use actix_web::{HttpRequest, HttpResponse, Responder, body::BoxBody, http::header::IF_MATCH, web::Data};
 
-use super::{
-    Api,
-    entity_tag::EntityTags,
-    error::ApiError,
-    operation::Operation,
-    parameters::{CustomerPath, IfMatch, Signature},
-    parts::Parts,
-    responses::{
-        BadRequest, ContentTooLarge, Deleted, InternalServerError, NotFound, PreconditionFailed,
-        ServiceUnavailable, Unauthorized,
-    },
-    signed::{Input, Signed},
-};
+use super::parameters::{ApiSignatureParameter, CustomerIdParameter, IfMatchParameter};
 use crate::{
+    api::{
+        document::{
+            BadRequest, ContentTooLarge, Deleted, InternalServerError, NotFound, PreconditionFailed,
+            ServiceUnavailable, Unauthorized,
+        },
+        error::ApiError,
+        operation::Operation,
+        request::{EntityTags, FromParts, Parts, Signed},
+        state::Api,
+    },
     model::CustomerId,
     store::{self, Version},
 };
@@ -32,7 +30,7 @@ use crate::{
     path = "/customers/{CustomerID}",
     operation_id = "deleteCustomer",
     tag = "Customers",
-    params(CustomerPath, Signature, IfMatch),
+    params(CustomerIdParameter, ApiSignatureParameter, IfMatchParameter),
     responses(
         (status = 204, response = inline(Deleted)),
         (status = 400, response = BadRequest),
@@ -44,28 +42,28 @@ use crate::{
         (status = 503, response = ServiceUnavailable)
     )
 )]
-pub(super) async fn delete_customer(
-    request: Signed<DeleteCustomer>,
+pub(in crate::api) async fn delete_customer(
+    request: Signed<DeleteCustomerRequest>,
     api: Data<Api>,
-) -> Result<NoContent, ApiError> {
-    let Signed { account, input: DeleteCustomer { id, if_match } } = request;
+) -> Result<DeleteCustomerResponse, ApiError> {
+    let Signed { account, input: DeleteCustomerRequest { id, if_match } } = request;
     match api.store.delete(&account, id, if_match).await? {
-        store::Delete::Deleted => Ok(NoContent),
+        store::Delete::Deleted => Ok(DeleteCustomerResponse),
         store::Delete::NotFound => Err(ApiError::CustomerNotFound),
         store::Delete::ConditionFailed => Err(ApiError::PreconditionFailed),
     }
 }
 
 /// What `deleteCustomer` is asked with.
-pub(super) struct DeleteCustomer {
+pub(in crate::api) struct DeleteCustomerRequest {
     id: CustomerId,
     if_match: Option<Vec<Version>>,
 }
 
-impl Input for DeleteCustomer {
+impl FromParts for DeleteCustomerRequest {
     const OPERATION: Operation = Operation::DeleteCustomer;
 
-    fn read(parts: &mut Parts<'_>) -> Result<Option<Self>, ApiError> {
+    fn from_parts(parts: &mut Parts<'_>) -> Result<Option<Self>, ApiError> {
         let id = parts.customer_id();
         let if_match: Option<EntityTags> = parts.header_value(&IF_MATCH, "If-Match");
         Ok(id.map(|id| Self { id, if_match: if_match.and_then(EntityTags::strong) }))
@@ -74,9 +72,9 @@ impl Input for DeleteCustomer {
 
 /// What `deleteCustomer` answers with.
 #[derive(Debug)]
-pub(super) struct NoContent;
+pub(in crate::api) struct DeleteCustomerResponse;
 
-impl Responder for NoContent {
+impl Responder for DeleteCustomerResponse {
     type Body = BoxBody;
 
     fn respond_to(self, _request: &HttpRequest) -> HttpResponse {

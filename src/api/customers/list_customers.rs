@@ -1,16 +1,16 @@
 use actix_web::{HttpRequest, HttpResponse, Responder, body::BoxBody, web::Data};
 
-use super::{
-    Api,
-    error::ApiError,
-    json::json,
-    operation::Operation,
-    parameters::{Page, Signature},
-    parts::Parts,
-    responses::{BadRequest, ContentTooLarge, InternalServerError, Listed, ServiceUnavailable, Unauthorized},
-    signed::{Input, Signed},
-};
+use super::parameters::{ApiSignatureParameter, ListParameters};
 use crate::{
+    api::{
+        document::{
+            BadRequest, ContentTooLarge, InternalServerError, Listed, ServiceUnavailable, Unauthorized,
+        },
+        error::ApiError,
+        operation::Operation,
+        request::{FromParts, Parts, Signed},
+        state::Api,
+    },
     model::{Customers, PageSize, SortDirection},
     store::Position,
 };
@@ -31,7 +31,7 @@ use crate::{
     path = "/customers",
     operation_id = "listCustomers",
     tag = "Customers",
-    params(Signature, Page),
+    params(ApiSignatureParameter, ListParameters),
     responses(
         (status = 200, response = inline(Listed)),
         (status = 400, response = BadRequest),
@@ -41,27 +41,30 @@ use crate::{
         (status = 503, response = ServiceUnavailable)
     )
 )]
-pub(super) async fn list_customers(request: Signed<ListCustomers>, api: Data<Api>) -> Result<List, ApiError> {
-    let Signed { account, input: ListCustomers { page_size, direction, after } } = request;
+pub(in crate::api) async fn list_customers(
+    request: Signed<ListCustomersRequest>,
+    api: Data<Api>,
+) -> Result<ListCustomersResponse, ApiError> {
+    let Signed { account, input: ListCustomersRequest { page_size, direction, after } } = request;
     let page = api.store.list(&account, direction, after, page_size.get()).await?;
-    let page_token = page.next.map(|next| api.page_tokens.seal(&account, direction, next)).transpose()?;
-    Ok(List(Customers { items: page.customers, page_token }))
+    let page_token = page.next.map(|next| api.page_tokens.issue(&account, direction, next)).transpose()?;
+    Ok(ListCustomersResponse(Customers { items: page.customers, page_token }))
 }
 
 /// What `listCustomers` is asked with.
-pub(super) struct ListCustomers {
+pub(in crate::api) struct ListCustomersRequest {
     page_size: PageSize,
     direction: SortDirection,
     after: Option<Position>,
 }
 
-impl Input for ListCustomers {
+impl FromParts for ListCustomersRequest {
     const OPERATION: Operation = Operation::ListCustomers;
 
-    fn read(parts: &mut Parts<'_>) -> Result<Option<Self>, ApiError> {
+    fn from_parts(parts: &mut Parts<'_>) -> Result<Option<Self>, ApiError> {
         let query = parts.query(&["PageSize", "PageToken", "SortDirection"]);
         let page_size = parts.query_value(&query, "PageSize", str::parse);
-        let token = parts.query_value(&query, "PageToken", parts.page_token_opener());
+        let token = parts.page_token(&query);
         let direction: Option<SortDirection> = parts.query_value(&query, "SortDirection", str::parse);
         let (direction, after) = match (direction, token) {
             (direction, None) => (direction.unwrap_or_default(), None),
@@ -82,12 +85,12 @@ impl Input for ListCustomers {
 
 /// What `listCustomers` answers with.
 #[derive(Debug)]
-pub(super) struct List(Customers);
+pub(in crate::api) struct ListCustomersResponse(Customers);
 
-impl Responder for List {
+impl Responder for ListCustomersResponse {
     type Body = BoxBody;
 
     fn respond_to(self, _request: &HttpRequest) -> HttpResponse {
-        json(HttpResponse::Ok(), &self.0)
+        HttpResponse::Ok().json(self.0)
     }
 }

@@ -5,20 +5,20 @@ use actix_web::{
     web::Data,
 };
 
-use super::{
-    Api,
-    entity_tag::{self, Asterisk, EntityTags},
-    error::ApiError,
-    operation::Operation,
-    parameters::{CustomerPath, IfAbsent, IfMatch, Signature},
-    parts::Parts,
-    responses::{
-        BadRequest, ContentTooLarge, Created, InternalServerError, PreconditionFailed, ServiceUnavailable,
-        Unauthorized, UnsupportedMediaType, Updated,
-    },
-    signed::{Input, Signed},
+use super::parameters::{
+    ApiSignatureParameter, CustomerIdParameter, IfMatchParameter, IfNoneMatchAsteriskParameter,
 };
 use crate::{
+    api::{
+        document::{
+            BadRequest, ContentTooLarge, Created, InternalServerError, PreconditionFailed,
+            ServiceUnavailable, Unauthorized, UnsupportedMediaType, Updated,
+        },
+        error::ApiError,
+        operation::Operation,
+        request::{Asterisk, EntityTags, FromParts, Parts, Signed, etag},
+        state::Api,
+    },
     model::{CustomerFields, CustomerId, CustomerInput},
     store::{self, Condition, Version},
 };
@@ -41,7 +41,7 @@ use crate::{
     path = "/customers/{CustomerID}",
     operation_id = "putCustomer",
     tag = "Customers",
-    params(CustomerPath, Signature, IfMatch, IfAbsent),
+    params(CustomerIdParameter, ApiSignatureParameter, IfMatchParameter, IfNoneMatchAsteriskParameter),
     request_body(
         description = "The whole customer",
         content = CustomerFields,
@@ -90,26 +90,29 @@ use crate::{
         (status = 503, response = ServiceUnavailable)
     )
 )]
-pub(super) async fn put_customer(request: Signed<PutCustomer>, api: Data<Api>) -> Result<Put, ApiError> {
-    let Signed { account, input: PutCustomer { id, condition, customer } } = request;
+pub(in crate::api) async fn put_customer(
+    request: Signed<PutCustomerRequest>,
+    api: Data<Api>,
+) -> Result<PutCustomerResponse, ApiError> {
+    let Signed { account, input: PutCustomerRequest { id, condition, customer } } = request;
     match api.store.put(&account, id, customer, condition).await? {
-        store::Put::Created(version) => Ok(Put::Created(version)),
-        store::Put::Updated(version) => Ok(Put::NoContent(version)),
+        store::Put::Created(version) => Ok(PutCustomerResponse::Created(version)),
+        store::Put::Updated(version) => Ok(PutCustomerResponse::Updated(version)),
         store::Put::ConditionFailed => Err(ApiError::PreconditionFailed),
     }
 }
 
 /// What `putCustomer` is asked with.
-pub(super) struct PutCustomer {
+pub(in crate::api) struct PutCustomerRequest {
     id: CustomerId,
     condition: Condition,
     customer: CustomerInput,
 }
 
-impl Input for PutCustomer {
+impl FromParts for PutCustomerRequest {
     const OPERATION: Operation = Operation::PutCustomer;
 
-    fn read(parts: &mut Parts<'_>) -> Result<Option<Self>, ApiError> {
+    fn from_parts(parts: &mut Parts<'_>) -> Result<Option<Self>, ApiError> {
         let customer = parts.customer_input()?;
         let id = parts.customer_id();
         let if_match: Option<EntityTags> = parts.header_value(&IF_MATCH, "If-Match");
@@ -127,23 +130,21 @@ impl Input for PutCustomer {
 
 /// What `putCustomer` answers with.
 #[derive(Debug)]
-pub(super) enum Put {
+pub(in crate::api) enum PutCustomerResponse {
     Created(Version),
-    NoContent(Version),
+    Updated(Version),
 }
 
-impl Responder for Put {
+impl Responder for PutCustomerResponse {
     type Body = BoxBody;
 
     fn respond_to(self, request: &HttpRequest) -> HttpResponse {
         match self {
             Self::Created(version) => HttpResponse::Created()
                 .insert_header((LOCATION, request.uri().path()))
-                .insert_header((ETAG, entity_tag::of(version)))
+                .insert_header((ETAG, etag(version)))
                 .finish(),
-            Self::NoContent(version) => {
-                HttpResponse::NoContent().insert_header((ETAG, entity_tag::of(version))).finish()
-            }
+            Self::Updated(version) => HttpResponse::NoContent().insert_header((ETAG, etag(version))).finish(),
         }
     }
 }

@@ -9,7 +9,8 @@ use actix_web::{
     web::{Data, PayloadConfig},
 };
 
-use super::{Api, BODY_BYTES_MAX, answer::answer, routes};
+use super::{middleware::answer, routes};
+use crate::api::{settings::BODY_BYTES_MAX, state::Api};
 
 /// How long a client may take to send the head of a request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);

@@ -19,8 +19,10 @@ use actix_web::{
 use futures_util::FutureExt as _;
 use uuid::Uuid;
 
-use super::{error::ApiError, operation::Operation};
-use crate::{model, random, telemetry};
+use crate::{
+    api::{error::ApiError, operation::Operation},
+    model, random, telemetry,
+};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 

@@ -12,7 +12,7 @@ use actix_web::{
 use serde_json::json;
 use utoipa_swagger_ui::{Config, SwaggerFile};
 
-use super::{Api, error::ApiError};
+use crate::api::{error::ApiError, state::Api};
 
 /// Nothing from elsewhere, nothing inline, in nobody's frame.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
@@ -21,7 +21,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 static VENDORED: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| Arc::new(Config::default()));
 
 /// Answers with one of the page's files.
-pub(super) async fn file(name: Path<String>, api: Data<Api>) -> Result<HttpResponse, ApiError> {
+pub(in crate::api) async fn file(name: Path<String>, api: Data<Api>) -> Result<HttpResponse, ApiError> {
     let mut response = HttpResponse::Ok();
     response
         .insert_header((CONTENT_SECURITY_POLICY, POLICY))
@@ -42,10 +42,10 @@ pub(super) async fn file(name: Path<String>, api: Data<Api>) -> Result<HttpRespo
 /// The files that replace or join the vendored ones.
 fn own(name: &str, api: &Api) -> Option<(&'static str, String)> {
     let (media_type, text) = match name {
-        "" | "index.html" => ("text/html; charset=utf-8", include_str!("swagger_ui/index.html")),
-        "initializer.js" => ("text/javascript; charset=utf-8", include_str!("swagger_ui/initializer.js")),
-        "signing.js" => ("text/javascript; charset=utf-8", include_str!("swagger_ui/signing.js")),
-        "signing.css" => ("text/css; charset=utf-8", include_str!("swagger_ui/signing.css")),
+        "" | "index.html" => ("text/html; charset=utf-8", include_str!("index.html")),
+        "initializer.js" => ("text/javascript; charset=utf-8", include_str!("initializer.js")),
+        "signing.js" => ("text/javascript; charset=utf-8", include_str!("signing.js")),
+        "signing.css" => ("text/css; charset=utf-8", include_str!("signing.css")),
         "config.json" => return Some(("application/json", config(api))),
         _ => return None,
     };

@@ -121,7 +121,7 @@ fn with_links(response: ResponseBuilder) -> Response {
 /// A response as a type, so that operations name it: `response = inline(Created)`, or by reference `response = NotFound`.
 macro_rules! responses {
     ($($name:ident => $response:expr;)*) => {$(
-        pub(super) struct $name;
+        pub(in crate::api) struct $name;
 
         impl<'r> ToResponse<'r> for $name {
             fn response() -> (&'r str, RefOr<Response>) {
