@@ -29,8 +29,11 @@ const RETRY_AFTER_SECONDS: u32 = 1;
 pub enum ApiError {
     /// The path is none of this service.
     RouteNotFound,
-    /// The path has other methods: these.
-    MethodNotAllowed(&'static str),
+    /// The path has other methods.
+    MethodNotAllowed {
+        /// The methods that it has, as in `Allow`.
+        allow: String,
+    },
     /// The body is longer than this many bytes.
     ContentTooLarge(usize),
     /// The request is no HTTP that can be understood: its body did not arrive whole, for instance.
@@ -65,7 +68,7 @@ const fn row(error: &ApiError) -> (StatusCode, ErrorType) {
         ApiError::RouteNotFound | ApiError::CustomerNotFound => {
             (StatusCode::NOT_FOUND, ErrorType::ResourceNotFound)
         }
-        ApiError::MethodNotAllowed(_) => (StatusCode::METHOD_NOT_ALLOWED, ErrorType::InvalidMessage),
+        ApiError::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, ErrorType::InvalidMessage),
         ApiError::ContentTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, ErrorType::InvalidMessage),
         ApiError::Unauthorized(_) => (StatusCode::UNAUTHORIZED, ErrorType::Unauthorized),
         ApiError::UnsupportedMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, ErrorType::InvalidMessage),
@@ -134,7 +137,7 @@ impl fmt::Display for ApiError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::RouteNotFound => formatter.write_str("there is nothing at this path"),
-            Self::MethodNotAllowed(allow) => write!(formatter, "the methods of this path are {allow}"),
+            Self::MethodNotAllowed { allow } => write!(formatter, "the methods of this path are {allow}"),
             Self::ContentTooLarge(limit) => write!(formatter, "the body is longer than {limit} bytes"),
             Self::Malformed => {
                 formatter.write_str("the request is malformed, or did not arrive whole and in time")
@@ -169,7 +172,7 @@ impl ResponseError for ApiError {
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status_code());
         match self {
-            Self::MethodNotAllowed(allow) => response.insert_header((ALLOW, *allow)),
+            Self::MethodNotAllowed { allow } => response.insert_header((ALLOW, allow.as_str())),
             Self::Unauthorized(_) => response.insert_header((WWW_AUTHENTICATE, SIGNATURE_HEADER)),
             Self::Unavailable(_) => response.insert_header((RETRY_AFTER, RETRY_AFTER_SECONDS)),
             _ => &mut response,

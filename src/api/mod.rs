@@ -17,7 +17,8 @@ mod state;
 mod swagger_ui;
 
 pub use base_path::{BasePath, InvalidBasePath};
-pub use document::Document;
+pub use customers::operations;
+pub use document::document;
 pub use error::ApiError;
 pub use http::{Server, Sockets, run};
 pub use operation::Operation;

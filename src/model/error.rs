@@ -1,8 +1,5 @@
 use serde::Serialize;
-use utoipa::{
-    ToSchema,
-    openapi::{Object, ObjectBuilder, Type},
-};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{ErrorType, RequestExtension};
@@ -19,7 +16,7 @@ pub struct Error {
     pub instance: Uuid,
     /// The operation. It is absent when the request matches none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(schema_with = action)]
+    #[schema(nullable = false)]
     pub action: Option<&'static str>,
     /// What is wrong, and what to do about it.
     #[schema(pattern = r"^[^\u0000]*$")]
@@ -28,13 +25,4 @@ pub struct Error {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub request_extension: Option<RequestExtension>,
-}
-
-/// The operations by name; `schema_with` leaves the field's own documentation out, hence once more.
-fn action() -> Object {
-    ObjectBuilder::new()
-        .schema_type(Type::String)
-        .description(Some("The operation. It is absent when the request matches none."))
-        .enum_values(Some(["putCustomer", "getCustomer", "deleteCustomer", "listCustomers"]))
-        .build()
 }

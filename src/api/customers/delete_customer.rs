@@ -1,14 +1,19 @@
+use std::collections::BTreeMap;
+
 use actix_web::{HttpRequest, HttpResponse, Responder, body::BoxBody, http::header::IF_MATCH, web::Data};
+use utoipa::{
+    IntoResponses,
+    openapi::{RefOr, Response},
+};
 
 use super::parameters::{ApiSignatureParameter, CustomerIdParameter, IfMatchParameter};
 use crate::{
     api::{
         document::{
-            BadRequest, ContentTooLarge, Deleted, InternalServerError, NotFound, PreconditionFailed,
-            ServiceUnavailable, Unauthorized,
+            BadRequest, ContentTooLarge, InternalServerError, NotFound, PreconditionFailed,
+            ServiceUnavailable, Unauthorized, response,
         },
         error::ApiError,
-        operation::Operation,
         request::{EntityTags, FromParts, Parts, Signed},
         state::Api,
     },
@@ -27,12 +32,12 @@ use crate::{
 /// Where several errors apply, the first of this list is answered: 413, 401, 400, 404, 412, 503 or 500.
 #[utoipa::path(
     delete,
+    impl_for = DeleteCustomerRequest,
     path = "/customers/{CustomerID}",
     operation_id = "deleteCustomer",
-    tag = "Customers",
     params(CustomerIdParameter, ApiSignatureParameter, IfMatchParameter),
     responses(
-        (status = 204, response = inline(Deleted)),
+        DeleteCustomerResponse,
         (status = 400, response = BadRequest),
         (status = 401, response = Unauthorized),
         (status = 404, response = NotFound),
@@ -42,7 +47,7 @@ use crate::{
         (status = 503, response = ServiceUnavailable)
     )
 )]
-pub(in crate::api) async fn delete_customer(
+pub(super) async fn delete_customer(
     request: Signed<DeleteCustomerRequest>,
     api: Data<Api>,
 ) -> Result<DeleteCustomerResponse, ApiError> {
@@ -55,14 +60,12 @@ pub(in crate::api) async fn delete_customer(
 }
 
 /// What `deleteCustomer` is asked with.
-pub(in crate::api) struct DeleteCustomerRequest {
+pub(super) struct DeleteCustomerRequest {
     id: CustomerId,
     if_match: Option<Vec<Version>>,
 }
 
 impl FromParts for DeleteCustomerRequest {
-    const OPERATION: Operation = Operation::DeleteCustomer;
-
     fn from_parts(parts: &mut Parts<'_>) -> Result<Option<Self>, ApiError> {
         let id = parts.customer_id();
         let if_match: Option<EntityTags> = parts.header_value(&IF_MATCH, "If-Match");
@@ -72,12 +75,18 @@ impl FromParts for DeleteCustomerRequest {
 
 /// What `deleteCustomer` answers with.
 #[derive(Debug)]
-pub(in crate::api) struct DeleteCustomerResponse;
+pub(super) struct DeleteCustomerResponse;
 
 impl Responder for DeleteCustomerResponse {
     type Body = BoxBody;
 
     fn respond_to(self, _request: &HttpRequest) -> HttpResponse {
         HttpResponse::NoContent().finish()
+    }
+}
+
+impl IntoResponses for DeleteCustomerResponse {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        [("204".to_owned(), response("Customer deleted", &[]).build().into())].into()
     }
 }

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use actix_web::{
     HttpRequest, HttpResponse, Responder,
     body::BoxBody,
@@ -5,16 +7,22 @@ use actix_web::{
     web::Data,
 };
 use tokio::task::yield_now;
+use utoipa::{
+    IntoResponses,
+    openapi::{RefOr, Response},
+};
 
-use super::parameters::{ApiSignatureParameter, CustomerIdParameter, IfNoneMatchParameter};
+use super::{
+    examples,
+    parameters::{ApiSignatureParameter, CustomerIdParameter, IfNoneMatchParameter},
+};
 use crate::{
     api::{
         document::{
-            BadRequest, ContentTooLarge, Found, InternalServerError, NotFound, NotModified,
-            ServiceUnavailable, Unauthorized,
+            BadRequest, ContentTooLarge, InternalServerError, JSON, NotFound, ServiceUnavailable,
+            Unauthorized, content, response,
         },
         error::ApiError,
-        operation::Operation,
         request::{EntityTags, FromParts, Parts, Signed, etag},
         state::Api,
     },
@@ -31,13 +39,12 @@ use crate::{
 /// Where several errors apply, the first of this list is answered: 413, 401, 400, 404, 503 or 500.
 #[utoipa::path(
     get,
+    impl_for = GetCustomerRequest,
     path = "/customers/{CustomerID}",
     operation_id = "getCustomer",
-    tag = "Customers",
     params(CustomerIdParameter, ApiSignatureParameter, IfNoneMatchParameter),
     responses(
-        (status = 200, response = inline(Found)),
-        (status = 304, response = inline(NotModified)),
+        GetCustomerResponse,
         (status = 400, response = BadRequest),
         (status = 401, response = Unauthorized),
         (status = 404, response = NotFound),
@@ -46,7 +53,7 @@ use crate::{
         (status = 503, response = ServiceUnavailable)
     )
 )]
-pub(in crate::api) async fn get_customer(
+pub(super) async fn get_customer(
     request: Signed<GetCustomerRequest>,
     api: Data<Api>,
 ) -> Result<GetCustomerResponse, ApiError> {
@@ -60,14 +67,12 @@ pub(in crate::api) async fn get_customer(
 }
 
 /// What `getCustomer` is asked with.
-pub(in crate::api) struct GetCustomerRequest {
+pub(super) struct GetCustomerRequest {
     id: CustomerId,
     if_none_match: Option<EntityTags>,
 }
 
 impl FromParts for GetCustomerRequest {
-    const OPERATION: Operation = Operation::GetCustomer;
-
     fn from_parts(parts: &mut Parts<'_>) -> Result<Option<Self>, ApiError> {
         let id = parts.customer_id();
         let if_none_match = parts.header_value(&IF_NONE_MATCH, "If-None-Match");
@@ -77,7 +82,7 @@ impl FromParts for GetCustomerRequest {
 
 /// What `getCustomer` answers with.
 #[derive(Debug)]
-pub(in crate::api) enum GetCustomerResponse {
+pub(super) enum GetCustomerResponse {
     Found(Stored),
     NotModified(Stored),
 }
@@ -94,5 +99,16 @@ impl Responder for GetCustomerResponse {
             .insert_header((ETAG, etag(version)))
             .insert_header((LAST_MODIFIED, HttpDate::from(std::time::SystemTime::from(updated))));
         if body { response.json(customer) } else { response.finish() }
+    }
+}
+
+impl IntoResponses for GetCustomerResponse {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let customer = content("Customer").example(Some(examples::full_customer()));
+        let found = response("The customer", &["ETag", "Last-Modified"]).content(JSON, customer.build());
+        let not_modified = response("The customer is unchanged", &["ETag", "Last-Modified"]);
+        [("200", found), ("304", not_modified)]
+            .map(|(status, response)| (status.to_owned(), response.build().into()))
+            .into()
     }
 }

@@ -1,13 +1,23 @@
-use actix_web::{HttpRequest, HttpResponse, Responder, body::BoxBody, web::Data};
+use std::collections::BTreeMap;
 
-use super::parameters::{ApiSignatureParameter, ListParameters};
+use actix_web::{HttpRequest, HttpResponse, Responder, body::BoxBody, web::Data};
+use serde_json::{Value, json};
+use utoipa::{
+    IntoResponses,
+    openapi::{RefOr, Response, example::ExampleBuilder},
+};
+
+use super::{
+    examples,
+    parameters::{ApiSignatureParameter, ListParameters},
+};
 use crate::{
     api::{
         document::{
-            BadRequest, ContentTooLarge, InternalServerError, Listed, ServiceUnavailable, Unauthorized,
+            BadRequest, ContentTooLarge, InternalServerError, JSON, ServiceUnavailable, Unauthorized,
+            content, link, response,
         },
         error::ApiError,
-        operation::Operation,
         request::{FromParts, Parts, Signed},
         state::Api,
     },
@@ -28,12 +38,12 @@ use crate::{
 /// Where several errors apply, the first of this list is answered: 413, 401, 400, 503 or 500.
 #[utoipa::path(
     get,
+    impl_for = ListCustomersRequest,
     path = "/customers",
     operation_id = "listCustomers",
-    tag = "Customers",
     params(ApiSignatureParameter, ListParameters),
     responses(
-        (status = 200, response = inline(Listed)),
+        ListCustomersResponse,
         (status = 400, response = BadRequest),
         (status = 401, response = Unauthorized),
         (status = 413, response = ContentTooLarge),
@@ -41,7 +51,7 @@ use crate::{
         (status = 503, response = ServiceUnavailable)
     )
 )]
-pub(in crate::api) async fn list_customers(
+pub(super) async fn list_customers(
     request: Signed<ListCustomersRequest>,
     api: Data<Api>,
 ) -> Result<ListCustomersResponse, ApiError> {
@@ -52,15 +62,13 @@ pub(in crate::api) async fn list_customers(
 }
 
 /// What `listCustomers` is asked with.
-pub(in crate::api) struct ListCustomersRequest {
+pub(super) struct ListCustomersRequest {
     page_size: PageSize,
     direction: SortDirection,
     after: Option<Position>,
 }
 
 impl FromParts for ListCustomersRequest {
-    const OPERATION: Operation = Operation::ListCustomers;
-
     fn from_parts(parts: &mut Parts<'_>) -> Result<Option<Self>, ApiError> {
         let query = parts.query(&["PageSize", "PageToken", "SortDirection"]);
         let page_size = parts.query_value(&query, "PageSize", str::parse);
@@ -85,12 +93,33 @@ impl FromParts for ListCustomersRequest {
 
 /// What `listCustomers` answers with.
 #[derive(Debug)]
-pub(in crate::api) struct ListCustomersResponse(Customers);
+pub(super) struct ListCustomersResponse(Customers);
 
 impl Responder for ListCustomersResponse {
     type Body = BoxBody;
 
     fn respond_to(self, _request: &HttpRequest) -> HttpResponse {
         HttpResponse::Ok().json(self.0)
+    }
+}
+
+impl IntoResponses for ListCustomersResponse {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let example =
+            |summary: &str, page: Value| ExampleBuilder::new().summary(summary).value(Some(page)).build();
+        let page = json!({
+            "Items": [examples::minimal_customer()],
+            "PageToken": "AQB3ZWxjb21lLXRvLXBhZ2UtdHdv"
+        });
+        let last_page = json!({ "Items": [examples::full_customer()] });
+        let customers = content("Customers").examples_from_iter([
+            ("Page", example("A page that another one follows", page)),
+            ("LastPage", example("The last page", last_page)),
+        ]);
+        let token = ("PageToken", "$response.body#/PageToken");
+        let listed = response("A page of customers", &[])
+            .content(JSON, customers.build())
+            .link("nextPage", link("listCustomers", token, "Read the next page, if there is one."));
+        [("200".to_owned(), listed.build().into())].into()
     }
 }

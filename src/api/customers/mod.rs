@@ -1,7 +1,11 @@
-//! The operations on customers: one file each.
+//! The operations on customers: one file each, and the list of them.
 
-pub(super) mod delete_customer;
-pub(super) mod get_customer;
-pub(super) mod list_customers;
+mod delete_customer;
+mod examples;
+mod get_customer;
+mod list_customers;
+mod operations;
 mod parameters;
-pub(super) mod put_customer;
+mod put_customer;
+
+pub use operations::operations;

@@ -1,21 +1,29 @@
+use std::collections::BTreeMap;
+
 use actix_web::{
     HttpRequest, HttpResponse, Responder,
     body::BoxBody,
     http::header::{ETAG, IF_MATCH, IF_NONE_MATCH, LOCATION},
     web::Data,
 };
+use utoipa::{
+    IntoResponses,
+    openapi::{RefOr, Response},
+};
 
-use super::parameters::{
-    ApiSignatureParameter, CustomerIdParameter, IfMatchParameter, IfNoneMatchAsteriskParameter,
+use super::{
+    examples,
+    parameters::{
+        ApiSignatureParameter, CustomerIdParameter, IfMatchParameter, IfNoneMatchAsteriskParameter,
+    },
 };
 use crate::{
     api::{
         document::{
-            BadRequest, ContentTooLarge, Created, InternalServerError, PreconditionFailed,
-            ServiceUnavailable, Unauthorized, UnsupportedMediaType, Updated,
+            BadRequest, ContentTooLarge, InternalServerError, PreconditionFailed, ServiceUnavailable,
+            Unauthorized, UnsupportedMediaType, link, response,
         },
         error::ApiError,
-        operation::Operation,
         request::{Asterisk, EntityTags, FromParts, Parts, Signed, etag},
         state::Api,
     },
@@ -38,9 +46,9 @@ use crate::{
 /// Where several errors apply, the first of this list is answered: 413, 401, 415, 400, 412, 503 or 500.
 #[utoipa::path(
     put,
+    impl_for = PutCustomerRequest,
     path = "/customers/{CustomerID}",
     operation_id = "putCustomer",
-    tag = "Customers",
     params(CustomerIdParameter, ApiSignatureParameter, IfMatchParameter, IfNoneMatchAsteriskParameter),
     request_body(
         description = "The whole customer",
@@ -48,39 +56,16 @@ use crate::{
         examples(
             ("Minimum" = (
                 summary = "Nothing but what is required",
-                value = json!({
-                    "FullName": { "FirstName": "Mia", "LastName": "Muster" },
-                    "DateOfBirth": "1990-01-31",
-                    "Identities": [],
-                    "PrimaryResidence": {
-                        "Street": "Musterstrasse 1", "City": "Musterstadt", "PostCode": "12345", "State": "Berlin",
-                        "Country": "DE"
-                    }
-                })
+                value = json!(examples::minimal_input())
             )),
             ("Full" = (
                 summary = "Every field, with a residence in the USA",
-                value = json!({
-                    "FullName": { "FirstName": "Sam", "LastName": "Sample", "MiddleName": "Quinn" },
-                    "DateOfBirth": "1985-11-05",
-                    "Identities": [
-                        {
-                            "IssuingCountry": "US", "IDNumber": "X00000001", "IssuedDate": "2024-04-16",
-                            "ExpiryDate": "2034-04-15", "IDType": "Passport"
-                        },
-                        { "IssuingCountry": "US", "IDNumber": "D00000002", "IDType": "DrivingLicense" }
-                    ],
-                    "PrimaryResidence": {
-                        "Street": "100 Example Avenue", "Street2": "Apartment 2", "City": "Sampleville",
-                        "PostCode": "90001", "State": "CA", "Country": "US"
-                    }
-                })
+                value = json!(examples::full_input())
             ))
         )
     ),
     responses(
-        (status = 201, response = inline(Created)),
-        (status = 204, response = inline(Updated)),
+        PutCustomerResponse,
         (status = 400, response = BadRequest),
         (status = 401, response = Unauthorized),
         (status = 412, response = PreconditionFailed),
@@ -90,7 +75,7 @@ use crate::{
         (status = 503, response = ServiceUnavailable)
     )
 )]
-pub(in crate::api) async fn put_customer(
+pub(super) async fn put_customer(
     request: Signed<PutCustomerRequest>,
     api: Data<Api>,
 ) -> Result<PutCustomerResponse, ApiError> {
@@ -103,15 +88,13 @@ pub(in crate::api) async fn put_customer(
 }
 
 /// What `putCustomer` is asked with.
-pub(in crate::api) struct PutCustomerRequest {
+pub(super) struct PutCustomerRequest {
     id: CustomerId,
     condition: Condition,
     customer: CustomerInput,
 }
 
 impl FromParts for PutCustomerRequest {
-    const OPERATION: Operation = Operation::PutCustomer;
-
     fn from_parts(parts: &mut Parts<'_>) -> Result<Option<Self>, ApiError> {
         let customer = parts.customer_input()?;
         let id = parts.customer_id();
@@ -130,7 +113,7 @@ impl FromParts for PutCustomerRequest {
 
 /// What `putCustomer` answers with.
 #[derive(Debug)]
-pub(in crate::api) enum PutCustomerResponse {
+pub(super) enum PutCustomerResponse {
     Created(Version),
     Updated(Version),
 }
@@ -146,5 +129,20 @@ impl Responder for PutCustomerResponse {
                 .finish(),
             Self::Updated(version) => HttpResponse::NoContent().insert_header((ETAG, etag(version))).finish(),
         }
+    }
+}
+
+impl IntoResponses for PutCustomerResponse {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let same = ("CustomerID", "$request.path.CustomerID");
+        let created = response("Customer created", &["ETag", "Location"]);
+        let updated = response("Customer updated", &["ETag"]);
+        let responses = [("201", created), ("204", updated)].map(|(status, response)| {
+            let linked = response
+                .link("getCustomer", link("getCustomer", same, "Read the customer."))
+                .link("deleteCustomer", link("deleteCustomer", same, "Delete the customer."));
+            (status.to_owned(), linked.build().into())
+        });
+        responses.into()
     }
 }

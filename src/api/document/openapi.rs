@@ -1,13 +1,18 @@
-//! The document that the annotations of handlers and models make: the tests hold it equal to `openapi.yaml`.
+use serde_json::json;
+use utoipa::{
+    OpenApi as _,
+    openapi::{OpenApi, PathsBuilder, RefOr, Schema},
+};
 
-use utoipa::OpenApi;
-
-use super::responses::{
-    BadRequest, ContentTooLarge, Headers, InternalServerError, NotFound, PreconditionFailed,
-    ServiceUnavailable, Unauthorized, UnsupportedMediaType,
+use super::{
+    errors::{
+        BadRequest, ContentTooLarge, InternalServerError, NotFound, PreconditionFailed, ServiceUnavailable,
+        Unauthorized, UnsupportedMediaType,
+    },
+    headers::Headers,
 };
 use crate::{
-    api::customers,
+    api::operation::Operation,
     model::{
         CountryCode, Customer, CustomerFields, CustomerId, CustomerIdentity, Customers, Date, Error,
         ErrorType, FullName, IdType, Reason, RequestExtension, RequestExtensionItem, SortDirection,
@@ -15,8 +20,29 @@ use crate::{
     },
 };
 
-/// The document as the code has it.
-#[derive(OpenApi)]
+/// The OpenAPI document of these operations, as their annotations and the models state it.
+#[must_use]
+pub fn document(operations: &[Operation]) -> OpenApi {
+    let mut document = Components::openapi();
+    let add =
+        |paths: PathsBuilder, operation: &Operation| paths.path(operation.path(), operation.path_item());
+    document.paths = operations.iter().fold(PathsBuilder::new(), add).build();
+    name_actions(&mut document, operations);
+    document
+}
+
+/// The values of `Error.Action`: the operations.
+fn name_actions(document: &mut OpenApi, operations: &[Operation]) {
+    let schemas = document.components.as_mut().map(|components| &mut components.schemas);
+    if let Some(RefOr::T(Schema::Object(error))) = schemas.and_then(|schemas| schemas.get_mut("Error"))
+        && let Some(RefOr::T(Schema::Object(action))) = error.properties.get_mut("Action")
+    {
+        action.enum_values = Some(operations.iter().map(|operation| json!(operation.id())).collect());
+    }
+}
+
+/// The document without its paths.
+#[derive(utoipa::OpenApi)]
 #[openapi(
     info(
         title = "Customers API",
@@ -27,12 +53,6 @@ use crate::{
     servers((url = ".", description = "The server that serves this document")),
     tags((name = "Customers", description = "The people whom an account knows")),
     security(),
-    paths(
-        customers::put_customer::put_customer,
-        customers::get_customer::get_customer,
-        customers::delete_customer::delete_customer,
-        customers::list_customers::list_customers
-    ),
     components(
         schemas(
             CustomerId, CustomerFields, Customer, Customers, FullName, Date, CustomerIdentity, IdType, StreetAddress,
@@ -45,7 +65,7 @@ use crate::{
     ),
     modifiers(&Headers, &StateRule)
 )]
-pub struct Document;
+struct Components;
 
 const DESCRIPTION: &str = "\
 Customers of an account: create or replace, read, list and delete them.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use actix_web::{
-    Error, HttpMessage as _, HttpResponse, ResponseError as _,
+    Error, HttpResponse, ResponseError as _,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     error::InternalError,
@@ -39,7 +39,7 @@ pub(super) async fn answer(
     let (id, started, method) = (random::uuid(), Instant::now(), request.method().clone());
     match AssertUnwindSafe(next.call(request)).catch_unwind().await {
         Ok(Ok(response)) => {
-            let operation = response.request().extensions().get::<Operation>().copied();
+            let operation = Operation::of(response.request());
             let mut response = match response.response().error() {
                 Some(error) => {
                     let refusal = refuse(error, id, operation);
@@ -60,7 +60,7 @@ pub(super) async fn answer(
 }
 
 /// The answer to an error of any layer: ours as it is, the framework's by its status.
-fn refuse(error: &Error, id: Uuid, operation: Option<Operation>) -> HttpResponse {
+fn refuse(error: &Error, id: Uuid, operation: Option<&'static Operation>) -> HttpResponse {
     if let Some(error) = error.as_error::<ApiError>() {
         return render(error, id, operation);
     }
@@ -72,7 +72,7 @@ fn refuse(error: &Error, id: Uuid, operation: Option<Operation>) -> HttpResponse
     render(&error, id, operation)
 }
 
-fn render(error: &ApiError, id: Uuid, operation: Option<Operation>) -> HttpResponse {
+fn render(error: &ApiError, id: Uuid, operation: Option<&'static Operation>) -> HttpResponse {
     if let Some(cause) = error.cause() {
         tracing::error!(request_id = %id, cause = %telemetry::chain(cause), "{error}");
     }
@@ -106,7 +106,13 @@ fn set_headers(headers: &mut HeaderMap, id: Uuid) {
 }
 
 /// One line for each request: no path, no query and no body, because they name people.
-fn log(id: Uuid, method: &Method, operation: Option<Operation>, status: StatusCode, elapsed: Duration) {
+fn log(
+    id: Uuid,
+    method: &Method,
+    operation: Option<&'static Operation>,
+    status: StatusCode,
+    elapsed: Duration,
+) {
     let route = operation.map_or("-", Operation::path);
     let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
     tracing::info!(request_id = %id, %method, %route, status = status.as_u16(), micros, "answered");

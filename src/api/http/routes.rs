@@ -1,8 +1,14 @@
 //! Which path leads where.
 
+use std::collections::BTreeMap;
+
 use actix_web::{
-    HttpRequest, HttpResponse, Resource,
-    http::header::{CONTENT_TYPE, LOCATION},
+    HttpRequest, HttpResponse, Resource, Route,
+    guard::fn_guard,
+    http::{
+        Method,
+        header::{CONTENT_TYPE, LOCATION},
+    },
     web::{self, ServiceConfig},
 };
 
@@ -10,12 +16,9 @@ use super::health;
 use crate::{
     api::{
         base_path::BasePath,
-        customers::{
-            delete_customer::delete_customer, get_customer::get_customer, list_customers::list_customers,
-            put_customer::put_customer,
-        },
+        customers::operations,
         error::ApiError,
-        operation::Operation,
+        operation::{Operation, PathOperations},
         swagger_ui,
     },
     contract,
@@ -25,36 +28,46 @@ use crate::{
 pub(super) fn configure(config: &mut ServiceConfig, base_path: &BasePath) {
     let base = base_path.as_str();
     let at = |path: &str| format!("{base}{path}");
+    let mut paths: BTreeMap<&str, Vec<&'static Operation>> = BTreeMap::new();
+    for operation in operations() {
+        paths.entry(operation.path()).or_default().push(operation);
+    }
+    for (path, operations) in paths {
+        let routes = operations.iter().flat_map(|operation| operation.routes());
+        config.service(resource(&at(path), routes).app_data(PathOperations(operations)));
+    }
     if !base.is_empty() {
-        config.service(document(base).route(web::get().to(to_swagger_ui)));
+        config.service(get(base, web::to(to_swagger_ui)));
     }
     config
-        .service(
-            resource(&at(Operation::PutCustomer.path()), "GET, PUT, DELETE")
-                .route(web::put().to(put_customer))
-                .route(web::get().to(get_customer))
-                .route(web::delete().to(delete_customer)),
-        )
-        .service(resource(&at(Operation::ListCustomers.path()), "GET").route(web::get().to(list_customers)))
-        .service(document(&at("/openapi.yaml")).route(web::get().to(openapi_yaml)))
-        .service(document(&at("/openapi.json")).route(web::get().to(openapi_json)))
-        .service(document(&at("/livez")).route(web::get().to(health::live)))
-        .service(document(&at("/readyz")).route(web::get().to(health::ready)))
-        .service(document(&at("/")).route(web::get().to(to_swagger_ui)))
-        .service(document(&at("/swagger-ui")).route(web::get().to(to_swagger_ui)))
-        .service(document(&at("/swagger-ui/{file}*")).route(web::get().to(swagger_ui::file)))
+        .service(get(&at("/openapi.yaml"), web::to(openapi_yaml)))
+        .service(get(&at("/openapi.json"), web::to(openapi_json)))
+        .service(get(&at("/livez"), web::to(health::live)))
+        .service(get(&at("/readyz"), web::to(health::ready)))
+        .service(get(&at("/"), web::to(to_swagger_ui)))
+        .service(get(&at("/swagger-ui"), web::to(to_swagger_ui)))
+        .service(get(&at("/swagger-ui/{file}*"), web::to(swagger_ui::file)))
         .default_service(web::to(not_found));
 }
 
-/// A path, and the methods that it has, for those who use another (RFC 9110, 15.5.6).
-fn resource(path: &str, allow: &'static str) -> Resource {
-    let refuse = move || async move { Err::<HttpResponse, _>(ApiError::MethodNotAllowed(allow)) };
-    web::resource(path).default_service(web::to(refuse))
+/// A path with its methods. Another method is refused with the list of them (RFC 9110, 15.5.6).
+fn resource(path: &str, routes: impl IntoIterator<Item = (Method, Route)>) -> Resource {
+    let (mut resource, mut methods) = (web::resource(path), Vec::new());
+    for (method, route) in routes {
+        methods.push(method.to_string());
+        // The method guard of actix allocates for each request.
+        resource = resource.route(route.guard(fn_guard(move |context| context.head().method == method)));
+    }
+    let allow = methods.join(", ");
+    resource.default_service(web::to(move || {
+        let refusal = ApiError::MethodNotAllowed { allow: allow.clone() };
+        async move { Err::<HttpResponse, _>(refusal) }
+    }))
 }
 
-/// Something to read, besides the contract's paths.
-fn document(path: &str) -> Resource {
-    resource(path, "GET")
+/// Something to read that is not an operation of the contract.
+fn get(path: &str, route: Route) -> Resource {
+    resource(path, [(Method::GET, route)])
 }
 
 async fn not_found() -> Result<HttpResponse, ApiError> {

@@ -20,7 +20,6 @@ use crate::{
 pub(in crate::api) struct Parts<'a> {
     api: &'a Api,
     account: &'a Account,
-    operation: Operation,
     request: &'a HttpRequest,
     body: &'a [u8],
     /// The violations found so far.
@@ -28,14 +27,8 @@ pub(in crate::api) struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    pub(super) fn new(
-        api: &'a Api,
-        account: &'a Account,
-        operation: Operation,
-        request: &'a HttpRequest,
-        body: &'a [u8],
-    ) -> Self {
-        Self { api, account, operation, request, body, violations: RequestExtension::default() }
+    pub(super) fn new(api: &'a Api, account: &'a Account, request: &'a HttpRequest, body: &'a [u8]) -> Self {
+        Self { api, account, request, body, violations: RequestExtension::default() }
     }
 
     /// The last segment of the path as a customer's id. It is decoded here, because the router decodes leniently.
@@ -158,7 +151,8 @@ impl<'a> Parts<'a> {
         text: &str,
         error: &dyn Display,
     ) -> Vec<RequestExtensionItem> {
-        let items = contract::explain_parameter(location, self.operation.id(), name, text);
+        let operation = Operation::of(self.request).map_or("", Operation::id);
+        let items = contract::explain_parameter(location, operation, name, text);
         if items.is_empty() { vec![violation(name, &error.to_string())] } else { items }
     }
 }

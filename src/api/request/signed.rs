@@ -1,7 +1,7 @@
 use std::{future::Future, pin::Pin, time::Duration};
 
 use actix_web::{
-    FromRequest, HttpMessage as _, HttpRequest,
+    FromRequest, HttpRequest,
     dev::Payload,
     error::PayloadError,
     web::{Bytes, Data},
@@ -13,7 +13,6 @@ use crate::{
     account::Account,
     api::{
         error::ApiError,
-        operation::Operation,
         settings::{BODY_BYTES_MAX, SIGNATURE_HEADER},
         state::Api,
     },
@@ -38,9 +37,6 @@ pub(in crate::api) struct Signed<T> {
 
 /// The input of an operation, read from the parts of a request.
 pub(in crate::api) trait FromParts: Sized + 'static {
-    /// The operation.
-    const OPERATION: Operation;
-
     /// Reads the input, and notes every violation.
     fn from_parts(parts: &mut Parts<'_>) -> Result<Option<Self>, ApiError>;
 }
@@ -50,7 +46,6 @@ impl<T: FromParts> FromRequest for Signed<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        request.extensions_mut().insert(T::OPERATION);
         let (request, body) = (request.clone(), Bytes::from_request(request, payload));
         Box::pin(async move {
             let body = timeout(BODY_TIMEOUT, body).await.map_err(|_late| ApiError::Malformed)?;
@@ -62,7 +57,7 @@ impl<T: FromParts> FromRequest for Signed<T> {
             // All requests that arrived together are verified before the first one goes on to the store, so that their
             // writes share a commit. A single request continues immediately.
             yield_now().await;
-            let mut parts = Parts::new(api, &account, T::OPERATION, &request, &body);
+            let mut parts = Parts::new(api, &account, &request, &body);
             let input = T::from_parts(&mut parts)?;
             let violations = parts.violations;
             match input {
