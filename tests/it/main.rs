@@ -8,6 +8,7 @@ mod cli;
 mod coverage;
 mod drift;
 mod exactness;
+mod examples;
 mod pages;
 mod postgres;
 mod postgres_cluster;

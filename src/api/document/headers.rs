@@ -10,9 +10,10 @@ use utoipa::{
         schema::{KnownFormat, Object, ObjectBuilder, SchemaFormat, Type},
     },
 };
+use uuid::{Uuid, uuid};
 
 /// The id of the request in all examples.
-pub(super) const REQUEST_ID: &str = "0195751f-3a2c-7c4e-9b1d-5e8f60a7b312";
+pub(super) const REQUEST_ID: Uuid = uuid!("0195751f-3a2c-7c4e-9b1d-5e8f60a7b312");
 
 /// `components/headers`.
 pub(super) struct Headers;

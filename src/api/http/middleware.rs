@@ -1,6 +1,7 @@
 //! Around every request: its id, its log line, and the one error answer, whatever went wrong inside.
 
 use std::{
+    error::Error as _,
     panic::AssertUnwindSafe,
     time::{Duration, Instant},
 };
@@ -21,7 +22,7 @@ use uuid::Uuid;
 
 use crate::{
     api::{error::ApiError, operation::Operation},
-    model, random, telemetry,
+    random, telemetry,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -73,16 +74,10 @@ fn refuse(error: &Error, id: Uuid, operation: Option<&'static Operation>) -> Htt
 }
 
 fn render(error: &ApiError, id: Uuid, operation: Option<&'static Operation>) -> HttpResponse {
-    if let Some(cause) = error.cause() {
+    if let Some(cause) = error.source() {
         tracing::error!(request_id = %id, cause = %telemetry::chain(cause), "{error}");
     }
-    let body = model::Error {
-        error_type: error.error_type(),
-        instance: id,
-        action: operation.map(Operation::id),
-        detail: error.to_string(),
-        request_extension: error.extension(),
-    };
+    let body = error.body(id, operation.map(Operation::id));
     let mut response = error.error_response();
     response.headers_mut().insert(CONTENT_TYPE, JSON);
     response.set_body(BoxBody::new(serde_json::to_vec(&body).unwrap_or_default()))

@@ -11,14 +11,10 @@ use tokio::{task::yield_now, time::timeout};
 use super::parts::Parts;
 use crate::{
     account::Account,
-    api::{
-        error::ApiError,
-        settings::{BODY_BYTES_MAX, SIGNATURE_HEADER},
-        state::Api,
-    },
+    api::{error::ApiError, settings::SIGNATURE_HEADER, state::Api},
     clock,
     model::RequestExtension,
-    signature::{Facts, Refusal},
+    signature::Facts,
 };
 
 /// How long a body may take to arrive, so that a slow sender does not hold a connection.
@@ -70,24 +66,17 @@ impl<T: FromParts> FromRequest for Signed<T> {
 
 fn unreadable(error: &actix_web::Error) -> ApiError {
     match error.as_error::<PayloadError>() {
-        Some(PayloadError::Overflow) => ApiError::ContentTooLarge(BODY_BYTES_MAX),
+        Some(PayloadError::Overflow) => ApiError::ContentTooLarge,
         _ => ApiError::Malformed,
     }
 }
 
 async fn authenticate(api: &Api, request: &HttpRequest, body: &[u8]) -> Result<Account, ApiError> {
-    let refuse = |description: String| Err(ApiError::Unauthorized(Refusal::of_token(description)));
     let mut signatures = request.headers().get_all(SIGNATURE_HEADER);
     let token = match (signatures.next(), signatures.next()) {
         (None, _) if api.settings.sandbox => return Ok(Account::sandbox()),
-        (None, _) => {
-            return refuse(format!(
-                "{SIGNATURE_HEADER} is missing: send a JWT over this request, as `sign` makes it"
-            ));
-        }
-        (Some(_), Some(_)) => {
-            return refuse(format!("{SIGNATURE_HEADER} is given more than once: send it once"));
-        }
+        (None, _) => return Err(ApiError::signature_missing()),
+        (Some(_), Some(_)) => return Err(ApiError::signature_repeated()),
         (Some(token), None) => str::from_utf8(token.as_bytes()).unwrap_or_default(),
     };
     let facts = Facts {
