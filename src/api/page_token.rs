@@ -11,6 +11,9 @@ use crate::{
     store::Position,
 };
 
+/// The length of the key that authenticates page tokens.
+pub(super) const PAGE_TOKEN_KEY_BYTES: usize = 32;
+
 const MAC_BYTES: usize = 32;
 
 /// Makes and reads page tokens.
@@ -26,9 +29,9 @@ pub(super) struct InvalidPageToken;
 struct Content(SortDirection, i64, String);
 
 impl PageTokens {
-    /// The secret is the same for all replicas.
-    pub(super) fn new(secret: &[u8]) -> Self {
-        Self(Key::new(HMAC_SHA256, secret))
+    /// The key is the same for all replicas.
+    pub(super) fn new(key: &[u8]) -> Self {
+        Self(Key::new(HMAC_SHA256, key))
     }
 
     pub(super) fn issue(

@@ -1,4 +1,7 @@
-use super::{page_token::PageTokens, settings::Settings};
+use super::{
+    page_token::{PAGE_TOKEN_KEY_BYTES, PageTokens},
+    settings::Settings,
+};
 use crate::{
     random,
     registry::Registry,
@@ -17,7 +20,7 @@ impl Api {
     /// Reads from the store what requests need. Must be called on a runtime's thread.
     pub async fn new(settings: Settings, store: Store) -> Result<Self, StoreError> {
         let registry = Registry::start(store.clone()).await?;
-        let candidate = [random::uuid().into_bytes(), random::uuid().into_bytes()].concat();
+        let candidate = random::bytes::<PAGE_TOKEN_KEY_BYTES>().to_vec();
         let page_tokens = PageTokens::new(&store.secret("page-token", candidate).await?);
         Ok(Self { settings, store, registry, page_tokens })
     }
