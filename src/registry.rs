@@ -47,7 +47,7 @@ pub enum RegistryError {
     /// The signature does not prove who sent the request.
     #[error(transparent)]
     Refused(Refusal),
-    /// The keys are too old to decide: they could not be read for [`AGE_MAX`].
+    /// The keys are too old to decide: they could not be read for 5 seconds.
     #[error("the signing keys cannot be read")]
     Unavailable,
 }
@@ -91,19 +91,19 @@ impl Registry {
         }
     }
 
-    /// Waits until the keys are no longer refreshed, which only happens if the refresher fails. The process cannot
-    /// do its work after that.
+    /// Waits until the keys are no longer refreshed, which only happens if the refresher fails. Then all signatures are
+    /// soon refused, and the process should end.
     pub async fn ended(&self) {
         // No number is ever accepted: the wait ends when the refresher drops the sender.
         let _ = self.finished.clone().wait_for(|_| false).await;
     }
 
-    /// Waits until the keys were read by a read that started after this call, or until that takes too long.
+    /// Waits for a read of the keys that starts after this call, but not longer than [`REFRESH_INTERVAL`].
     async fn read_again(&self) {
         let mut finished = self.finished.clone();
         let next = self.shared.started.load(Ordering::SeqCst) + 1;
         self.shared.wanted.notify_one();
-        // In both cases the keys at hand decide.
+        // After a timeout, the keys of the last read decide.
         let _ = timeout(REFRESH_INTERVAL, finished.wait_for(|&number| number >= next)).await;
     }
 }
@@ -116,7 +116,7 @@ impl Drop for Refresher {
 
 async fn refresh(shared: Arc<Shared>, finished: watch::Sender<u64>) {
     loop {
-        // In both cases it is time to read.
+        // After a timeout, it is also time to read.
         let _ = timeout(REFRESH_INTERVAL, shared.wanted.notified()).await;
         let number = shared.started.fetch_add(1, Ordering::SeqCst) + 1;
         let last = shared.snapshot.load_full();

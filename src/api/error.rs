@@ -24,7 +24,7 @@ use crate::{
 /// After how many seconds a request may be sent again if the service was unavailable.
 const RETRY_AFTER_SECONDS: u32 = 1;
 
-/// Why a request fails. The first variant that applies is the answer.
+/// Why a request fails. If several variants apply, the response is the first of them.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
     /// The service does not have this path.

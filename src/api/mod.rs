@@ -1,8 +1,8 @@
 //! HTTP: the operations of the contract as handlers, and everything around them.
 //!
 //! A request passes `http::middleware` (its id, its log line, the one form of errors), then `request::signed` (who
-//! sent it and what it says), then its handler in `customers`, which calls the store. Imports between the folders
-//! point one way: `http` → `customers` → (`request`, `document`) → the files of this folder.
+//! sent it and what it says), then its handler in `customers`, which calls the store. Statuses are chosen in `error`
+//! alone. Imports point one way: `http` → `customers` → (`request`, `document`) → the other files of this folder.
 
 mod base_path;
 mod customers;

@@ -1,6 +1,6 @@
 //! An operation of the contract: what the annotation of its handler states, and the handler itself.
 //!
-//! Routes, `Allow`, the names of actions and the OpenAPI document all come from these.
+//! The routes, `Allow`, the names of actions and the OpenAPI document all come from here.
 
 use actix_web::{FromRequest, Handler, HttpRequest, Responder, Route, http::Method, web};
 use utoipa::{
@@ -62,7 +62,7 @@ impl Operation {
         self.methods.iter().map(|method| (method.clone(), (self.route)()))
     }
 
-    /// What the document says of it.
+    /// The operation in the document.
     pub(super) fn path_item(&self) -> PathItem {
         let (methods, mut annotation) = (self.annotation)();
         annotation.tags = Some(vec![self.tag.to_owned()]);

@@ -1,4 +1,4 @@
-//! Where the next page begins, as an opaque text that only this service can make.
+//! Page tokens: where the next page begins, as an opaque text that only this service can make.
 
 use aws_lc_rs::hmac::{HMAC_SHA256, Key, sign, verify};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -21,10 +21,10 @@ pub(super) struct PageTokens(Key);
 
 /// Why a page token cannot be read: it was not made for this account, or it was changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be the PageToken of an earlier answer, unchanged")]
+#[error("must be the PageToken of an earlier response, unchanged")]
 pub(super) struct InvalidPageToken;
 
-/// What a token holds.
+/// The content of a token.
 #[derive(Serialize, Deserialize)]
 struct Content(SortDirection, i64, String);
 

@@ -11,7 +11,7 @@ pub const SIGNATURE_HEADER: &str = "Api-Signature";
 pub struct Settings {
     /// The `aud` of every signature.
     pub audience: String,
-    /// What comes before the contract's paths.
+    /// The prefix of the contract's paths.
     pub base_path: BasePath,
     /// Whether requests without a signature are accepted.
     pub sandbox: bool,

@@ -9,7 +9,7 @@ use super::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct Customer {
-    /// The identifier that the customer was put under.
+    /// The identifier of the customer.
     #[serde(rename = "CustomerID")]
     pub customer_id: CustomerId,
     /// When the customer was created, in UTC.

@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use utoipa::ToSchema;
 
-/// A date of the calendar: year, month and day.
+/// A calendar date: year, month and day.
 // RFC 3339 `full-date`: years 0000 to 9999 of the proleptic Gregorian calendar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ToSchema)]
 #[schema(value_type = String, format = Date, min_length = 10, max_length = 10, examples("2024-04-16"))]

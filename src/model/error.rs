@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::{ErrorType, RequestExtension};
 
-/// The answer to every request that fails.
+/// The response to every request that fails.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct Error {
@@ -14,7 +14,7 @@ pub struct Error {
     /// The identifier of the request, as in `X-Request-Id`.
     #[schema(value_type = String, format = "uuid")]
     pub instance: Uuid,
-    /// The operation. It is absent when the request matches none.
+    /// The operation. It is absent if the request matches no operation.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub action: Option<&'static str>,

@@ -23,13 +23,13 @@ use crate::{
 
 /// Delete a customer
 ///
-/// Deletes the customer for good. The request is idempotent: sent twice, it deletes once, and the second answer
-/// is 404. A customer that is created anew under the same CustomerID never has an `ETag` of the deleted one.
+/// Deletes the customer permanently. The request is idempotent: if it is sent twice, the second response is 404.
+/// A customer that is created later under the same CustomerID never has an `ETag` of the deleted one.
 ///
-/// With `If-Match` it only deletes the version that the caller has seen. A precondition that does not hold is
-/// answered with 412, and nothing is changed.
+/// With `If-Match` the request only deletes the version that the caller has read. If the precondition is false,
+/// the response is 412 and nothing is changed.
 ///
-/// Where several errors apply, the first of this list is answered: 413, 401, 400, 404, 412, 503 or 500.
+/// If several errors apply, the response is the first of this list: 413, 401, 400, 404, 412, 503 or 500.
 #[utoipa::path(
     delete,
     impl_for = DeleteCustomerRequest,
@@ -59,7 +59,7 @@ pub(super) async fn delete_customer(
     }
 }
 
-/// What `deleteCustomer` is asked with.
+/// The input of `deleteCustomer`.
 pub(super) struct DeleteCustomerRequest {
     id: CustomerId,
     if_match: Option<Vec<Version>>,
@@ -73,7 +73,7 @@ impl FromParts for DeleteCustomerRequest {
     }
 }
 
-/// What `deleteCustomer` answers with.
+/// The response of `deleteCustomer`, unless it fails.
 #[derive(Debug)]
 pub(super) struct DeleteCustomerResponse;
 

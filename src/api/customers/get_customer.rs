@@ -32,11 +32,11 @@ use crate::{
 
 /// Read a customer
 ///
-/// Answers with the customer and its current `ETag`. The request changes nothing.
+/// Returns the customer and its current `ETag`. The request changes nothing.
 ///
-/// With `If-None-Match` a customer that is unchanged is not sent again: 304.
+/// With `If-None-Match`, an unchanged customer is not sent again: the response is 304.
 ///
-/// Where several errors apply, the first of this list is answered: 413, 401, 400, 404, 503 or 500.
+/// If several errors apply, the response is the first of this list: 413, 401, 400, 404, 503 or 500.
 #[utoipa::path(
     get,
     impl_for = GetCustomerRequest,
@@ -66,7 +66,7 @@ pub(super) async fn get_customer(
     Ok(if is_known { GetCustomerResponse::NotModified(stored) } else { GetCustomerResponse::Found(stored) })
 }
 
-/// What `getCustomer` is asked with.
+/// The input of `getCustomer`.
 pub(super) struct GetCustomerRequest {
     id: CustomerId,
     if_none_match: Option<EntityTags>,
@@ -80,7 +80,7 @@ impl FromParts for GetCustomerRequest {
     }
 }
 
-/// What `getCustomer` answers with.
+/// The response of `getCustomer`, unless it fails.
 #[derive(Debug)]
 pub(super) enum GetCustomerResponse {
     Found(Stored),

@@ -27,15 +27,15 @@ use crate::{
 
 /// List the customers
 ///
-/// Answers with one page of the account's customers, in the order in which they were created. The request changes
-/// nothing.
+/// Returns one page of the account's customers, in the order of their creation. The request changes nothing.
 ///
-/// To walk through all of them, send the `PageToken` of each answer with the next request, until an answer has
-/// none. No customer is listed twice and none is missed, even while others write.
+/// To read all customers, send the `PageToken` of each response with the next request, until a response has no
+/// `PageToken`. Even while others write, no customer is listed twice, and a customer that exists from the first
+/// request to the last is not missed. A customer that is created in between may be missing.
 ///
-/// A query parameter that is not documented here, or that is given twice, is refused with 400.
+/// A query parameter that is unknown or given twice is refused with 400.
 ///
-/// Where several errors apply, the first of this list is answered: 413, 401, 400, 503 or 500.
+/// If several errors apply, the response is the first of this list: 413, 401, 400, 503 or 500.
 #[utoipa::path(
     get,
     impl_for = ListCustomersRequest,
@@ -61,7 +61,7 @@ pub(super) async fn list_customers(
     Ok(ListCustomersResponse(Customers { items: page.customers, page_token }))
 }
 
-/// What `listCustomers` is asked with.
+/// The input of `listCustomers`.
 pub(super) struct ListCustomersRequest {
     page_size: PageSize,
     direction: SortDirection,
@@ -79,10 +79,7 @@ impl FromParts for ListCustomersRequest {
             (None, Some((direction, after))) => (direction, Some(after)),
             (Some(asked), Some((direction, after))) => {
                 if asked != direction {
-                    parts.refuse_query(
-                        "SortDirection",
-                        "must be the one that PageToken was given out for, or absent",
-                    );
+                    parts.refuse_query("SortDirection", "must be the direction of the PageToken, or absent");
                 }
                 (direction, Some(after))
             }
@@ -91,7 +88,7 @@ impl FromParts for ListCustomersRequest {
     }
 }
 
-/// What `listCustomers` answers with.
+/// The response of `listCustomers`, unless it fails.
 #[derive(Debug)]
 pub(super) struct ListCustomersResponse(Customers);
 
@@ -113,7 +110,7 @@ impl IntoResponses for ListCustomersResponse {
         });
         let last_page = json!({ "Items": [examples::full_customer()] });
         let customers = content("Customers").examples_from_iter([
-            ("Page", example("A page that another one follows", page)),
+            ("Page", example("A page that is not the last", page)),
             ("LastPage", example("The last page", last_page)),
         ]);
         let token = ("PageToken", "$response.body#/PageToken");

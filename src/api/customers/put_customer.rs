@@ -35,15 +35,15 @@ use crate::{
 ///
 /// Creating a customer is required prior to other operations referring to CustomerID.
 ///
-/// The body replaces the customer as a whole: a member that is left out is gone afterwards. The request is
-/// idempotent: sent twice, it leaves the same customer behind. It creates (201) if there is no such customer, and
-/// else replaces (204).
+/// The body replaces the whole customer: a member that is left out is removed. The response is 201 if the
+/// customer was created, and 204 if it was replaced. The request is idempotent: sending it twice leaves the same
+/// customer as sending it once.
 ///
-/// Preconditions guard against lost updates: with `If-None-Match: *` it only creates, with `If-Match` it only
-/// replaces the version that the caller has seen. A precondition that does not hold is answered with 412, and
-/// nothing is changed.
+/// Preconditions prevent lost updates. With `If-None-Match: *` the request only creates a customer. With
+/// `If-Match` it only replaces the version that the caller has read. If a precondition is false, the response is
+/// 412 and nothing is changed.
 ///
-/// Where several errors apply, the first of this list is answered: 413, 401, 415, 400, 412, 503 or 500.
+/// If several errors apply, the response is the first of this list: 413, 401, 415, 400, 412, 503 or 500.
 #[utoipa::path(
     put,
     impl_for = PutCustomerRequest,
@@ -55,11 +55,11 @@ use crate::{
         content = CustomerFields,
         examples(
             ("Minimum" = (
-                summary = "Nothing but what is required",
+                summary = "Only the required members",
                 value = json!(examples::minimal_input())
             )),
             ("Full" = (
-                summary = "Every field, with a residence in the USA",
+                summary = "All members, with a residence in the USA",
                 value = json!(examples::full_input())
             ))
         )
@@ -87,7 +87,7 @@ pub(super) async fn put_customer(
     }
 }
 
-/// What `putCustomer` is asked with.
+/// The input of `putCustomer`.
 pub(super) struct PutCustomerRequest {
     id: CustomerId,
     condition: Condition,
@@ -111,7 +111,7 @@ impl FromParts for PutCustomerRequest {
     }
 }
 
-/// What `putCustomer` answers with.
+/// The response of `putCustomer`, unless it fails.
 #[derive(Debug)]
 pub(super) enum PutCustomerResponse {
     Created(Version),

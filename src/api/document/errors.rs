@@ -23,7 +23,7 @@ use crate::{
 
 macro_rules! errors {
     ($($name:ident => $response:expr;)*) => {$(
-        pub(in crate::api) struct $name;
+        pub(crate) struct $name;
 
         impl<'r> ToResponse<'r> for $name {
             fn response() -> (&'r str, RefOr<Response>) {

@@ -28,13 +28,13 @@ impl Modify for Headers {
         let format = |format: &str| text().format(Some(SchemaFormat::Custom(format.to_owned())));
         add(
             "ETag",
-            "The version of the customer. It changes with every change, and never comes back.",
+            "The version of the customer. Every change gives it a new value, and no value is used twice.",
             text().pattern(Some(r#"^"[0-9a-f]{32}"$"#)),
             json!("\"5f2b0c6e9d1a4f7383c1e0b7a6d5940e\""),
         );
         add(
             "Cache-Control",
-            "Customers are personal data: nobody on the way keeps them.",
+            "Customers are personal data: no cache may store them.",
             text().enum_values(Some(["no-store"])),
             json!("no-store"),
         );
@@ -54,7 +54,7 @@ impl Modify for Headers {
         );
         add(
             "Retry-After",
-            "After how many seconds to try again.",
+            "After how many seconds to send the request again.",
             ObjectBuilder::new()
                 .schema_type(Type::Integer)
                 .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int32)))
@@ -70,7 +70,7 @@ impl Modify for Headers {
         );
         add(
             "X-Request-Id",
-            "The identifier of the request, for questions about it.",
+            "The identifier of the request. It is also in the logs.",
             format("uuid"),
             json!(REQUEST_ID),
         );

@@ -51,7 +51,7 @@ fn name_actions(document: &mut OpenApi, operations: &[Operation]) {
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
     servers((url = ".", description = "The server that serves this document")),
-    tags((name = "Customers", description = "The people whom an account knows")),
+    tags((name = "Customers", description = "The customers of an account")),
     security(),
     components(
         schemas(
@@ -68,12 +68,13 @@ fn name_actions(document: &mut OpenApi, operations: &[Operation]) {
 struct Components;
 
 const DESCRIPTION: &str = "\
-Customers of an account: create or replace, read, list and delete them.
+Create, replace, read, list and delete the customers of an account.
 
-Every request carries a digitally signed JWT in `Api-Signature`. An account sees its own customers only.
+Every request carries a digitally signed JWT in `Api-Signature`. An account sees only its own customers.
 
-The contract is exact: a body is accepted if, and only if, its schema accepts it. Objects are closed, `null` does
-not mean absent, lengths count Unicode code points, nothing is trimmed, and a member given twice is refused.
+The contract is exact: the service accepts a body if, and only if, its schema accepts it. It refuses unknown
+members and members that are given twice. `null` does not mean absent. Lengths count Unicode code points. Nothing
+is trimmed.
 
-Where several errors apply, the first of this list is answered: an unknown path (404) or method (405), 413, 401,
-415, 400, 404 of the customer, 412, and last 503 and 500. Every error has the same form: `Error`.";
+If several errors apply, the response is the first of this list: an unknown path (404) or method (405), 413, 401,
+415, 400, an unknown customer (404), 412, and finally 503 and 500. Every error has the same form: `Error`.";

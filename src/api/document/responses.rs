@@ -8,7 +8,7 @@ use utoipa::openapi::{
 };
 
 /// A response with these headers, and those that every response has.
-pub(in crate::api) fn response(description: &str, headers: &[&str]) -> ResponseBuilder {
+pub(crate) fn response(description: &str, headers: &[&str]) -> ResponseBuilder {
     headers
         .iter()
         .chain(&["Cache-Control", "X-Request-Id"])
@@ -18,19 +18,15 @@ pub(in crate::api) fn response(description: &str, headers: &[&str]) -> ResponseB
 }
 
 /// The one media type of the contract.
-pub(in crate::api) const JSON: &str = "application/json";
+pub(crate) const JSON: &str = "application/json";
 
 /// JSON of a schema in `components/schemas`.
-pub(in crate::api) fn content(schema: &str) -> ContentBuilder {
+pub(crate) fn content(schema: &str) -> ContentBuilder {
     ContentBuilder::new().schema(Some(Ref::from_schema_name(schema)))
 }
 
 /// A link that fills a parameter of another operation from this response or its request.
-pub(in crate::api) fn link(
-    operation: &str,
-    (parameter, expression): (&str, &str),
-    description: &str,
-) -> Link {
+pub(crate) fn link(operation: &str, (parameter, expression): (&str, &str), description: &str) -> Link {
     LinkBuilder::new()
         .operation_id(operation)
         .parameter(parameter, expression)

@@ -1,4 +1,4 @@
-//! Around every request: its id, its log line, and the one error answer, whatever went wrong inside.
+//! Around every request: its id, its log line, and the one form of errors, whatever layer they come from.
 
 use std::{
     error::Error as _,
@@ -29,11 +29,11 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// Customers are personal data: nobody on the way keeps them, above all no cache that knows no accounts.
+/// Customers are personal data, and a cache does not know accounts.
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
-/// Answers a request.
-pub(super) async fn answer(
+/// Responds to a request.
+pub(super) async fn respond(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
@@ -43,8 +43,8 @@ pub(super) async fn answer(
             let operation = Operation::of(response.request());
             let mut response = match response.response().error() {
                 Some(error) => {
-                    let refusal = refuse(error, id, operation);
-                    response.into_response(refusal)
+                    let error_response = error_response(error, id, operation);
+                    response.into_response(error_response)
                 }
                 None => response.map_into_boxed_body(),
             };
@@ -52,16 +52,16 @@ pub(super) async fn answer(
             log(id, &method, operation, response.status(), started.elapsed());
             Ok(response)
         }
-        Ok(Err(error)) => Err(send(refuse(&error, id, None), &method, id, started)),
+        Ok(Err(error)) => Err(finish(error_response(&error, id, None), &method, id, started)),
         Err(_panic) => {
             let error = ApiError::Internal("a handler panicked".into()).into();
-            Err(send(refuse(&error, id, None), &method, id, started))
+            Err(finish(error_response(&error, id, None), &method, id, started))
         }
     }
 }
 
-/// The answer to an error of any layer: ours as it is, the framework's by its status.
-fn refuse(error: &Error, id: Uuid, operation: Option<&'static Operation>) -> HttpResponse {
+/// The response to an error: one of ours as it is, one of the framework by its status.
+fn error_response(error: &Error, id: Uuid, operation: Option<&'static Operation>) -> HttpResponse {
     if let Some(error) = error.as_error::<ApiError>() {
         return render(error, id, operation);
     }
@@ -83,11 +83,11 @@ fn render(error: &ApiError, id: Uuid, operation: Option<&'static Operation>) -> 
     response.set_body(BoxBody::new(serde_json::to_vec(&body).unwrap_or_default()))
 }
 
-/// An answer to a request that the framework does not give back.
-fn send(mut response: HttpResponse, method: &Method, id: Uuid, started: Instant) -> Error {
+/// Finishes the response to a request that the framework does not give back.
+fn finish(mut response: HttpResponse, method: &Method, id: Uuid, started: Instant) -> Error {
     set_headers(response.headers_mut(), id);
     log(id, method, None, response.status(), started.elapsed());
-    InternalError::from_response("answered", response).into()
+    InternalError::from_response("the response is complete", response).into()
 }
 
 fn set_headers(headers: &mut HeaderMap, id: Uuid) {
@@ -100,7 +100,7 @@ fn set_headers(headers: &mut HeaderMap, id: Uuid) {
     }
 }
 
-/// One line for each request: no path, no query and no body, because they name people.
+/// One line for each request, without its path, query and body: they contain personal data.
 fn log(
     id: Uuid,
     method: &Method,
@@ -120,7 +120,7 @@ mod tests {
 
     use super::*;
 
-    #[allow(clippy::panic, reason = "what is tested is the answer to a panic")]
+    #[allow(clippy::panic, reason = "the response to a panic is tested")]
     async fn panics() -> HttpResponse {
         panic!("Mia Muster")
     }
@@ -134,12 +134,12 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn whatever_goes_wrong_the_answer_is_the_one_error_answer_and_tells_no_cause() {
+    async fn every_failure_has_the_one_form_of_errors_and_tells_no_cause() {
         let app = App::new()
             .route("/panics", web::get().to(panics))
             .route("/fails", web::get().to(fails))
             .route("/refused", web::get().to(is_refused_by_the_framework))
-            .wrap(from_fn(answer));
+            .wrap(from_fn(respond));
         let app = test::init_service(app).await;
         for (path, status, error_type) in [
             ("/panics", 500, "Unexpected"),

@@ -1,4 +1,4 @@
-//! Which path leads where.
+//! The paths of the service.
 
 use std::collections::BTreeMap;
 
@@ -74,7 +74,7 @@ async fn not_found() -> Result<HttpResponse, ApiError> {
     Err(ApiError::RouteNotFound)
 }
 
-/// Relative, so that it also leads there behind a proxy that adds a prefix.
+/// The location is relative, so that it is right behind a proxy that adds a prefix.
 async fn to_swagger_ui(request: HttpRequest) -> HttpResponse {
     let last = request.uri().path().rsplit('/').next().unwrap_or_default();
     let location = match last {

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The parts of a request whose sender is proven. Reading goes on after a violation, so that all of them are listed.
-pub(in crate::api) struct Parts<'a> {
+pub(crate) struct Parts<'a> {
     api: &'a Api,
     account: &'a Account,
     request: &'a HttpRequest,
@@ -32,11 +32,11 @@ impl<'a> Parts<'a> {
     }
 
     /// The last segment of the path as a customer's id. It is decoded here, because the router decodes leniently.
-    pub(in crate::api) fn customer_id(&mut self) -> Option<CustomerId> {
+    pub(crate) fn customer_id(&mut self) -> Option<CustomerId> {
         let segment = self.request.uri().path().rsplit('/').next().unwrap_or_default();
         let decoded = percent_decode_str(segment).decode_utf8().ok().filter(|_| is_segment(segment));
         let Some(text) = decoded else {
-            let item = violation("CustomerID", "must be UTF-8, percent-encoded");
+            let item = violation("CustomerID", "must be percent-encoded UTF-8");
             self.violations.path.push(item);
             return None;
         };
@@ -50,7 +50,7 @@ impl<'a> Parts<'a> {
     }
 
     /// The parameters of the query. An unknown parameter is a violation, and so is one that is given twice.
-    pub(in crate::api) fn query(&mut self, names: &[&'static str]) -> Vec<(&'static str, Cow<'a, str>)> {
+    pub(crate) fn query(&mut self, names: &[&'static str]) -> Vec<(&'static str, Cow<'a, str>)> {
         let query = self.request.uri().query().unwrap_or_default();
         let mut pairs: Vec<(&'static str, Cow<'a, str>)> = Vec::new();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -71,7 +71,7 @@ impl<'a> Parts<'a> {
     }
 
     /// A parameter of the query as a value.
-    pub(in crate::api) fn query_value<T, E: Display>(
+    pub(crate) fn query_value<T, E: Display>(
         &mut self,
         pairs: &[(&'static str, Cow<'a, str>)],
         name: &str,
@@ -88,7 +88,7 @@ impl<'a> Parts<'a> {
     }
 
     /// The parameter `PageToken` as a position in the list.
-    pub(in crate::api) fn page_token(
+    pub(crate) fn page_token(
         &mut self,
         pairs: &[(&'static str, Cow<'a, str>)],
     ) -> Option<(SortDirection, Position)> {
@@ -96,8 +96,8 @@ impl<'a> Parts<'a> {
         self.query_value(pairs, "PageToken", |token| page_tokens.read(account, token))
     }
 
-    /// A header as a value; several lines of it form one list (RFC 9110, 5.3).
-    pub(in crate::api) fn header_value<T: FromStr<Err: Display>>(
+    /// A header as a value. Several lines of it form one list (RFC 9110, 5.3).
+    pub(crate) fn header_value<T: FromStr<Err: Display>>(
         &mut self,
         header: &HeaderName,
         name: &str,
@@ -118,7 +118,7 @@ impl<'a> Parts<'a> {
     }
 
     /// The body as a customer.
-    pub(in crate::api) fn customer_input(&mut self) -> Result<Option<CustomerInput>, ApiError> {
+    pub(crate) fn customer_input(&mut self) -> Result<Option<CustomerInput>, ApiError> {
         if self.body.is_empty() {
             self.violations.body.push(violation("", "is required"));
             return Ok(None);
@@ -138,12 +138,12 @@ impl<'a> Parts<'a> {
     }
 
     /// Notes that a parameter of the query is valid by itself, but contradicts another one.
-    pub(in crate::api) fn refuse_query(&mut self, name: &str, description: &str) {
+    pub(crate) fn refuse_query(&mut self, name: &str, description: &str) {
         self.violations.query.push(violation(name, description));
     }
 
-    /// What the contract finds wrong with a parameter that cannot be read; what the reader says if it finds nothing,
-    /// as for a page token that has the right form and was made up.
+    /// The violations of a parameter that cannot be read, as the contract explains them. The contract accepts some of
+    /// these, such as a page token of another account; then the error itself explains.
     fn explain(
         &self,
         location: &'static str,

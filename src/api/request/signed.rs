@@ -24,7 +24,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 ///
 /// One extractor does all of it, in the order in which the errors win: 413, 401, 415, 400. Separate extractors would
 /// run side by side, and a parser would read bytes before their signature is verified.
-pub(in crate::api) struct Signed<T> {
+pub(crate) struct Signed<T> {
     /// The account whose key signed the request.
     pub account: Account,
     /// What the request says.
@@ -32,7 +32,7 @@ pub(in crate::api) struct Signed<T> {
 }
 
 /// The input of an operation, read from the parts of a request.
-pub(in crate::api) trait FromParts: Sized + 'static {
+pub(crate) trait FromParts: Sized + 'static {
     /// Reads the input, and notes every violation.
     fn from_parts(parts: &mut Parts<'_>) -> Result<Option<Self>, ApiError>;
 }
