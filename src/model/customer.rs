@@ -14,7 +14,7 @@ use super::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Customer {
-    /// The identifier that the customer was put under.
+    /// The identifier of the customer.
     #[serde(rename = "CustomerID")]
     pub customer_id: CustomerId,
     /// When the customer was created.
