@@ -14,7 +14,7 @@ use super::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Customer {
-    /// The identifier that the customer was put under.
+    /// The identifier of the customer.
     #[serde(rename = "CustomerID")]
     pub customer_id: CustomerId,
     /// When the customer was created.
@@ -52,7 +52,7 @@ impl ToSchema for Customer {}
 fn customer_id() -> Ref {
     RefBuilder::new()
         .ref_location_from_schema_name(CustomerId::name())
-        .description(Some("The identifier that the customer was put under."))
+        .description(Some("The identifier of the customer."))
         .build()
 }
 

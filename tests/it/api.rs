@@ -143,7 +143,7 @@ async fn a_body_that_is_no_json_is_refused_with_its_place(engine: Engine) {
     let api = TestApi::start(engine).await;
     let refused = api.put("c-1", &mia()).bytes("{\"FullName\": }").send().await.expect(400);
     assert_eq!(refused.json()["RequestExtension"]["Body"][0]["Reason"], "MalformedJSON");
-    assert_eq!(refused.violations("Body"), [": is not valid JSON: expected value at line 1 column 14"]);
+    assert_eq!(refused.violations("Body"), [": is not JSON: expected value at line 1 column 14"]);
     let refused = api.put("c-1", &mia()).bytes(b"{\"a\": \"\xff\"}".to_vec()).send().await.expect(400);
     assert_eq!(refused.json()["RequestExtension"]["Body"][0]["Reason"], "MalformedJSON");
     let refused = api.request("PUT", "/customers/c-1").send().await.expect(400);
