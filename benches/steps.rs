@@ -15,10 +15,10 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use customers_api::{
     account::Account,
     contract,
-    model::{Customer, CustomerId, CustomerInput},
-    random,
+    model::{CustomerId, CustomerInput},
+    random, record,
     signature::{Algorithm, EXPIRY_SECONDS_MAX, Facts, Key, Keyring, PrivateKey, sign, verify},
-    store::{Access, Condition, DatabaseUrl, Store},
+    store::{Access, Condition, DatabaseUrl, Store, StoredCustomer, Version},
 };
 use futures_util::future::try_join_all;
 use tokio::runtime::{Builder, Runtime};
@@ -74,9 +74,15 @@ fn bodies(criterion: &mut Criterion) {
         });
         let input: CustomerInput = serde_json::from_str(&body).expect("a customer");
         let id: CustomerId = "bench".parse().expect("an id");
-        let stored = Customer::new(id, customers_api::clock::now().into(), input);
+        let (record, now) = (record::encode(&input).expect("a record"), customers_api::clock::now().into());
+        let stored =
+            StoredCustomer { customer_id: id, record, version: Version::new(), created: now, updated: now };
         group.bench_function("answer", |bencher| {
-            bencher.iter(|| serde_json::to_vec(black_box(&stored)).expect("JSON"));
+            bencher.iter(|| {
+                let mut json = Vec::with_capacity(1024);
+                record::write_customer(black_box(&stored), &mut json).expect("JSON");
+                json
+            });
         });
         group.finish();
     }
@@ -100,8 +106,8 @@ fn store_of(criterion: &mut Criterion, engine: &str, runtime: &Runtime, store: &
     let account = Account::sandbox();
     let input: CustomerInput = serde_json::from_value(customer(0, 1)).expect("a customer");
     let put = |id: String| {
-        let (account, input) = (&account, input.clone());
-        async move { store.put(account, id.parse().expect("an id"), input, Condition::Always).await }
+        let (account, record) = (&account, record::encode(&input).expect("a record"));
+        async move { store.put(account, id.parse().expect("an id"), record, Condition::Always).await }
     };
     let mut group = criterion.benchmark_group(format!("store on {engine}"));
     group.measurement_time(Duration::from_secs(5));

@@ -21,6 +21,8 @@ pub mod clock;
 pub mod contract;
 pub mod model;
 pub mod random;
+pub mod record;
 pub mod signature;
 pub mod store;
 pub mod telemetry;
+pub mod threads;

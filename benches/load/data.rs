@@ -7,7 +7,7 @@ use customers_api::{
     account::Account,
     clock,
     model::CustomerInput,
-    random,
+    random, record,
     signature::{Algorithm, PrivateKey},
     store::{Access, Condition, DatabaseUrl, SigningKey, Store},
 };
@@ -117,7 +117,8 @@ impl Data {
                 let account = &account;
                 async move {
                     let input: CustomerInput = input?;
-                    Ok::<_, anyhow::Error>(self.store.put(account, id?, input, Condition::Always).await?)
+                    let record = record::encode(&input)?;
+                    Ok::<_, anyhow::Error>(self.store.put(account, id?, record, Condition::Always).await?)
                 }
             });
             self.runtime.block_on(try_join_all(puts))?;
@@ -128,15 +129,15 @@ impl Data {
 
 /// In one statement, because there may be millions.
 fn seed_sqlite(path: &Path, customers: u32, identities: usize) -> anyhow::Result<()> {
-    let identities = &customer(0, identities)["Identities"];
+    let customer: CustomerInput = serde_json::from_value(customer(0, identities))?;
+    let record = String::from_utf8(record::encode(&customer)?.bytes)?.replace('\'', "''");
     let mut connection = SqliteConnection::establish(path.to_str().context("the path is not UTF-8")?)?;
     connection.batch_execute(&format!(
         "PRAGMA busy_timeout = 5000;
          WITH RECURSIVE numbers(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < {customers})
-         INSERT OR REPLACE INTO customers
-         SELECT '{ACCOUNT}', printf('seed-%08d', n), 'Sam ' || n, 'Sample', 'Quinn', '1985-11-05', '{identities}',
-             '100 Example Avenue', 'Apartment 2', 'Sampleville', '90001', 'CA', 'US', randomblob(16),
-             1700000000000000 + n, 1700000000000000 + n
+         INSERT OR REPLACE INTO customers (account, customer_id, version, created_at, updated_at, record)
+         SELECT '{ACCOUNT}', printf('seed-%08d', n), randomblob(16), 1700000000000000 + n, 1700000000000000 + n,
+             CAST('{record}' AS BLOB)
          FROM numbers;
          PRAGMA wal_checkpoint(TRUNCATE);"
     ))?;

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     model::CustomerId,
-    store::{self, Version},
+    store::{DeleteOutcome, Version},
 };
 
 /// Delete a customer
@@ -50,9 +50,9 @@ pub(super) async fn delete_customer(
 ) -> Result<NoContent, ApiError> {
     let Signed { account, input: DeleteCustomer { id, if_match } } = request;
     match api.store.delete(&account, id, if_match).await? {
-        store::Delete::Deleted => Ok(NoContent),
-        store::Delete::NotFound => Err(ApiError::CustomerNotFound),
-        store::Delete::ConditionFailed => Err(ApiError::PreconditionFailed),
+        DeleteOutcome::Deleted => Ok(NoContent),
+        DeleteOutcome::NotFound => Err(ApiError::CustomerNotFound),
+        DeleteOutcome::ConditionFailed => Err(ApiError::PreconditionFailed),
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
     },
 };
 use crate::model::{
-    CountryCode, Customer, CustomerFields, CustomerId, CustomerIdentity, Customers, Date, Error, ErrorType,
+    CountryCode, Customer, CustomerId, CustomerIdentity, CustomerInput, Customers, Date, Error, ErrorType,
     FullName, IdType, Reason, RequestExtension, RequestExtensionItem, SortDirection, StateRule,
     StreetAddress,
 };
@@ -35,7 +35,7 @@ use crate::model::{
     ),
     components(
         schemas(
-            CustomerId, CustomerFields, Customer, Customers, FullName, Date, CustomerIdentity, IdType, StreetAddress,
+            CustomerId, CustomerInput, Customer, Customers, FullName, Date, CustomerIdentity, IdType, StreetAddress,
             CountryCode, SortDirection, Error, ErrorType, RequestExtension, RequestExtensionItem, Reason
         ),
         responses(

@@ -15,6 +15,7 @@ use actix_web::{
 
 use crate::{
     model::{ErrorType, Reason, RequestExtension, RequestExtensionItem, VIOLATIONS_MAX},
+    record::DamagedRecord,
     signature::{Refusal, Violation},
     store::StoreError,
 };
@@ -173,6 +174,12 @@ impl ResponseError for ApiError {
             _ => &mut response,
         };
         response.finish()
+    }
+}
+
+impl From<DamagedRecord> for ApiError {
+    fn from(error: DamagedRecord) -> Self {
+        Self::Internal(error.into())
     }
 }
 

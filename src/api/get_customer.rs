@@ -1,7 +1,7 @@
 use actix_web::{
     HttpRequest, HttpResponse, Responder,
     body::BoxBody,
-    http::header::{ETAG, HttpDate, IF_NONE_MATCH, LAST_MODIFIED},
+    http::header::{ContentType, ETAG, HttpDate, IF_NONE_MATCH, LAST_MODIFIED},
     web::Data,
 };
 use tokio::task::yield_now;
@@ -10,7 +10,6 @@ use super::{
     Api,
     entity_tag::{self, EntityTags},
     error::ApiError,
-    json::json,
     operation::Operation,
     parameters::{CustomerPath, IfNoneMatch, Signature},
     parts::Parts,
@@ -20,7 +19,10 @@ use super::{
     },
     signed::{Input, Signed},
 };
-use crate::{model::CustomerId, store::Stored};
+use crate::{model::CustomerId, record, store::StoredCustomer};
+
+/// About how many bytes the id and the timestamp add to a record.
+const ADDED_BYTES: usize = 128;
 
 /// Read a customer
 ///
@@ -75,21 +77,28 @@ impl Input for GetCustomer {
 /// What `getCustomer` answers with.
 #[derive(Debug)]
 pub(super) enum Get {
-    Ok(Stored),
-    NotModified(Stored),
+    Ok(StoredCustomer),
+    NotModified(StoredCustomer),
 }
 
 impl Responder for Get {
     type Body = BoxBody;
 
     fn respond_to(self, _request: &HttpRequest) -> HttpResponse {
-        let (mut response, body, Stored { customer, version, updated }) = match self {
+        let (mut response, has_body, stored) = match self {
             Self::Ok(stored) => (HttpResponse::Ok(), true, stored),
             Self::NotModified(stored) => (HttpResponse::NotModified(), false, stored),
         };
         response
-            .insert_header((ETAG, entity_tag::of(version)))
-            .insert_header((LAST_MODIFIED, HttpDate::from(std::time::SystemTime::from(updated))));
-        if body { json(response, &customer) } else { response.finish() }
+            .insert_header((ETAG, entity_tag::of(stored.version)))
+            .insert_header((LAST_MODIFIED, HttpDate::from(std::time::SystemTime::from(stored.updated))));
+        if !has_body {
+            return response.finish();
+        }
+        let mut body = Vec::with_capacity(stored.record.bytes.len() + ADDED_BYTES);
+        match record::write_customer(&stored, &mut body) {
+            Ok(()) => response.content_type(ContentType::json()).body(body),
+            Err(damaged) => HttpResponse::from_error(ApiError::from(damaged)),
+        }
     }
 }

@@ -20,7 +20,7 @@ use super::error::ApiError;
 use crate::{
     account::Account,
     signature::{Facts, Key, Keyring, PublicKey, verify},
-    store::{SigningKey, Store, StoreError},
+    store::{SigningKey, Store, StoreError, UnusableKey},
     telemetry::chain,
 };
 
@@ -49,7 +49,7 @@ struct Shared {
 
 struct Snapshot {
     keyring: Arc<Keyring>,
-    rows: Vec<SigningKey>,
+    rows: Vec<Result<SigningKey, UnusableKey>>,
     read_at: Instant,
 }
 
@@ -129,15 +129,26 @@ impl Snapshot {
         if let Some(last) = last.filter(|last| last.rows == rows) {
             return Ok(Self { keyring: Arc::clone(&last.keyring), rows, read_at });
         }
-        let known: HashMap<&str, &SigningKey> =
-            last.into_iter().flat_map(|last| &last.rows).map(|row| (row.key_id.as_str(), row)).collect();
+        let known: HashMap<&str, &SigningKey> = last
+            .into_iter()
+            .flat_map(|last| last.rows.iter().flatten())
+            .map(|row| (row.key_id.as_str(), row))
+            .collect();
         let parsed = |row: &SigningKey| {
             let same = known.get(row.key_id.as_str()).filter(|known| known.public_key == row.public_key);
             same.and_then(|_| last?.keyring.get(&row.key_id)).map(|key| key.public_key.clone())
         };
-        let keyring = rows.iter().filter_map(|row| key(row, parsed(row))).collect();
+        let keyring = rows.iter().filter_map(usable).filter_map(|row| key(row, parsed(row))).collect();
         Ok(Self { keyring: Arc::new(keyring), rows, read_at })
     }
+}
+
+fn usable(row: &Result<SigningKey, UnusableKey>) -> Option<&SigningKey> {
+    row.as_ref()
+        .inspect_err(|UnusableKey { key_id, reason }| {
+            tracing::error!(key_id, reason, "a registered key cannot be used");
+        })
+        .ok()
 }
 
 fn key(row: &SigningKey, parsed: Option<PublicKey>) -> Option<(String, Key)> {

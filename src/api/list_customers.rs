@@ -1,9 +1,8 @@
-use actix_web::{HttpRequest, HttpResponse, Responder, body::BoxBody, web::Data};
+use actix_web::{HttpRequest, HttpResponse, Responder, body::BoxBody, http::header::ContentType, web::Data};
 
 use super::{
     Api,
     error::ApiError,
-    json::json,
     operation::Operation,
     parameters::{Page, Signature},
     parts::Parts,
@@ -11,7 +10,8 @@ use super::{
     signed::{Input, Signed},
 };
 use crate::{
-    model::{Customers, PageSize, SortDirection},
+    model::{PageSize, SortDirection},
+    record,
     store::Position,
 };
 
@@ -45,7 +45,7 @@ pub(super) async fn list_customers(request: Signed<ListCustomers>, api: Data<Api
     let Signed { account, input: ListCustomers { page_size, direction, after } } = request;
     let page = api.store.list(&account, direction, after, page_size.get()).await?;
     let page_token = page.next.map(|next| api.page_tokens.seal(&account, direction, next)).transpose()?;
-    Ok(List(Customers { items: page.customers, page_token }))
+    Ok(List(record::write_page(&page.customers, page_token.as_deref())?))
 }
 
 /// What `listCustomers` is asked with.
@@ -80,14 +80,14 @@ impl Input for ListCustomers {
     }
 }
 
-/// What `listCustomers` answers with.
+/// What `listCustomers` answers with: `Customers`, as JSON.
 #[derive(Debug)]
-pub(super) struct List(Customers);
+pub(super) struct List(Vec<u8>);
 
 impl Responder for List {
     type Body = BoxBody;
 
     fn respond_to(self, _request: &HttpRequest) -> HttpResponse {
-        json(HttpResponse::Ok(), &self.0)
+        HttpResponse::Ok().content_type(ContentType::json()).body(self.0)
     }
 }

@@ -11,7 +11,6 @@ mod entity_tag;
 mod error;
 mod get_customer;
 mod health;
-mod json;
 mod keys;
 mod list_customers;
 mod operation;

@@ -19,8 +19,9 @@ use super::{
     signed::{Input, Signed},
 };
 use crate::{
-    model::{CustomerFields, CustomerId, CustomerInput},
-    store::{self, Condition, Version},
+    model::{CustomerId, CustomerInput},
+    record,
+    store::{Condition, PutOutcome, Version},
 };
 
 /// Create or replace a customer
@@ -44,7 +45,7 @@ use crate::{
     params(CustomerPath, Signature, IfMatch, IfAbsent),
     request_body(
         description = "The whole customer",
-        content = CustomerFields,
+        content = CustomerInput,
         examples(
             ("Minimum" = (
                 summary = "Nothing but what is required",
@@ -92,10 +93,10 @@ use crate::{
 )]
 pub(super) async fn put_customer(request: Signed<PutCustomer>, api: Data<Api>) -> Result<Put, ApiError> {
     let Signed { account, input: PutCustomer { id, condition, customer } } = request;
-    match api.store.put(&account, id, customer, condition).await? {
-        store::Put::Created(version) => Ok(Put::Created(version)),
-        store::Put::Updated(version) => Ok(Put::NoContent(version)),
-        store::Put::ConditionFailed => Err(ApiError::PreconditionFailed),
+    match api.store.put(&account, id, record::encode(&customer)?, condition).await? {
+        PutOutcome::Created(version) => Ok(Put::Created(version)),
+        PutOutcome::Updated(version) => Ok(Put::NoContent(version)),
+        PutOutcome::ConditionFailed => Err(ApiError::PreconditionFailed),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
     account::Account,
     clock,
     signature::{Algorithm, PrivateKey, PublicKey},
-    store::{Access, SigningKey, Store},
+    store::{Access, SigningKey, Store, UnusableKey},
 };
 
 /// Manage the keys that sign requests
@@ -142,11 +142,14 @@ impl List {
     async fn run(self) -> anyhow::Result<()> {
         let store = self.database.open(Access::Existing).await?;
         println!("{:<44} {:<20} {:<9} {:<27} REVOKED", "KEY ID", "ACCOUNT", "ALGORITHM", "CREATED");
-        for SigningKey { key_id, account, algorithm, public_key: _, created, revoked } in
-            store.signing_keys().await?
-        {
-            let revoked = revoked.map_or_else(|| "-".to_owned(), |revoked| revoked.to_string());
-            println!("{key_id:<44} {:<20} {algorithm:<9} {created} {revoked}", account.as_str());
+        for key in store.signing_keys().await? {
+            match key {
+                Ok(SigningKey { key_id, account, algorithm, public_key: _, created, revoked }) => {
+                    let revoked = revoked.map_or_else(|| "-".to_owned(), |revoked| revoked.to_string());
+                    println!("{key_id:<44} {:<20} {algorithm:<9} {created} {revoked}", account.as_str());
+                }
+                Err(UnusableKey { key_id, reason }) => eprintln!("{key_id} cannot be used: {reason}"),
+            }
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ mod migrate;
 mod openapi;
 mod serve;
 mod sign;
+mod verify;
 
 use clap::{Parser, Subcommand};
 
@@ -35,6 +36,7 @@ enum Command {
     Keys(keys::Keys),
     Sign(sign::Sign),
     Openapi(openapi::Openapi),
+    Verify(verify::Verify),
 }
 
 impl Cli {
@@ -46,6 +48,7 @@ impl Cli {
             Command::Keys(command) => block_on(command.run()),
             Command::Sign(command) => command.run(),
             Command::Openapi(command) => command.run(),
+            Command::Verify(command) => block_on(command.run()),
         }
     }
 }

@@ -1,6 +1,6 @@
 use std::{io::Write as _, net::SocketAddr, thread::available_parallelism};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use clap::{Args, builder::BoolishValueParser};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::Targets;
@@ -65,7 +65,7 @@ impl Serve {
         telemetry::start(log_format, log);
         let store = database.open_with_groups(Access::Create, group_writes_max).await?;
         let settings = Settings { audience, base_path: base_path.clone(), sandbox };
-        let api = Api::new(settings, store).await.context("cannot read the database")?;
+        let api = Api::new(settings, store.clone()).await.context("cannot read the database")?;
         let workers = workers.map_or_else(|| available_parallelism().map_or(1, usize::from), usize::from);
         // Before the ready line, because its reader may send a signal at once.
         let (mut terminate, mut interrupt) =
@@ -87,8 +87,17 @@ impl Serve {
             tracing::info!("stopping: finishing the requests that were accepted");
             handle.stop(true).await;
         });
-        server.stopped().await.context("the server failed")
+        tokio::select! {
+            stopped = server.stopped() => stopped.context("the server failed"),
+            thread = store.ended() => Err(fatal(thread)),
+        }
     }
+}
+
+/// The process cannot do its work any more. It ends, and a supervisor starts it again.
+fn fatal(thread: &str) -> anyhow::Error {
+    tracing::error!(thread, "a thread ended that the service needs: the process ends");
+    anyhow!("the thread {thread} ended")
 }
 
 /// The one line on standard output.

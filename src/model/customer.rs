@@ -4,11 +4,7 @@ use utoipa::{
     openapi::{KnownFormat, ObjectBuilder, Ref, RefOr, Schema, SchemaFormat, Type, schema::RefBuilder},
 };
 
-use super::{
-    customer_id::CustomerId,
-    customer_input::{CustomerFields, CustomerInput},
-    timestamp::Timestamp,
-};
+use super::{customer_id::CustomerId, customer_input::CustomerInput, timestamp::Timestamp};
 
 /// A customer, as the service keeps it: what the caller sent, its id, and when it was created.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -32,11 +28,11 @@ impl Customer {
     }
 }
 
-/// The members of [`CustomerFields`], and two in front of them. utoipa's derive would make an `allOf`, which a closed
+/// The members of [`CustomerInput`], and two in front of them. utoipa's derive would make an `allOf`, which a closed
 /// object cannot have.
 impl PartialSchema for Customer {
     fn schema() -> RefOr<Schema> {
-        let mut schema = CustomerFields::schema();
+        let mut schema = CustomerInput::schema();
         if let RefOr::T(Schema::Object(customer)) = &mut schema {
             customer.description = Some("A customer, as the service keeps it.".to_owned());
             customer.required.splice(..0, ["CustomerID", "Created"].map(str::to_owned));

@@ -1,9 +1,10 @@
-//! Group commit: writes that wait while a transaction commits go into the next one together.
+//! Group commit: writes that wait while a transaction commits are committed together in the next one.
 //!
-//! The queue is bounded, so that a store that cannot keep up says so instead of growing. A write that was taken gets
-//! its own outcome after the commit, and a lone one waits for nobody.
+//! The queue is bounded, so that a store that cannot keep up says so instead of growing. Each write gets its own outcome
+//! after the commit. There is no batching timer: a single write is committed immediately.
 
 use std::{
+    collections::VecDeque,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::{
         Arc,
@@ -14,69 +15,149 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Condition, Delete, Put, StoreError, Version, row::NewCustomer};
+use super::{
+    error::StoreError,
+    types::{Condition, DeleteOutcome, PutOutcome, Record},
+    version::Version,
+};
 use crate::clock;
 
 /// How many writes may wait.
 pub(super) const QUEUE_WRITES_MAX: usize = 1024;
 
-/// How many writes one transaction takes, unless told otherwise: beyond this, a group grows slower but not cheaper.
+/// How many writes one transaction takes, unless told otherwise: beyond this, a group gets slower but not cheaper.
 pub const GROUP_WRITES_MAX: usize = 128;
 
-/// A write, and where its outcome goes.
-pub(super) enum Write {
-    Put { row: Box<NewCustomer>, condition: Condition, reply: Reply<Put> },
-    Delete { account: String, customer_id: String, if_match: Option<Vec<Version>>, reply: Reply<Delete> },
+/// A write in a queue.
+pub(super) struct Write {
+    pub account: String,
+    pub customer_id: String,
+    /// When the write was taken from the queue, in microseconds since the Unix epoch.
+    pub timestamp: i64,
+    pub change: Change,
 }
 
-pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+/// What a write does.
+pub(super) enum Change {
+    Put { record: Record, condition: Condition, version: Version, slot: Slot<PutOutcome> },
+    Delete { if_match: Option<Vec<Version>>, slot: Slot<DeleteOutcome> },
+}
 
-/// A write's outcome, to be told once it is durable.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Outcome {
-    Put(Put),
-    Delete(Delete),
+/// The place for the outcome of one write. The type ties a write to its kind of outcome.
+pub(super) struct Slot<T> {
+    outcome: Option<T>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T> Slot<T> {
+    /// Notes the outcome, which is told after the commit.
+    pub(super) fn fill(&mut self, outcome: T) {
+        self.outcome = Some(outcome);
+    }
+
+    /// The caller may be gone.
+    fn tell(self, result: Result<(), StoreError>) {
+        let outcome = self.outcome.ok_or_else(|| StoreError::failed("the engine gave no outcome"));
+        drop(self.reply.send(result.and(outcome)));
+    }
 }
 
 impl Write {
     /// The customer's primary key.
     pub(super) fn key(&self) -> (&str, &str) {
-        match self {
-            Self::Put { row, .. } => (&row.account, &row.customer_id),
-            Self::Delete { account, customer_id, .. } => (account, customer_id),
+        (&self.account, &self.customer_id)
+    }
+
+    fn is_abandoned(&self) -> bool {
+        match &self.change {
+            Change::Put { slot, .. } => slot.reply.is_closed(),
+            Change::Delete { slot, .. } => slot.reply.is_closed(),
         }
     }
 
-    /// Nobody may be waiting any more; the write is made all the same.
-    pub(super) fn tell(self, outcome: Result<Outcome, StoreError>) {
-        match (self, outcome) {
-            (Self::Put { reply, .. }, Ok(Outcome::Put(put))) => drop(reply.send(Ok(put))),
-            (Self::Delete { reply, .. }, Ok(Outcome::Delete(delete))) => drop(reply.send(Ok(delete))),
-            (Self::Put { reply, .. }, Err(error)) => drop(reply.send(Err(error))),
-            (Self::Delete { reply, .. }, Err(error)) => drop(reply.send(Err(error))),
-            (Self::Put { .. }, Ok(Outcome::Delete(_))) | (Self::Delete { .. }, Ok(Outcome::Put(_))) => {}
+    fn tell(self, result: Result<(), StoreError>) {
+        match self.change {
+            Change::Put { slot, .. } => slot.tell(result),
+            Change::Delete { slot, .. } => slot.tell(result),
         }
     }
 }
 
-/// The waiting writes, from the side that adds to them: one lane or several, and all writes of one customer in the
-/// same one, in the order in which they came.
+/// What an engine does with a group.
+pub(super) trait Engine {
+    /// Commits the writes as one transaction, and fills the slot of each. All of them are durable afterwards, or none
+    /// is. The engine may reorder the writes of different customers.
+    async fn commit(&mut self, group: &mut [Write]) -> Result<(), StoreError>;
+}
+
+/// Commits a group and tells each caller. This is the one policy for failures:
+///
+/// - If the database is not available, all callers are told at once, and nothing is tried again.
+/// - If it refused the group, each write is tried alone, so that a bad write does not harm the others.
+async fn settle(engine: &mut impl Engine, group: Vec<Write>) {
+    let mut attempts = VecDeque::from([group]);
+    while let Some(mut writes) = attempts.pop_front() {
+        match engine.commit(&mut writes).await {
+            Ok(()) => writes.into_iter().for_each(|write| write.tell(Ok(()))),
+            Err(error @ (StoreError::Unavailable(_) | StoreError::Busy)) => {
+                for write in writes.into_iter().chain(attempts.drain(..).flatten()) {
+                    write.tell(Err(error.duplicate()));
+                }
+            }
+            Err(error @ StoreError::Failed(_)) => match writes.pop() {
+                Some(write) if writes.is_empty() => write.tell(Err(error)),
+                last => attempts.extend(writes.into_iter().chain(last).map(|write| vec![write])),
+            },
+        }
+    }
+}
+
+/// The sending side of the queue: one lane or several. All writes of one customer go through the same lane, in the order
+/// in which they came.
 #[derive(Clone)]
 pub(super) struct Queue(Arc<[mpsc::Sender<Write>]>);
 
 impl Queue {
-    pub(super) fn with_lanes<const LANES: usize>(group_writes_max: usize) -> (Self, [Groups; LANES]) {
+    /// A transaction takes at most `group_writes_max` writes.
+    pub(super) fn with_lanes<const LANES: usize>(group_writes_max: usize) -> (Self, [Lane; LANES]) {
+        let stamps = Arc::new(Stamps::default());
         let lanes = [(); LANES].map(|()| mpsc::channel(QUEUE_WRITES_MAX / LANES));
         let senders = lanes.iter().map(|(sender, _)| sender.clone()).collect();
-        (Self(senders), lanes.map(|(_, writes)| Groups { writes, group_writes_max }))
+        let lane = |writes| Lane { writes, stamps: Arc::clone(&stamps), group_writes_max };
+        (Self(senders), lanes.map(|(_, writes)| lane(writes)))
     }
 
-    /// Waits for the outcome of one write.
-    pub(super) async fn submit<T>(&self, write: impl FnOnce(Reply<T>) -> Write) -> Result<T, StoreError> {
+    /// Puts a write into the queue, and waits for its outcome.
+    pub(super) async fn put(
+        &self,
+        (account, customer_id): (String, String),
+        record: Record,
+        condition: Condition,
+        version: Version,
+    ) -> Result<PutOutcome, StoreError> {
+        self.submit(account, customer_id, |slot| Change::Put { record, condition, version, slot }).await
+    }
+
+    /// Puts a delete into the queue, and waits for its outcome.
+    pub(super) async fn delete(
+        &self,
+        (account, customer_id): (String, String),
+        if_match: Option<Vec<Version>>,
+    ) -> Result<DeleteOutcome, StoreError> {
+        self.submit(account, customer_id, |slot| Change::Delete { if_match, slot }).await
+    }
+
+    async fn submit<T>(
+        &self,
+        account: String,
+        customer_id: String,
+        change: impl FnOnce(Slot<T>) -> Change,
+    ) -> Result<T, StoreError> {
         let (reply, outcome) = oneshot::channel();
-        let write = write(reply);
+        let change = change(Slot { outcome: None, reply });
+        let write = Write { account, customer_id, timestamp: 0, change };
         self.lane(&write).try_send(write).map_err(|_| StoreError::Busy)?;
-        outcome.await.map_err(|_| StoreError::failed("the writer is gone"))?
+        outcome.await.map_err(|_| StoreError::unavailable("the writer has ended"))?
     }
 
     fn lane(&self, write: &Write) -> &mpsc::Sender<Write> {
@@ -91,31 +172,43 @@ impl Queue {
     }
 }
 
-/// The waiting writes of a lane, from the side that carries them out.
-pub(super) struct Groups {
+/// The receiving side of one lane.
+pub(super) struct Lane {
     writes: mpsc::Receiver<Write>,
+    stamps: Arc<Stamps>,
     group_writes_max: usize,
 }
 
-impl Groups {
-    /// Waits for a write, and takes what waits with it; nothing once nobody is left who could ask for more.
-    pub(super) async fn next(&mut self) -> Vec<Write> {
-        let mut group = Vec::new();
-        self.writes.recv_many(&mut group, self.group_writes_max).await;
-        group
+impl Lane {
+    /// No write gets a timestamp that is not after this one.
+    pub(super) fn start_after(&self, timestamp: i64) {
+        self.stamps.0.fetch_max(timestamp, Ordering::Relaxed);
     }
 
-    /// The same for an engine with a thread of its own.
-    pub(super) fn blocking_next(&mut self) -> Vec<Write> {
-        blocking_gather(&mut self.writes, self.group_writes_max)
+    /// Commits group after group, until every [`Queue`] is gone and its last write is made.
+    pub(super) async fn run(mut self, mut engine: impl Engine) {
+        loop {
+            let mut group = gather(&mut self.writes, self.group_writes_max).await;
+            if group.is_empty() {
+                return;
+            }
+            // A caller that gave up was told that the write may not have been made; later it must not be made any more.
+            group.retain(|write| !write.is_abandoned());
+            for write in &mut group {
+                write.timestamp = self.stamps.next();
+            }
+            if !group.is_empty() {
+                settle(&mut engine, group).await;
+            }
+        }
     }
 }
 
-/// Waits for an item, and takes what waits with it; nothing once nobody is left who could add one.
-pub(super) fn blocking_gather<T>(items: &mut mpsc::Receiver<T>, max: usize) -> Vec<T> {
-    let mut group: Vec<T> = items.blocking_recv().into_iter().collect();
+/// Waits for an item, and takes those that wait behind it; empty when all senders are gone.
+pub(super) async fn gather<T>(items: &mut mpsc::Receiver<T>, max: usize) -> Vec<T> {
+    let mut group: Vec<T> = items.recv().await.into_iter().collect();
     // Where threads share a core, the first of several items wakes this thread before the others are in the queue: let
-    // those who add them go first. Where a core is free, this takes no time.
+    // the senders go first. Where a core is free, this takes no time.
     thread::yield_now();
     while group.len() < max
         && let Ok(item) = items.try_recv()
@@ -125,15 +218,85 @@ pub(super) fn blocking_gather<T>(items: &mut mpsc::Receiver<T>, max: usize) -> V
     group
 }
 
-/// Moments that never repeat and never run backwards while the process lives, whatever the clock does.
+/// Timestamps that never repeat and never run backwards, even if the clock does.
 #[derive(Default)]
-pub(super) struct Stamps(AtomicI64);
+struct Stamps(AtomicI64);
 
 impl Stamps {
-    pub(super) fn next(&self) -> i64 {
+    fn next(&self) -> i64 {
         let now = clock::now().timestamp_micros();
         let next = |last: i64| now.max(last + 1);
         let last = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last)));
         next(last.unwrap_or_else(|last| last))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+
+    use super::*;
+
+    /// Answers the attempts one after the other with what is written, and notes how large each was.
+    struct Script(Vec<Result<(), StoreError>>, Arc<std::sync::Mutex<Vec<usize>>>);
+
+    impl Engine for Script {
+        async fn commit(&mut self, group: &mut [Write]) -> Result<(), StoreError> {
+            self.1.lock().unwrap().push(group.len());
+            for write in group {
+                match &mut write.change {
+                    Change::Put { version, slot, .. } => slot.fill(PutOutcome::Created(*version)),
+                    Change::Delete { slot, .. } => slot.fill(DeleteOutcome::Deleted),
+                }
+            }
+            self.0.remove(0)
+        }
+    }
+
+    /// Submits three puts and a delete at once; tells their outcomes, and the sizes of the attempts.
+    async fn outcomes(answers: Vec<Result<(), StoreError>>) -> (Vec<&'static str>, Vec<usize>) {
+        let (queue, [lane]) = Queue::with_lanes(GROUP_WRITES_MAX);
+        let (sizes, key) = (Arc::default(), |id: usize| ("acme".to_owned(), id.to_string()));
+        let record = || Record { bytes: Vec::new(), sealed_by: None };
+        let put = |id| queue.put(key(id), record(), Condition::Always, Version::new());
+        let puts = join_all((0..3).map(put));
+        let writes = async {
+            let (puts, delete) = tokio::join!(puts, queue.delete(key(3), None));
+            puts.into_iter().map(|put| put.map(drop)).chain([delete.map(drop)]).collect::<Vec<_>>()
+        };
+        let engine = Script(answers, Arc::clone(&sizes));
+        let writes = tokio::select! {
+            writes = writes => writes,
+            () = lane.run(engine) => Vec::new(),
+        };
+        let outcome = |write: &Result<(), StoreError>| match write {
+            Ok(()) => "written",
+            Err(StoreError::Busy) => "busy",
+            Err(StoreError::Unavailable(_)) => "unavailable",
+            Err(StoreError::Failed(_)) => "failed",
+        };
+        let sizes = sizes.lock().unwrap().clone();
+        (writes.iter().map(outcome).collect(), sizes)
+    }
+
+    #[tokio::test]
+    async fn a_group_that_is_committed_is_told_as_written() {
+        assert_eq!(outcomes(vec![Ok(())]).await, (vec!["written"; 4], vec![4]));
+    }
+
+    #[tokio::test]
+    async fn if_the_database_is_not_available_all_are_told_at_once() {
+        let gone = || Err(StoreError::unavailable("gone"));
+        assert_eq!(outcomes(vec![gone()]).await, (vec!["unavailable"; 4], vec![4]));
+        let (failed, alone) = (|| Err(StoreError::failed("refused")), vec![4, 1, 1]);
+        let later = outcomes(vec![failed(), Ok(()), gone()]).await;
+        assert_eq!(later, (vec!["written", "unavailable", "unavailable", "unavailable"], alone));
+    }
+
+    #[tokio::test]
+    async fn if_the_database_refuses_a_group_each_write_is_tried_alone() {
+        let failed = || Err(StoreError::failed("refused"));
+        let told = outcomes(vec![failed(), Ok(()), failed(), Ok(()), Ok(())]).await;
+        assert_eq!(told, (vec!["written", "failed", "written", "written"], vec![4, 1, 1, 1, 1]));
     }
 }

@@ -1,7 +1,8 @@
-//! Customers and keys in the database: every query the service runs, and nothing else.
+//! Customers and keys in the database: every query that the service runs, and nothing else.
 //!
-//! One interface, one file for each engine behind it. Invariants: nothing here knows HTTP ([`StoreError`] says what
-//! happened, `api` decides the status), every write is one statement, and an outcome is told after its commit.
+//! One interface, one folder for each engine. Invariants: nothing here knows HTTP ([`StoreError`] says what happened,
+//! `api` decides the status), nothing here knows a field of a customer ([`Record`] is bytes), every query names the
+//! account, and an outcome is told after its commit.
 
 mod error;
 mod group;
@@ -9,114 +10,45 @@ mod postgres;
 mod row;
 mod schema;
 mod sqlite;
+mod types;
 mod url;
 mod version;
 
-pub use error::StoreError;
-pub use group::GROUP_WRITES_MAX;
-pub use postgres::{InvalidPostgresUrl, PostgresUrl};
-pub use row::SigningKey;
-pub use url::{DatabaseUrl, InvalidDatabaseUrl};
-pub use version::{InvalidVersion, Version};
-
-use std::time::Duration;
+use std::{future::Future, time::Duration};
 
 use tokio::time::timeout;
 
-use self::{
-    group::{Queue, Write},
-    postgres::Postgres,
-    row::NewCustomer,
-    sqlite::Sqlite,
+pub use self::{
+    error::StoreError,
+    group::GROUP_WRITES_MAX,
+    postgres::url::{InvalidPostgresUrl, PostgresUrl},
+    types::{
+        Access, Condition, CustomerPage, DeleteOutcome, Position, PutOutcome, RawCustomer, Record,
+        SigningKey, StoredCustomer, UnusableKey,
+    },
+    url::{DatabaseUrl, InvalidDatabaseUrl},
+    version::{InvalidVersion, Version},
 };
+use self::{group::Queue, postgres::Postgres, sqlite::Sqlite};
 use crate::{
     account::Account,
-    model::{Customer, CustomerId, CustomerInput, SortDirection, Timestamp},
+    model::{CustomerId, SortDirection, Timestamp},
+    threads::Threads,
 };
 
-/// Whether a database that is not there may be made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// Make it, and bring its tables up to date.
-    Create,
-    /// It must be there: a mistyped path is an error, never an empty database.
-    Existing,
-}
+/// How long a caller waits for an answer, whatever the database does. The limits of the engines are shorter; this one
+/// holds when several of them add up.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(12);
 
-/// When a write is carried out: RFC 9110, 13.1, in the store's terms.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Condition {
-    /// Whatever is there.
-    Always,
-    /// Only if no such customer is there.
-    Absent,
-    /// Only if such a customer is there.
-    Present,
-    /// Only if the customer is there in one of these versions.
-    OneOf(Vec<Version>),
-    /// Not at all: the request's preconditions exclude each other.
-    Never,
-}
-
-/// What became of a put.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Put {
-    /// The customer is new, in this version.
-    Created(Version),
-    /// The customer was replaced by this version.
-    Updated(Version),
-    /// Nothing was written.
-    ConditionFailed,
-}
-
-/// What became of a delete.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Delete {
-    /// The customer is gone.
-    Deleted,
-    /// There was none.
-    NotFound,
-    /// It is there, in another version.
-    ConditionFailed,
-}
-
-/// A customer, and what the store knows of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
-    /// The customer.
-    pub customer: Customer,
-    /// Its state.
-    pub version: Version,
-    /// When it came into that state.
-    pub updated: Timestamp,
-}
-
-/// A place in a list: right after this customer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Position {
-    /// The customer's moment of creation.
-    pub created: Timestamp,
-    /// The customer's id, which orders customers that were created at the same moment.
-    pub customer_id: CustomerId,
-}
-
-/// A part of a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
-    /// The customers, in order.
-    pub customers: Vec<Customer>,
-    /// Where the next part begins; `None` after the last one.
-    pub next: Option<Position>,
-}
-
-/// How long the database may take to show that it is there.
+/// How long the database may take to answer a check.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The database, whichever engine it is. Cheap to clone; clones share connections.
+/// An open database. Cheap to clone; clones share connections.
 #[derive(Clone)]
 pub struct Store {
     engine: Engine,
     writes: Queue,
+    threads: Threads,
 }
 
 #[derive(Clone)]
@@ -125,7 +57,7 @@ enum Engine {
     Postgres(Postgres),
 }
 
-/// One call, on whichever engine it is.
+/// One call, on the engine that is open.
 macro_rules! on {
     ($store:ident.$call:ident($($argument:expr),*)) => {
         match &$store.engine {
@@ -147,71 +79,93 @@ impl Store {
         access: Access,
         group_writes_max: usize,
     ) -> Result<Self, StoreError> {
-        match url {
+        let threads = Threads::new();
+        let (engine, writes) = match url {
             DatabaseUrl::Sqlite(path) => {
-                let (writes, [queue]) = Queue::with_lanes(group_writes_max);
-                Ok(Self { engine: Engine::Sqlite(Sqlite::open(path, access, queue).await?), writes })
+                let (writes, [lane]) = Queue::with_lanes(group_writes_max);
+                (Engine::Sqlite(Sqlite::open(path, access, lane, threads.clone()).await?), writes)
             }
-            // There is no way to make a database by connecting to it, so a mistyped name is an error in any case.
+            // A connection cannot create a database, so a mistyped name is an error in any case.
             DatabaseUrl::Postgres(url) => {
-                let (writes, queues) = Queue::with_lanes(group_writes_max);
-                Ok(Self { engine: Engine::Postgres(Postgres::open(url, queues).await?), writes })
+                let (writes, lanes) = Queue::with_lanes(group_writes_max);
+                (Engine::Postgres(Postgres::open(url, lanes, &threads).await?), writes)
             }
-        }
+        };
+        Ok(Self { engine, writes, threads })
     }
 
-    /// Whether the database answers, soon.
+    /// Waits until a thread of the store has ended, which must not happen while the store is used, and returns its name.
+    /// The store cannot work any more then.
+    pub async fn ended(&self) -> &'static str {
+        self.threads.ended().await
+    }
+
+    /// Checks that the database answers within a second.
     pub async fn check(&self) -> Result<(), StoreError> {
-        timeout(CHECK_TIMEOUT, async { on!(self.check()) }).await.map_err(StoreError::unavailable)?
+        within(CHECK_TIMEOUT, async { on!(self.check()) }).await
     }
 
-    /// Creates or replaces a customer; returns when the outcome is on disk.
+    /// Creates or replaces a customer. Returns when the outcome is on disk.
     pub async fn put(
         &self,
         account: &Account,
         id: CustomerId,
-        input: CustomerInput,
+        record: Record,
         condition: Condition,
-    ) -> Result<Put, StoreError> {
-        let row = Box::new(NewCustomer::new(account, id, input, Version::new())?);
-        self.writes.submit(|reply| Write::Put { row, condition, reply }).await
+    ) -> Result<PutOutcome, StoreError> {
+        let key = (account.as_str().to_owned(), id.into_string());
+        within(ANSWER_TIMEOUT, self.writes.put(key, record, condition, Version::new())).await
     }
 
-    /// Deletes a customer, if it is in one of these versions; `None` is any.
+    /// Deletes a customer, if it has one of these versions; `None` means any. Returns when the outcome is on disk.
     pub async fn delete(
         &self,
         account: &Account,
         id: CustomerId,
         if_match: Option<Vec<Version>>,
-    ) -> Result<Delete, StoreError> {
-        let (account, customer_id) = (account.as_str().to_owned(), id.into_string());
-        self.writes.submit(|reply| Write::Delete { account, customer_id, if_match, reply }).await
+    ) -> Result<DeleteOutcome, StoreError> {
+        let key = (account.as_str().to_owned(), id.into_string());
+        within(ANSWER_TIMEOUT, self.writes.delete(key, if_match)).await
     }
 
     /// Reads a customer.
-    pub async fn get(&self, account: &Account, id: &CustomerId) -> Result<Option<Stored>, StoreError> {
-        on!(self.get(account, id))
+    pub async fn get(
+        &self,
+        account: &Account,
+        id: &CustomerId,
+    ) -> Result<Option<StoredCustomer>, StoreError> {
+        within(ANSWER_TIMEOUT, async { on!(self.get(account, id)) }).await
     }
 
-    /// Reads at most `limit` of an account's customers in the order of their creation, after a position.
+    /// Reads at most `limit` customers of an account in the order of their creation, after a position.
     pub async fn list(
         &self,
         account: &Account,
         direction: SortDirection,
         after: Option<Position>,
         limit: u32,
-    ) -> Result<Page, StoreError> {
-        let mut customers = on!(self.list(account, direction, after, i64::from(limit) + 1))?;
+    ) -> Result<CustomerPage, StoreError> {
+        let rows = async { on!(self.list(account, direction, after, i64::from(limit) + 1)) };
+        let mut customers = within(ANSWER_TIMEOUT, rows).await?;
         let is_last = customers.len() <= limit as usize;
         customers.truncate(limit as usize);
         let next = customers.last().filter(|_| !is_last);
         let next = next.map(|last| Position { created: last.created, customer_id: last.customer_id.clone() });
-        Ok(Page { customers, next })
+        Ok(CustomerPage { customers, next })
     }
 
-    /// Every registered key, oldest first.
-    pub async fn signing_keys(&self) -> Result<Vec<SigningKey>, StoreError> {
-        on!(self.signing_keys())
+    /// Reads at most `limit` rows of all accounts in the order of their keys, after this key.
+    pub async fn scan(
+        &self,
+        after: Option<(String, String)>,
+        limit: u32,
+    ) -> Result<Vec<RawCustomer>, StoreError> {
+        on!(self.scan(after, i64::from(limit)))
+    }
+
+    /// Reads every registered key, oldest first. A row that cannot be used does not hide the others.
+    pub async fn signing_keys(&self) -> Result<Vec<Result<SigningKey, UnusableKey>>, StoreError> {
+        within(ANSWER_TIMEOUT, async { on!(self.signing_keys()) }).await
     }
 
     /// Registers a key; false if its id is taken.
@@ -224,8 +178,16 @@ impl Store {
         on!(self.revoke_signing_key(key_id, now))
     }
 
-    /// What is kept under this name; the candidate, if nothing is yet. All callers, replicas too, get the same value.
+    /// Reads the secret of this name, which becomes the candidate if there is none yet. All callers, on all replicas, get
+    /// the same value.
     pub async fn secret(&self, name: &'static str, candidate: Vec<u8>) -> Result<Vec<u8>, StoreError> {
         on!(self.secret(name, candidate))
     }
+}
+
+async fn within<T>(
+    limit: Duration,
+    answer: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    timeout(limit, answer).await.map_err(StoreError::unavailable)?
 }

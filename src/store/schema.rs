@@ -1,23 +1,14 @@
-//! The tables, as both engines have them.
+//! The tables, as both engines have them. On SQLite `customers` also has `seq`, which no query names.
 
 diesel::table! {
     customers (account, customer_id) {
         account -> Text,
         customer_id -> Text,
-        first_name -> Text,
-        last_name -> Text,
-        middle_name -> Nullable<Text>,
-        date_of_birth -> Date,
-        identities -> Text,
-        street -> Text,
-        street2 -> Nullable<Text>,
-        city -> Text,
-        post_code -> Text,
-        state -> Text,
-        country -> Text,
         version -> Binary,
         created_at -> BigInt,
         updated_at -> BigInt,
+        sealed_by -> Nullable<Text>,
+        record -> Binary,
     }
 }
 

@@ -1,6 +1,6 @@
 use std::{fmt, path::PathBuf, str::FromStr};
 
-use super::postgres::{InvalidPostgresUrl, PostgresUrl};
+use super::postgres::url::{InvalidPostgresUrl, PostgresUrl};
 
 /// Where the database is.
 #[derive(Clone, PartialEq, Eq)]

@@ -4,12 +4,12 @@ use crate::random;
 
 const VERSION_BYTES: usize = 16;
 
-/// One state of one customer: random, so that it never comes back, not even after a delete and a new create.
+/// Names one state of one customer. It is random, so that it never comes back, not even after a delete and a new create.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Version([u8; VERSION_BYTES]);
 
 impl Version {
-    /// A version that no customer has had.
+    /// A new version, which no customer has ever had.
     #[must_use]
     pub fn new() -> Self {
         Self(random::uuid().into_bytes())
@@ -39,7 +39,7 @@ impl fmt::Display for Version {
     }
 }
 
-/// Why a text is no [`Version`].
+/// The error for a text that is not a [`Version`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is not a version")]
 pub struct InvalidVersion;
@@ -51,7 +51,7 @@ impl FromStr for Version {
         let mut bytes = [0; VERSION_BYTES];
         hex::decode_to_slice(text, &mut bytes).map_err(|_| InvalidVersion)?;
         let version = Self(bytes);
-        // An entity tag is compared octet by octet, so one spelling alone is the version's.
+        // Entity tags are compared octet by octet, so a version has one spelling.
         if version.to_string() == text { Ok(version) } else { Err(InvalidVersion) }
     }
 }

@@ -3,15 +3,16 @@
 use customers_api::{
     account::Account,
     model::{CustomerId, CustomerInput, SortDirection, Timestamp},
+    record,
     store::{
-        Access, Condition, DatabaseUrl, Delete, InvalidDatabaseUrl, Page, Position, Put, SigningKey, Store,
-        StoreError, Version,
+        Condition, CustomerPage, DeleteOutcome, Position, PutOutcome, Record, SigningKey, Store, StoreError,
+        UnusableKey, Version,
     },
 };
 use futures_util::future::join_all;
 use serde_json::Value;
 
-use crate::support::{Engine, full, mia, on_each_engine};
+use crate::support::{Database, Engine, full, mia, on_each_engine};
 
 fn account(name: &str) -> Account {
     name.parse().unwrap()
@@ -21,25 +22,27 @@ fn id(text: &str) -> CustomerId {
     text.parse().unwrap()
 }
 
-fn input(customer: Value) -> CustomerInput {
-    serde_json::from_value(customer).unwrap()
+/// What a handler makes of a body.
+fn record(customer: Value) -> Record {
+    let input: CustomerInput = serde_json::from_value(customer).unwrap();
+    record::encode(&input).unwrap()
 }
 
-async fn put(store: &Store, customer_id: &str, condition: Condition) -> Put {
-    store.put(&account("acme"), id(customer_id), input(mia()), condition).await.unwrap()
+async fn put(store: &Store, customer_id: &str, condition: Condition) -> PutOutcome {
+    store.put(&account("acme"), id(customer_id), record(mia()), condition).await.unwrap()
 }
 
-async fn list(store: &Store, direction: SortDirection, after: Option<Position>, limit: u32) -> Page {
+async fn list(store: &Store, direction: SortDirection, after: Option<Position>, limit: u32) -> CustomerPage {
     store.list(&account("acme"), direction, after, limit).await.unwrap()
 }
 
-fn created(put: Put) -> Version {
-    let Put::Created(version) = put else { panic!("{put:?}") };
+fn created(put: PutOutcome) -> Version {
+    let PutOutcome::Created(version) = put else { panic!("{put:?}") };
     version
 }
 
-fn updated(put: Put) -> Version {
-    let Put::Updated(version) = put else { panic!("{put:?}") };
+fn updated(put: PutOutcome) -> Version {
+    let PutOutcome::Updated(version) = put else { panic!("{put:?}") };
     version
 }
 
@@ -57,16 +60,15 @@ async fn a_customer_is_kept_as_it_is(engine: Engine) {
         *extreme.pointer_mut(pointer).unwrap() = text.into();
     }
     for customer in [mia(), full(), extreme] {
-        let outcome =
-            store.put(&account("acme"), id("c-1"), input(customer.clone()), Condition::Always).await.unwrap();
+        let outcome = store
+            .put(&account("acme"), id("c-1"), record(customer.clone()), Condition::Always)
+            .await
+            .unwrap();
         let stored = store.get(&account("acme"), &id("c-1")).await.unwrap().unwrap();
         assert!(
-            matches!(outcome, Put::Created(version) | Put::Updated(version) if version == stored.version)
+            matches!(outcome, PutOutcome::Created(version) | PutOutcome::Updated(version) if version == stored.version)
         );
-        let mut kept = serde_json::to_value(&stored.customer).unwrap();
-        for member in ["CustomerID", "Created"] {
-            kept.as_object_mut().unwrap().remove(member);
-        }
+        let kept: Value = serde_json::from_slice(&stored.record.bytes).unwrap();
         assert_eq!(kept, customer);
     }
 }
@@ -78,13 +80,13 @@ async fn each_condition_decides(engine: Engine) {
     for condition in
         [Condition::Present, Condition::OneOf(vec![strange]), Condition::OneOf(vec![]), Condition::Never]
     {
-        assert_eq!(put(&store, "c-1", condition).await, Put::ConditionFailed);
+        assert_eq!(put(&store, "c-1", condition).await, PutOutcome::ConditionFailed);
     }
     let first = created(put(&store, "c-1", Condition::Absent).await);
     for condition in
         [Condition::Absent, Condition::OneOf(vec![strange]), Condition::OneOf(vec![]), Condition::Never]
     {
-        assert_eq!(put(&store, "c-1", condition).await, Put::ConditionFailed);
+        assert_eq!(put(&store, "c-1", condition).await, PutOutcome::ConditionFailed);
     }
     assert_eq!(
         store.get(&account("acme"), &id("c-1")).await.unwrap().unwrap().version,
@@ -97,12 +99,15 @@ async fn each_condition_decides(engine: Engine) {
 
     let delete =
         |name: &'static str, versions| store.delete(Box::leak(Box::new(account("acme"))), id(name), versions);
-    assert_eq!(delete("c-2", None).await.unwrap(), Delete::NotFound);
-    assert_eq!(delete("c-2", Some(vec![fourth])).await.unwrap(), Delete::NotFound);
-    assert_eq!(delete("c-1", Some(vec![first, second, third])).await.unwrap(), Delete::ConditionFailed);
-    assert_eq!(delete("c-1", Some(vec![])).await.unwrap(), Delete::ConditionFailed);
-    assert_eq!(delete("c-1", Some(vec![first, fourth])).await.unwrap(), Delete::Deleted);
-    assert_eq!(delete("c-1", None).await.unwrap(), Delete::NotFound);
+    assert_eq!(delete("c-2", None).await.unwrap(), DeleteOutcome::NotFound);
+    assert_eq!(delete("c-2", Some(vec![fourth])).await.unwrap(), DeleteOutcome::NotFound);
+    assert_eq!(
+        delete("c-1", Some(vec![first, second, third])).await.unwrap(),
+        DeleteOutcome::ConditionFailed
+    );
+    assert_eq!(delete("c-1", Some(vec![])).await.unwrap(), DeleteOutcome::ConditionFailed);
+    assert_eq!(delete("c-1", Some(vec![first, fourth])).await.unwrap(), DeleteOutcome::Deleted);
+    assert_eq!(delete("c-1", None).await.unwrap(), DeleteOutcome::NotFound);
 }
 
 async fn an_update_keeps_the_moment_of_creation_and_moves_the_other_one(engine: Engine) {
@@ -110,7 +115,7 @@ async fn an_update_keeps_the_moment_of_creation_and_moves_the_other_one(engine: 
     let store = database.open().await;
     created(put(&store, "c-1", Condition::Always).await);
     let mut last = store.get(&account("acme"), &id("c-1")).await.unwrap().unwrap();
-    assert_eq!(last.customer.created, last.updated);
+    assert_eq!(last.created, last.updated);
     for condition in [Condition::Always, Condition::Present, Condition::OneOf(vec![last.version])] {
         let condition = if matches!(condition, Condition::OneOf(_)) {
             Condition::OneOf(vec![last.version])
@@ -119,7 +124,7 @@ async fn an_update_keeps_the_moment_of_creation_and_moves_the_other_one(engine: 
         };
         updated(put(&store, "c-1", condition).await);
         let next = store.get(&account("acme"), &id("c-1")).await.unwrap().unwrap();
-        assert_eq!(next.customer.created, last.customer.created);
+        assert_eq!(next.created, last.created);
         assert!(next.updated > last.updated);
         last = next;
     }
@@ -131,11 +136,11 @@ async fn accounts_are_apart(engine: Engine) {
     created(put(&store, "c-1", Condition::Always).await);
     let other = account("other");
     assert!(store.get(&other, &id("c-1")).await.unwrap().is_none());
-    assert_eq!(store.delete(&other, id("c-1"), None).await.unwrap(), Delete::NotFound);
+    assert_eq!(store.delete(&other, id("c-1"), None).await.unwrap(), DeleteOutcome::NotFound);
     assert_eq!(store.list(&other, SortDirection::Desc, None, 10).await.unwrap().customers, []);
-    created(store.put(&other, id("c-1"), input(full()), Condition::Always).await.unwrap());
+    created(store.put(&other, id("c-1"), record(full()), Condition::Always).await.unwrap());
     let mine = store.get(&account("acme"), &id("c-1")).await.unwrap().unwrap();
-    assert_eq!(mine.customer.input, input(mia()));
+    assert_eq!(mine.record, record(mia()));
 }
 
 async fn many_writes_at_once_each_get_their_own_outcome(engine: Engine) {
@@ -145,7 +150,7 @@ async fn many_writes_at_once_each_get_their_own_outcome(engine: Engine) {
     let outcomes = join_all(names.iter().map(|name| put(&store, name, Condition::Always))).await;
     for (number, outcome) in outcomes.iter().enumerate() {
         assert_eq!(
-            matches!(outcome, Put::Created(_)),
+            matches!(outcome, PutOutcome::Created(_)),
             number < 100,
             "{number}: the writes of one id keep their order"
         );
@@ -167,7 +172,7 @@ async fn a_write_that_fails_its_condition_harms_no_other_of_its_group(engine: En
     }))
     .await;
     for (number, outcome) in outcomes.iter().enumerate() {
-        assert_eq!(*outcome == Put::ConditionFailed, number % 3 == 0, "{number}");
+        assert_eq!(*outcome == PutOutcome::ConditionFailed, number % 3 == 0, "{number}");
     }
 }
 
@@ -176,7 +181,7 @@ async fn a_queue_that_is_full_refuses_and_forgets_nothing(engine: Engine) {
     let store = database.open().await;
     let (acme, number) = (account("acme"), 5000);
     let writes = (0..number)
-        .map(|number| store.put(&acme, id(&format!("c-{number}")), input(mia()), Condition::Always));
+        .map(|number| store.put(&acme, id(&format!("c-{number}")), record(mia()), Condition::Always));
     let outcomes = join_all(writes).await;
     let written = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
     let refused = outcomes.iter().filter(|outcome| matches!(outcome, Err(StoreError::Busy))).count();
@@ -282,10 +287,99 @@ async fn keys_are_registered_listed_and_revoked_once(engine: Engine) {
     assert!(!store.revoke_signing_key("c", moment(5)).await.unwrap(), "there is none");
     assert!(!store.add_signing_key(key("b", 6)).await.unwrap(), "a revoked id is not free again");
     let revoked = SigningKey { revoked: Some(moment(4)), ..key("b", 1) };
-    assert_eq!(store.signing_keys().await.unwrap(), [revoked, key("a", 2)]);
+    assert_eq!(store.signing_keys().await.unwrap(), [Ok(revoked), Ok(key("a", 2))]);
+}
+
+/// Lets the database refuse every record that holds `Nowhere`.
+async fn refuse_nowhere(engine: Engine, database: &Database) {
+    let rule = match engine {
+        Engine::Sqlite => {
+            "CREATE TRIGGER nowhere BEFORE INSERT ON customers WHEN instr(CAST(NEW.record AS TEXT), 'Nowhere') \
+             BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        }
+        Engine::Postgres => {
+            "ALTER TABLE customers ADD CHECK (position('Nowhere' IN convert_from(record, 'UTF8')) = 0)"
+        }
+    };
+    database.execute(rule).await;
+}
+
+async fn a_write_that_is_refused_harms_no_other(engine: Engine) {
+    let database = engine.database().await;
+    let store = database.open().await;
+    refuse_nowhere(engine, &database).await;
+
+    let writes = (0..100).map(async |number| {
+        let mut customer = mia();
+        if number % 10 == 0 {
+            customer["PrimaryResidence"]["City"] = "Nowhere".into();
+        }
+        let id = id(&format!("c-{number}"));
+        store.put(&account("acme"), id, record(customer), Condition::Always).await
+    });
+    let outcomes = join_all(writes).await;
+
+    for (number, outcome) in outcomes.iter().enumerate() {
+        let is_as_expected = match outcome {
+            Ok(put) => number % 10 != 0 && matches!(put, PutOutcome::Created(_)),
+            Err(error) => number % 10 == 0 && matches!(error, StoreError::Failed(_)),
+        };
+        assert!(is_as_expected, "{number}: {outcome:?}");
+        assert!(
+            !format!("{outcome:?}").contains("Muster"),
+            "no personal data in what is logged: {outcome:?}"
+        );
+    }
+    assert_eq!(list(&store, SortDirection::Asc, None, 100).await.customers.len(), 90);
+}
+
+async fn a_key_that_cannot_be_used_does_not_hide_the_others(engine: Engine) {
+    let database = engine.database().await;
+    let store = database.open().await;
+    let row = |key_id: &str, account: &str, created_at: &str| {
+        format!(
+            "INSERT INTO signing_keys (key_id, account, algorithm, public_key, created_at) \
+             VALUES ('{key_id}', '{account}', 'ES384', 'PEM', {created_at});"
+        )
+    };
+    let rows = [row("a", "two words", "1"), row("b", "acme", "2"), row("c", "acme", "9223372036854775807")];
+    database.execute(&rows.concat()).await;
+    let keys = store.signing_keys().await.unwrap();
+    let unusable = |key_id: &str, reason| UnusableKey { key_id: key_id.to_owned(), reason };
+    assert_eq!(keys[0], Err(unusable("a", "the account name is malformed")));
+    assert_eq!(keys[1].as_ref().map(|key| key.key_id.as_str()), Ok("b"));
+    assert_eq!(keys[2], Err(unusable("c", "a timestamp is out of range")));
+}
+
+async fn a_scan_reads_every_account_once_in_the_order_of_keys(engine: Engine) {
+    let database = engine.database().await;
+    let store = database.open().await;
+    let mut expected = Vec::new();
+    for name in ["b", "B", "a", "a.b"] {
+        for customer_id in ["2", "10", "é", "Z", "a"] {
+            let outcome = store.put(&account(name), id(customer_id), record(mia()), Condition::Always).await;
+            created(outcome.unwrap());
+            expected.push((name.to_owned(), customer_id.to_owned()));
+        }
+    }
+    expected.sort();
+    for limit in [1, 3, 100] {
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let rows = store.scan(after, limit).await.unwrap();
+            let Some(last) = rows.last() else { break };
+            after = Some((last.account.clone(), last.customer_id.clone()));
+            assert!(rows.iter().all(|row| row.customer.is_ok()));
+            found.extend(rows.into_iter().map(|row| (row.account, row.customer_id)));
+        }
+        assert_eq!(found, expected, "{limit} at once");
+    }
 }
 
 on_each_engine! {
+    a_write_that_is_refused_harms_no_other,
+    a_key_that_cannot_be_used_does_not_hide_the_others,
+    a_scan_reads_every_account_once_in_the_order_of_keys,
     a_customer_is_kept_as_it_is,
     each_condition_decides,
     an_update_keeps_the_moment_of_creation_and_moves_the_other_one,
@@ -299,45 +393,4 @@ on_each_engine! {
     several_stores_may_open_an_empty_database_at_once,
     threads_that_look_up_at_once_each_see_what_was_acknowledged,
     keys_are_registered_listed_and_revoked_once,
-}
-
-#[test]
-fn an_unknown_database_is_refused() {
-    for url in [
-        "mysql://host/customers",
-        "customers.db",
-        "",
-        "SQLITE:customers.db",
-        "file:customers.db",
-        "sqlite3:a",
-    ] {
-        assert_eq!(url.parse::<DatabaseUrl>(), Err(InvalidDatabaseUrl::Scheme), "{url}");
-    }
-    for url in ["sqlite:", "sqlite://", "sqlite::memory:", "sqlite:a?mode=memory"] {
-        assert_eq!(url.parse::<DatabaseUrl>(), Err(InvalidDatabaseUrl::Path), "{url}");
-    }
-}
-
-#[actix_web::test]
-async fn a_file_that_must_be_there_is_not_made() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("customers.db");
-    let url: DatabaseUrl = format!("sqlite:{}", path.display()).parse().unwrap();
-    assert!(matches!(Store::open(&url, Access::Existing).await, Err(StoreError::Unavailable(_))));
-    assert!(!path.exists());
-}
-
-#[cfg(unix)]
-#[actix_web::test]
-async fn the_file_is_readable_by_its_owner_alone() {
-    use std::os::unix::fs::PermissionsExt as _;
-    let directory = tempfile::tempdir().unwrap();
-    let url: DatabaseUrl =
-        format!("sqlite:{}", directory.path().join("customers.db").display()).parse().unwrap();
-    let store = Store::open(&url, Access::Create).await.unwrap();
-    created(put(&store, "c-1", Condition::Always).await);
-    for entry in std::fs::read_dir(directory.path()).unwrap() {
-        let entry = entry.unwrap();
-        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o077, 0, "{:?}", entry.path());
-    }
 }

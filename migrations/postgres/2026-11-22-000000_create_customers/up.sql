@@ -1,26 +1,17 @@
--- Moments are microseconds since the Unix epoch, UTC. No column has a collation, which CockroachDB would refuse: the
--- queries that order rows say themselves that bytes are compared.
+-- Timestamps are microseconds since the Unix epoch, UTC. No column has a collation, which CockroachDB would refuse: the
+-- queries that order rows say that bytes are compared. There is no `seq`: a heap has no order to keep.
 CREATE TABLE customers (
     account TEXT NOT NULL,
     customer_id TEXT NOT NULL,
-    first_name TEXT NOT NULL,
-    last_name TEXT NOT NULL,
-    middle_name TEXT,
-    date_of_birth DATE NOT NULL,
-    identities TEXT NOT NULL,
-    street TEXT NOT NULL,
-    street2 TEXT,
-    city TEXT NOT NULL,
-    post_code TEXT NOT NULL,
-    state TEXT NOT NULL,
-    country TEXT NOT NULL,
     version BYTEA NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
+    sealed_by TEXT,
+    record BYTEA NOT NULL,
     PRIMARY KEY (account, customer_id)
 );
 
-CREATE INDEX customers_by_creation ON customers (account, created_at, customer_id);
+CREATE INDEX customers_by_creation ON customers (account, created_at);
 
 CREATE TABLE signing_keys (
     key_id TEXT NOT NULL PRIMARY KEY,
@@ -31,7 +22,7 @@ CREATE TABLE signing_keys (
     revoked_at BIGINT
 );
 
--- What the service makes up once and must remember, such as the key that authenticates page tokens.
+-- Values that the service makes once and must remember, such as the key that authenticates page tokens.
 CREATE TABLE secrets (
     name TEXT NOT NULL PRIMARY KEY,
     value BYTEA NOT NULL

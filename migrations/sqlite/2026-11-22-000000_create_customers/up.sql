@@ -1,37 +1,32 @@
--- Moments are microseconds since the Unix epoch, UTC.
+-- Timestamps are microseconds since the Unix epoch, UTC.
+--
+-- `seq` keeps rows in the order in which they were created, whatever the order of the callers' ids, so that new
+-- customers are appended. `record` comes last: SQLite reads the columns before a long value without reading the value.
 CREATE TABLE customers (
+    seq INTEGER NOT NULL PRIMARY KEY,
     account TEXT NOT NULL,
     customer_id TEXT NOT NULL,
-    first_name TEXT NOT NULL,
-    last_name TEXT NOT NULL,
-    middle_name TEXT,
-    date_of_birth DATE NOT NULL,
-    identities TEXT NOT NULL,
-    street TEXT NOT NULL,
-    street2 TEXT,
-    city TEXT NOT NULL,
-    post_code TEXT NOT NULL,
-    state TEXT NOT NULL,
-    country TEXT NOT NULL,
     version BLOB NOT NULL,
-    created_at BIGINT NOT NULL,
-    updated_at BIGINT NOT NULL,
-    PRIMARY KEY (account, customer_id)
-) WITHOUT ROWID;
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    sealed_by TEXT,
+    record BLOB NOT NULL,
+    UNIQUE (account, customer_id)
+) STRICT;
 
-CREATE INDEX customers_by_creation ON customers (account, created_at, customer_id);
+CREATE INDEX customers_by_creation ON customers (account, created_at);
 
 CREATE TABLE signing_keys (
     key_id TEXT NOT NULL PRIMARY KEY,
     account TEXT NOT NULL,
     algorithm TEXT NOT NULL,
     public_key TEXT NOT NULL,
-    created_at BIGINT NOT NULL,
-    revoked_at BIGINT
-) WITHOUT ROWID;
+    created_at INTEGER NOT NULL,
+    revoked_at INTEGER
+) STRICT, WITHOUT ROWID;
 
--- What the service makes up once and must remember, such as the key that authenticates page tokens.
+-- Values that the service makes once and must remember, such as the key that authenticates page tokens.
 CREATE TABLE secrets (
     name TEXT NOT NULL PRIMARY KEY,
     value BLOB NOT NULL
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;

@@ -1,6 +1,7 @@
-//! How connections come to be, and what their errors mean.
+//! Opens connections.
 
 use std::{
+    error::Error as _,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -10,20 +11,31 @@ use std::{
 
 use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
 use diesel_async::AsyncPgConnection;
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use tokio::{runtime::Handle, task::JoinHandle, time::timeout};
 use tokio_postgres::{Client, Config, Error as PostgresError};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::super::StoreError;
-use super::{tls, url::PostgresUrl};
+use super::{
+    super::error::StoreError,
+    error::{connection_error, describe},
+    tls,
+    url::{PostgresUrl, place},
+};
 use crate::{random, telemetry::chain};
 
-/// How long one host may take to give a connection, its addresses, TLS and authentication included.
-const HOST_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long one host may take to give a session, its addresses, TLS and authentication included.
+const HOST_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// What each session begins with. Whatever runs longer than this, or sits on its locks, is ended by the server; the
-/// client waits for longer ([`ANSWER_TIMEOUT`]), so that what it gave up cannot come true much later. A commit is on
-/// disk before it is acknowledged, however the server is set up; a stricter setting is kept.
+/// How long a host is waited for before the next one is asked, too.
+const HEAD_START: Duration = Duration::from_millis(250);
+
+/// How long the statements of a new session may take to be prepared.
+pub(super) const PREPARE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What each session begins with. The server ends what runs longer than this, or keeps its locks for longer. The client
+/// waits longer ([`ANSWER_TIMEOUT`]), so that what it gave up is not committed much later. A commit is on disk before it
+/// is acknowledged, however the server is set up; a stricter setting is kept.
 const SETUP: &str = "\
     SET statement_timeout = 5000; \
     SET idle_in_transaction_session_timeout = 5000; \
@@ -32,7 +44,7 @@ const SETUP: &str = "\
 /// How long a group of writes may take.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(7);
 
-/// Makes connections to whichever host takes writes.
+/// Opens connections to the host that takes writes.
 pub(super) struct Connector {
     hosts: Vec<Config>,
     shuffled: bool,
@@ -65,12 +77,11 @@ impl Connector {
         })
     }
 
-    /// As [`Self::connect`], once the service runs: then, whatever is refused now may be had later, and says nothing
-    /// about what was asked for.
+    /// As [`Self::connect`], once the service runs: what a server refuses now, it may give later.
     pub(super) async fn reconnect(self: &Arc<Self>) -> Result<(Client, Driver), StoreError> {
         self.connect().await.map_err(|error| match error {
             StoreError::Failed(cause) => StoreError::Unavailable(cause),
-            passing => passing,
+            transient => transient,
         })
     }
 
@@ -82,6 +93,7 @@ impl Connector {
         connected.await.map_err(StoreError::unavailable)?
     }
 
+    /// Asks the hosts side by side: each gets a head start before the next one is asked, too.
     async fn connect_here(&self) -> Result<(Client, Driver), StoreError> {
         let mut order: Vec<usize> = (0..self.hosts.len()).collect();
         if self.shuffled {
@@ -89,18 +101,51 @@ impl Connector {
         } else {
             order.rotate_left(self.favourite.load(Ordering::Relaxed));
         }
-        let mut failure = StoreError::failed("the URL names no host");
-        for index in order {
-            match timeout(HOST_TIMEOUT, open(&self.hosts[index], self.tls.clone())).await {
-                Ok(Ok(session)) => {
+        let (mut hosts, mut attempts, mut failures) =
+            (order.into_iter().peekable(), FuturesUnordered::new(), Failures::default());
+        while hosts.peek().is_some() || !attempts.is_empty() {
+            attempts.extend(hosts.next().map(|index| self.ask(index)));
+            let pause = if hosts.peek().is_some() { HEAD_START } else { HOST_TIMEOUT };
+            match timeout(pause, attempts.next()).await {
+                Ok(Some((index, Ok(session)))) => {
                     self.favourite.store(index, Ordering::Relaxed);
                     return Ok(session);
                 }
-                Ok(Err(error)) => failure = refusal(&error),
-                Err(elapsed) => failure = StoreError::unavailable(elapsed),
+                Ok(Some((index, Err(error)))) => failures.add(&self.hosts[index], &error),
+                Ok(None) | Err(_) => {}
             }
         }
-        Err(failure)
+        Err(failures.into_error())
+    }
+
+    async fn ask(&self, index: usize) -> (usize, Result<(Client, Driver), StoreError>) {
+        let session = timeout(HOST_TIMEOUT, open(&self.hosts[index], self.tls.clone())).await;
+        let session = match session {
+            Ok(session) => session.map_err(|error| connection_error(&error)),
+            Err(elapsed) => Err(StoreError::unavailable(elapsed)),
+        };
+        (index, session)
+    }
+}
+
+/// What the hosts said that gave no session.
+#[derive(Default)]
+struct Failures {
+    lines: Vec<String>,
+    /// Whether asking again may help.
+    is_transient: bool,
+}
+
+impl Failures {
+    fn add(&mut self, host: &Config, error: &StoreError) {
+        self.is_transient |= !matches!(error, StoreError::Failed(_));
+        let cause = error.source().map_or_else(|| error.to_string(), chain);
+        self.lines.push(format!("{}: {cause}", place(host)));
+    }
+
+    fn into_error(self) -> StoreError {
+        let causes = self.lines.join("; ");
+        if self.is_transient { StoreError::unavailable(causes) } else { StoreError::failed(causes) }
     }
 }
 
@@ -113,57 +158,6 @@ async fn open(config: &Config, tls: MakeRustlsConnect) -> Result<(Client, Driver
     }));
     client.batch_execute(SETUP).await?;
     Ok((client, driver))
-}
-
-/// A connection that was not to be had: all but the server's own "no" may pass.
-fn refusal(error: &PostgresError) -> StoreError {
-    match fault(error) {
-        Fault::Refused if error.code().is_some() => StoreError::failed(describe(error)),
-        _ => StoreError::unavailable(describe(error)),
-    }
-}
-
-/// What may be logged: Postgres puts whole rows into the details of an error.
-pub(super) fn describe(error: &PostgresError) -> String {
-    match error.as_db_error() {
-        Some(error) => format!("{}: {} ({})", error.severity(), error.message(), error.code().code()),
-        None => chain(error),
-    }
-}
-
-/// An error as the store's, where trying again at once is no choice.
-pub(super) fn meaning(error: &PostgresError) -> StoreError {
-    match fault(error) {
-        Fault::Conflict | Fault::Passing => StoreError::unavailable(describe(error)),
-        Fault::Refused => StoreError::failed(describe(error)),
-    }
-}
-
-/// What an error of Postgres means for what was asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// Others wrote at the same time, and the server undid this: it may be tried again at once.
-    Conflict,
-    /// The server does not do it now; whether it did is unknown.
-    Passing,
-    /// It was not done, and trying again would not help.
-    Refused,
-}
-
-/// The only place where an SQLSTATE is looked at.
-pub(super) fn fault(error: &PostgresError) -> Fault {
-    let Some(code) = error.code() else {
-        return if error.is_closed() { Fault::Passing } else { Fault::Refused };
-    };
-    match code.code() {
-        // Serialization failure and deadlock.
-        "40001" | "40P01" => Fault::Conflict,
-        // Read-only after a failover, idle for too long, statement cancelled, lock not to be had, outcome unknown.
-        "25006" | "25P03" | "57014" | "55P03" | "40003" => Fault::Passing,
-        // Connections, lack of resources, shutdown and start, failures of the system beneath.
-        code if ["08", "53", "57P", "58"].iter().any(|class| code.starts_with(class)) => Fault::Passing,
-        _ => Fault::Refused,
-    }
 }
 
 /// A connection that reads, through diesel.
@@ -181,7 +175,8 @@ impl Manager for Readers {
 
     async fn create(&self) -> Result<Reader, StoreError> {
         let (client, driver) = self.0.reconnect().await?;
-        let connection = AsyncPgConnection::try_from(client).await.map_err(StoreError::unavailable)?;
+        let connection = timeout(PREPARE_TIMEOUT, AsyncPgConnection::try_from(client)).await;
+        let connection = connection.map_err(StoreError::unavailable)?.map_err(StoreError::unavailable)?;
         Ok(Reader { connection, driver })
     }
 

@@ -8,8 +8,11 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrati
 use tokio::time::sleep;
 use tokio_postgres::{Client, Error as PostgresError, error::SqlState};
 
-use super::super::StoreError;
-use super::connect::{Connector, Driver, meaning};
+use super::{
+    super::error::StoreError,
+    connect::{Connector, Driver},
+    error::store_error,
+};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 
@@ -30,14 +33,15 @@ const BEGIN: &str = "\
 
 pub(super) async fn migrate(connector: &Arc<Connector>) -> Result<(), StoreError> {
     let (holder, _driver) = connector.connect().await?;
-    let encoding = holder.query_one("SHOW server_encoding", &[]).await.map_err(|error| meaning(&error))?;
+    let encoding =
+        holder.query_one("SHOW server_encoding", &[]).await.map_err(|error| store_error(&error))?;
     if encoding.try_get::<_, &str>(0).map_err(StoreError::failed)? != "UTF8" {
         return Err(StoreError::failed("the database must be made with ENCODING 'UTF8', to hold every text"));
     }
     if is_up_to_date(&holder).await? {
         return Ok(());
     }
-    lock(&holder).await.map_err(|error| meaning(&error))?;
+    lock(&holder).await.map_err(|error| store_error(&error))?;
     let mut attempt = 1;
     while let Err(error) = run(connector.connect().await?).await {
         if attempt == ATTEMPTS_MAX {
@@ -47,7 +51,7 @@ pub(super) async fn migrate(connector: &Arc<Connector>) -> Result<(), StoreError
         sleep(PAUSE).await;
     }
     // The lock goes with the connection if not before.
-    holder.batch_execute("COMMIT").await.map_err(|error| meaning(&error))
+    holder.batch_execute("COMMIT").await.map_err(|error| store_error(&error))
 }
 
 /// Reads what diesel writes down. Most starts find nothing to do, and then need no right to make tables.
@@ -55,10 +59,10 @@ async fn is_up_to_date(holder: &Client) -> Result<bool, StoreError> {
     let rows = match holder.query("SELECT version FROM __diesel_schema_migrations", &[]).await {
         Ok(rows) => rows,
         Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => return Ok(false),
-        Err(error) => return Err(meaning(&error)),
+        Err(error) => return Err(store_error(&error)),
     };
     let versions = rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, _>>();
-    let versions = versions.map_err(|error| meaning(&error))?;
+    let versions = versions.map_err(|error| store_error(&error))?;
     let migrations = MigrationSource::<Pg>::migrations(&MIGRATIONS).map_err(StoreError::Failed)?;
     Ok(migrations.iter().all(|migration| versions.contains(&migration.name().version().to_string())))
 }
@@ -79,7 +83,7 @@ fn is_unsupported(error: &PostgresError) -> bool {
 
 /// diesel's migrations are synchronous, hence the thread.
 async fn run((client, driver): (Client, Driver)) -> Result<(), StoreError> {
-    client.batch_execute("SET statement_timeout = 0").await.map_err(|error| meaning(&error))?;
+    client.batch_execute("SET statement_timeout = 0").await.map_err(|error| store_error(&error))?;
     let connection = AsyncPgConnection::try_from(client).await.map_err(StoreError::unavailable)?;
     let migrated = tokio::task::spawn_blocking(move || {
         let mut connection = AsyncConnectionWrapper::<AsyncPgConnection>::from(connection);

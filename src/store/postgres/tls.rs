@@ -13,8 +13,7 @@ use rustls::{
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::super::StoreError;
-use super::url::Trust;
+use super::{super::error::StoreError, url::Trust};
 
 /// The application protocol that a server asks for which is spoken to in TLS from the first byte on.
 const PROTOCOL: &[u8] = b"postgresql";

@@ -189,14 +189,19 @@ impl fmt::Display for PostgresUrl {
         formatter.write_str("postgres://")?;
         for (index, host) in self.hosts.iter().enumerate() {
             let separator = if index == 0 { "" } else { "," };
-            let port = host.get_ports().first().unwrap_or(&PORT);
-            match (host.get_hosts().first(), host.get_hostaddrs().first()) {
-                (Some(Host::Tcp(name)), _) => write!(formatter, "{separator}{name}:{port}")?,
-                (Some(Host::Unix(folder)), _) => write!(formatter, "{separator}{}:{port}", folder.display())?,
-                (None, Some(address)) => write!(formatter, "{separator}{address}:{port}")?,
-                (None, None) => {}
-            }
+            write!(formatter, "{separator}{}", place(host))?;
         }
         write!(formatter, "/{}", self.hosts.first().and_then(Config::get_dbname).unwrap_or_default())
+    }
+}
+
+/// Where one host listens.
+pub(super) fn place(host: &Config) -> String {
+    let port = host.get_ports().first().unwrap_or(&PORT);
+    match (host.get_hosts().first(), host.get_hostaddrs().first()) {
+        (Some(Host::Tcp(name)), _) => format!("{name}:{port}"),
+        (Some(Host::Unix(folder)), _) => format!("{}:{port}", folder.display()),
+        (None, Some(address)) => format!("{address}:{port}"),
+        (None, None) => String::new(),
     }
 }

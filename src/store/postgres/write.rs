@@ -1,38 +1,39 @@
-//! Group commit on Postgres.
+//! The writer: commits a group on one connection.
 //!
-//! A lane is one connection, and all writes of one customer go through the same lane. It takes what waits as a group,
-//! ordered by key, so that all replicas lock rows in the same order and none waits for another in a circle; writes of
-//! one customer keep their order. Unconditional puts of different customers are one statement, and most groups are
+//! It orders a group by key, so that all replicas lock rows in the same order and no two wait for each other. The writes
+//! of one customer keep their order. Unconditional puts of different customers are one statement, and most groups are
 //! one such statement. Any other group is a transaction whose statements are sent without waiting for each other's
-//! answers; its commit is sent last, when the answers are there and in time, so that what was given up is never
+//! answers. Its commit is sent last, when the answers have arrived in time, so that a group that was given up is never
 //! committed behind the caller's back.
 //!
-//! This speaks tokio-postgres and not diesel, which hides the SQLSTATE that tells a deadlock from a bad row.
+//! This uses tokio-postgres and not diesel, which hides the SQLSTATE that tells a deadlock from a bad row.
 
 use std::{collections::HashMap, iter, sync::Arc, time::Duration};
 
 use futures_util::{
     FutureExt as _, TryFutureExt as _,
-    future::{try_join, try_join_all, try_join5},
+    future::{try_join_all, try_join5},
 };
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_postgres::{Client, Error as PostgresError, Statement, types::ToSql};
 
 use super::{
     super::{
-        Condition, Delete, Put, StoreError, Version,
-        group::{Groups, Outcome, Stamps, Write},
-        row::NewCustomer,
+        error::StoreError,
+        group::{Change, Engine, Write},
+        row::NewRow,
+        types::{Condition, DeleteOutcome, PutOutcome},
+        version::Version,
     },
-    connect::{ANSWER_TIMEOUT, Connector, Driver, Fault, describe, fault, meaning},
+    connect::{ANSWER_TIMEOUT, Connector, Driver, PREPARE_TIMEOUT},
+    error::{SqlFailure, classify, describe, store_error},
     sql::{self, Columns},
 };
-use crate::telemetry::chain;
 
-/// How often a group is tried that others' writes undo.
+/// How often a group is tried that the writes of others undo.
 const ATTEMPTS_MAX: u32 = 10;
 
-/// How long to leave the others alone after the first time; twice as long after each further one, up to the maximum.
+/// How long to wait after the first conflict; twice as long after each further one, up to the maximum.
 const CONFLICT_PAUSE: Duration = Duration::from_millis(1);
 const CONFLICT_PAUSE_MAX: Duration = Duration::from_millis(50);
 
@@ -40,109 +41,46 @@ const CONFLICT_PAUSE_MAX: Duration = Duration::from_millis(50);
 const CONNECT_PAUSE: Duration = Duration::from_millis(100);
 
 /// One connection that writes.
-pub(super) struct Lane {
+pub(super) struct Writer {
     connector: Arc<Connector>,
-    stamps: Arc<Stamps>,
     session: Option<Session>,
-}
-
-/// A write on its way, and the moment at which it was taken.
-struct Pending {
-    write: Write,
-    moment: i64,
-}
-
-impl Pending {
-    /// Whether it can be one row of many in a statement.
-    fn is_plain(&self) -> bool {
-        matches!(self.write, Write::Put { condition: Condition::Always, .. })
-    }
+    /// When the database may be asked again.
+    retry_at: Instant,
 }
 
 /// Why a group is not committed.
 enum Failure {
-    /// Others wrote at the same time; nothing was done.
+    /// Others wrote at the same time. Nothing was written.
     Conflict(StoreError),
     Store(StoreError),
 }
 
 impl From<PostgresError> for Failure {
     fn from(error: PostgresError) -> Self {
-        match fault(&error) {
-            Fault::Conflict => Self::Conflict(meaning(&error)),
-            Fault::Passing | Fault::Refused => Self::Store(meaning(&error)),
+        match classify(&error) {
+            SqlFailure::Conflict => Self::Conflict(store_error(&error)),
+            SqlFailure::Transient | SqlFailure::Refused => Self::Store(store_error(&error)),
         }
     }
 }
 
-impl Lane {
-    pub(super) fn new(connector: Arc<Connector>, stamps: Arc<Stamps>) -> Self {
-        Self { connector, stamps, session: None }
+impl Writer {
+    pub(super) fn new(connector: Arc<Connector>) -> Self {
+        Self { connector, session: None, retry_at: Instant::now() }
     }
 
-    /// Writes until nobody is left who could ask for more.
-    pub(super) async fn run(mut self, mut queue: Groups) {
-        loop {
-            let pending = |write| Pending { write, moment: self.stamps.next() };
-            let mut group: Vec<_> = queue.next().await.into_iter().map(pending).collect();
-            if group.is_empty() {
-                return;
-            }
-            // Stable, so that a customer's writes keep their order.
-            group.sort_by(|a, b| a.write.key().cmp(&b.write.key()));
-            if self.settle(group).await.is_err() {
-                sleep(CONNECT_PAUSE).await;
-            }
-        }
-    }
-
-    /// Commits a group and tells everybody. Should a write be refused, each is tried alone, so that a bad one harms no
-    /// other. An error means that the database is not there.
-    async fn settle(&mut self, group: Vec<Pending>) -> Result<(), ()> {
-        match self.commit(&group).await {
-            Ok(outcomes) => {
-                iter::zip(group, outcomes).for_each(|(pending, outcome)| pending.write.tell(Ok(outcome)));
-                Ok(())
-            }
-            Err(StoreError::Unavailable(cause)) => {
-                let cause = chain(cause.as_ref());
-                for pending in group {
-                    pending.write.tell(Err(StoreError::unavailable(cause.clone())));
-                }
-                Err(())
-            }
-            Err(error) if group.len() == 1 => {
-                iter::zip(group, [error]).for_each(|(one, error)| one.write.tell(Err(error)));
-                Ok(())
-            }
-            Err(_) => {
-                let mut settled = Ok(());
-                for one in group {
-                    settled = settled.and(Box::pin(self.settle(vec![one])).await);
-                }
-                settled
-            }
-        }
-    }
-
-    /// Tries again what others' writes undid, and nothing else: whether a group whose connection was lost came to be
-    /// cannot be known, and doing it twice might undo a write in between.
-    async fn commit(&mut self, group: &[Pending]) -> Result<Vec<Outcome>, StoreError> {
+    /// Tries again what the writes of others undid, and nothing else: if the connection was lost, nobody knows whether
+    /// the group was committed, and to write it twice might undo a write in between.
+    async fn try_commit(&mut self, group: &mut [Write]) -> Result<(), StoreError> {
         let (mut attempt, mut pause) = (1, CONFLICT_PAUSE);
         loop {
             let session = self.session().await?;
             let result = timeout(ANSWER_TIMEOUT, session.commit(group)).await;
             match result.unwrap_or_else(|elapsed| Err(Failure::Store(StoreError::unavailable(elapsed)))) {
-                Ok(outcomes) => return Ok(outcomes),
+                Ok(()) => return Ok(()),
                 Err(Failure::Conflict(error)) if attempt == ATTEMPTS_MAX => return Err(error),
                 Err(Failure::Conflict(_)) => sleep(pause).await,
-                Err(Failure::Store(error)) => {
-                    if matches!(error, StoreError::Unavailable(_)) {
-                        // The next one may find another host.
-                        self.session = None;
-                    }
-                    return Err(error);
-                }
+                Err(Failure::Store(error)) => return Err(error),
             }
             attempt += 1;
             pause = (pause * 2).min(CONFLICT_PAUSE_MAX);
@@ -158,50 +96,62 @@ impl Lane {
     }
 }
 
-/// A connection, with everything prepared.
+impl Engine for Writer {
+    async fn commit(&mut self, group: &mut [Write]) -> Result<(), StoreError> {
+        sleep_until(self.retry_at).await;
+        // Stable, so that the writes of one customer keep their order.
+        group.sort_by(|a, b| a.key().cmp(&b.key()));
+        let committed = self.try_commit(group).await;
+        if let Err(StoreError::Unavailable(_)) = committed {
+            // The next session may find another host.
+            self.session = None;
+            self.retry_at = Instant::now() + CONNECT_PAUSE;
+        }
+        committed
+    }
+}
+
+/// A connection with its prepared statements.
 struct Session {
     client: Client,
     put: Statement,
     insert: Statement,
     update: Statement,
     delete: Statement,
-    exists: Statement,
+    delete_version: Statement,
     _driver: Driver,
 }
 
 impl Session {
     async fn open(connector: &Arc<Connector>) -> Result<Self, StoreError> {
         let (client, driver) = connector.reconnect().await?;
-        let (put, insert, update, delete, exists) = try_join5(
+        let statements = try_join5(
             client.prepare(sql::PUT),
             client.prepare(sql::INSERT),
             client.prepare(sql::UPDATE),
             client.prepare(sql::DELETE),
-            client.prepare(sql::EXISTS),
-        )
-        .await
-        .map_err(|error| StoreError::unavailable(describe(&error)))?;
-        Ok(Self { client, put, insert, update, delete, exists, _driver: driver })
+            client.prepare(sql::DELETE_VERSION),
+        );
+        let statements = timeout(PREPARE_TIMEOUT, statements).await.map_err(StoreError::unavailable)?;
+        let (put, insert, update, delete, delete_version) =
+            statements.map_err(|error| StoreError::unavailable(describe(&error)))?;
+        Ok(Self { client, put, insert, update, delete, delete_version, _driver: driver })
     }
 
-    async fn commit(&self, group: &[Pending]) -> Result<Vec<Outcome>, Failure> {
-        let distinct = |a: &Pending, b: &Pending| a.write.key() != b.write.key();
-        let runs: Vec<_> = group.chunk_by(|a, b| a.is_plain() && b.is_plain() && distinct(a, b)).collect();
-        match runs.as_slice() {
+    async fn commit(&self, group: &mut [Write]) -> Result<(), Failure> {
+        let mut runs: Vec<&mut [Write]> = group.chunk_by_mut(may_share_a_statement).collect();
+        match runs.as_mut_slice() {
             [run] => self.apply(run).await,
-            runs => self.transact(runs).await,
+            _ => self.transact(runs).await,
         }
     }
 
     /// The futures are polled, and hence the statements sent, in the order given.
-    async fn transact(&self, runs: &[&[Pending]]) -> Result<Vec<Outcome>, Failure> {
-        let begin = self.client.batch_execute("BEGIN").map_ok(|()| Vec::new()).err_into().boxed();
-        let runs = runs.iter().map(|run| self.apply(run).boxed());
+    async fn transact(&self, runs: Vec<&mut [Write]>) -> Result<(), Failure> {
+        let begin = self.client.batch_execute("BEGIN").err_into().boxed();
+        let runs = runs.into_iter().map(|run| self.apply(run).boxed());
         match try_join_all(iter::once(begin).chain(runs)).await {
-            Ok(outcomes) => {
-                self.client.batch_execute("COMMIT").await?;
-                Ok(outcomes.concat())
-            }
+            Ok(_) => Ok(self.client.batch_execute("COMMIT").await?),
             Err(failure) => {
                 self.client.batch_execute("ROLLBACK").await?;
                 Err(failure)
@@ -209,50 +159,50 @@ impl Session {
         }
     }
 
-    /// Unconditional puts of different customers, or any other write alone.
-    async fn apply(&self, run: &[Pending]) -> Result<Vec<Outcome>, Failure> {
-        match run {
-            [Pending { write: Write::Delete { account, customer_id, if_match, reply: _ }, moment: _ }] => {
-                let delete = self.delete(account, customer_id, if_match.as_deref()).await?;
-                Ok(vec![Outcome::Delete(delete)])
-            }
-            [Pending { write: Write::Put { row, condition, reply: _ }, moment }]
-                if *condition != Condition::Always =>
-            {
-                Ok(vec![Outcome::Put(self.put(row, condition, *moment).await?)])
-            }
-            run => self.put_all(run).await,
+    /// Carries out unconditional puts of different customers, or one write of any kind.
+    async fn apply(&self, run: &mut [Write]) -> Result<(), Failure> {
+        let [write] = run else { return self.put_all(run).await };
+        if is_unconditional_put(write) {
+            return self.put_all(run).await;
         }
+        let Write { account, customer_id, timestamp, change } = write;
+        match change {
+            Change::Put { record, condition, version, slot } => {
+                let row = NewRow { account, customer_id, version, timestamp: *timestamp, record };
+                slot.fill(self.put(&row, condition).await?);
+            }
+            Change::Delete { if_match, slot } => {
+                slot.fill(self.delete(account, customer_id, if_match.as_deref()).await?);
+            }
+        }
+        Ok(())
     }
 
-    async fn put_all(&self, run: &[Pending]) -> Result<Vec<Outcome>, Failure> {
-        let rows = run.iter().filter_map(|pending| match &pending.write {
-            Write::Put { row, .. } => Some((row.as_ref(), pending.moment)),
-            Write::Delete { .. } => None,
-        });
-        let (rows, moments): (Vec<&NewCustomer>, Vec<i64>) = rows.unzip();
-        let columns = Columns::new(&rows);
-        let stored = self.client.query(&self.put, &columns.parameters(&moments)).await?;
+    async fn put_all(&self, run: &mut [Write]) -> Result<(), Failure> {
+        let columns = Columns::new(run.iter().filter_map(new_row));
+        let stored = self.client.query(&self.put, &columns.parameters()).await?;
         let mut created = HashMap::with_capacity(stored.len());
         for row in &stored {
             created.insert((row.try_get(0)?, row.try_get(1)?), row.try_get::<_, bool>(2)?);
         }
-        let outcome = |row: &&NewCustomer| {
-            let is_new = created.get(&(row.account.as_str(), row.customer_id.as_str()));
-            let is_new = is_new.ok_or_else(|| StoreError::failed("a put returned no row"));
-            Ok(Outcome::Put(put(row, *is_new.map_err(Failure::Store)?)?))
-        };
-        rows.iter().map(outcome).collect()
+        for Write { account, customer_id, timestamp: _, change } in run {
+            if let Change::Put { version, slot, .. } = change
+                && let Some(is_new) = created.get(&(account.as_str(), customer_id.as_str()))
+            {
+                slot.fill(outcome(*version, *is_new));
+            }
+        }
+        Ok(())
     }
 
-    async fn put(&self, row: &NewCustomer, condition: &Condition, moment: i64) -> Result<Put, Failure> {
+    async fn put(&self, row: &NewRow<'_>, condition: &Condition) -> Result<PutOutcome, Failure> {
         let versions: Option<Vec<&[u8]>> = match condition {
-            Condition::Never => return Ok(Put::ConditionFailed),
+            Condition::Never => return Ok(PutOutcome::ConditionFailed),
             Condition::OneOf(versions) => Some(versions.iter().map(Version::as_bytes).collect()),
             Condition::Always | Condition::Absent | Condition::Present => None,
         };
-        let mut parameters = sql::parameters(row);
-        parameters.push(&moment);
+        let version = row.version.as_bytes();
+        let mut parameters = sql::parameters(row, &version);
         let is_insert = matches!(condition, Condition::Absent);
         let written = if is_insert {
             self.client.execute(&self.insert, &parameters).await?
@@ -260,7 +210,7 @@ impl Session {
             parameters.push(&versions);
             self.client.execute(&self.update, &parameters).await?
         };
-        if written == 1 { put(row, is_insert) } else { Ok(Put::ConditionFailed) }
+        Ok(if written == 1 { outcome(*row.version, is_insert) } else { PutOutcome::ConditionFailed })
     }
 
     async fn delete(
@@ -268,26 +218,38 @@ impl Session {
         account: &str,
         customer_id: &str,
         if_match: Option<&[Version]>,
-    ) -> Result<Delete, Failure> {
-        let versions: Option<Vec<&[u8]>> =
-            if_match.map(|versions| versions.iter().map(Version::as_bytes).collect());
-        let key: [&(dyn ToSql + Sync); 2] = [&account, &customer_id];
+    ) -> Result<DeleteOutcome, Failure> {
+        let Some(versions) = if_match else {
+            let deleted = self.client.execute(&self.delete, &[&account, &customer_id]).await?;
+            return Ok(if deleted == 1 { DeleteOutcome::Deleted } else { DeleteOutcome::NotFound });
+        };
+        let versions: Vec<&[u8]> = versions.iter().map(Version::as_bytes).collect();
         let parameters: [&(dyn ToSql + Sync); 3] = [&account, &customer_id, &versions];
-        let (deleted, is_there) = try_join(
-            self.client.execute(&self.delete, &parameters),
-            self.client.query_one(&self.exists, &key),
-        )
-        .await?;
-        Ok(match (deleted, is_there.try_get(0)?) {
-            (0, false) => Delete::NotFound,
-            (0, true) => Delete::ConditionFailed,
-            _ => Delete::Deleted,
+        let row = self.client.query_one(&self.delete_version, &parameters).await?;
+        Ok(match (row.try_get(0)?, row.try_get(1)?) {
+            (_, true) => DeleteOutcome::Deleted,
+            (true, false) => DeleteOutcome::ConditionFailed,
+            (false, false) => DeleteOutcome::NotFound,
         })
     }
 }
 
-fn put(row: &NewCustomer, is_new: bool) -> Result<Put, Failure> {
-    let version = Version::from_bytes(&row.version);
-    let version = version.ok_or_else(|| Failure::Store(StoreError::failed("a version is malformed")))?;
-    Ok(if is_new { Put::Created(version) } else { Put::Updated(version) })
+fn outcome(version: Version, is_new: bool) -> PutOutcome {
+    if is_new { PutOutcome::Created(version) } else { PutOutcome::Updated(version) }
+}
+
+/// Whether two neighbours of a sorted group may be rows of one statement.
+fn may_share_a_statement(a: &Write, b: &Write) -> bool {
+    is_unconditional_put(a) && is_unconditional_put(b) && a.key() != b.key()
+}
+
+fn is_unconditional_put(write: &Write) -> bool {
+    matches!(write.change, Change::Put { condition: Condition::Always, .. })
+}
+
+/// The row that a write puts; `None` for a delete.
+fn new_row(write: &Write) -> Option<NewRow<'_>> {
+    let Write { account, customer_id, timestamp, change } = write;
+    let Change::Put { record, version, .. } = change else { return None };
+    Some(NewRow { account, customer_id, version, timestamp: *timestamp, record })
 }

@@ -1,43 +1,50 @@
 //! Look-ups of one customer, on the thread that asks.
 //!
-//! A look-up takes some microseconds, most of them to copy the row: less than handing it to another thread and back.
-//! Where a page of the file has to come from the disk, the asking thread waits for it, as it would for a page of its
-//! own memory. Readers never wait for the writer.
+//! A look-up takes some microseconds, most of them to copy the row: less than a hand-over to another thread and back.
+//! Where a page of the file must come from the disk, the asking thread waits for it. Readers never wait for the writer.
 
 use std::{
-    path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
-use diesel::{OptionalExtension as _, RunQueryDsl as _, sqlite::SqliteConnection};
+use diesel::{OptionalExtension as _, RunQueryDsl as _};
 
 use super::{
-    super::{StoreError, row::CustomerRow},
-    connect, meaning,
+    super::{error::StoreError, row::CustomerRow},
+    connect::Connection,
+    file::File,
     sql::Select,
 };
 
 /// Connections that look up: as many as threads ever did so at once.
 pub(super) struct Lookups {
-    path: PathBuf,
-    idle: Mutex<Vec<SqliteConnection>>,
+    file: Arc<File>,
+    idle: Mutex<Vec<Connection>>,
 }
 
+/// How long a look-up waits for a lock. In WAL mode nobody locks readers out, but for moments after a crash, and a
+/// worker stands still while it waits.
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
+
 impl Lookups {
-    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self { path: path.to_owned(), idle: Mutex::new(vec![connect(path)?]) })
+    pub(super) fn open(file: Arc<File>) -> Result<Self, StoreError> {
+        let first = Connection::open(file.path(), LOCK_PATIENCE)?;
+        Ok(Self { file, idle: Mutex::new(vec![first]) })
     }
 
     pub(super) fn find(&self, account: &str, customer_id: &str) -> Result<Option<CustomerRow>, StoreError> {
+        self.file.check_now_and_then()?;
         let idle = self.idle().pop();
-        let mut connection = idle.map_or_else(|| connect(&self.path), Ok)?;
-        let row = Select { account, customer_id }.get_result(&mut connection).optional();
+        let mut connection = idle.map_or_else(|| Connection::open(self.file.path(), LOCK_PATIENCE), Ok)?;
+        let select = Select { account, customer_id };
+        let row = connection.run(|connection| select.get_result(connection).optional());
         self.idle().push(connection);
-        row.map_err(meaning)
+        row
     }
 
-    /// Nothing that could panic runs under the lock.
-    fn idle(&self) -> MutexGuard<'_, Vec<SqliteConnection>> {
+    /// No code that could panic runs under the lock.
+    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,84 +1,84 @@
-//! The writer: takes what waits, and commits it as one transaction.
+//! The writer: commits a group as one transaction.
 
-use std::iter;
+use std::sync::Arc;
 
-use diesel::{prelude::*, result::Error as DieselError, sqlite::SqliteConnection};
+use diesel::{QueryResult, prelude::*, sqlite::SqliteConnection};
 
 use super::{
     super::{
-        Condition, Delete, Put, Version,
-        group::{Groups, Outcome, Stamps, Write},
-        row::NewCustomer,
+        error::StoreError,
+        group::{Change, Engine, Write},
+        row::NewRow,
         schema::customers,
+        types::{Condition, DeleteOutcome, PutOutcome},
+        version::Version,
     },
-    meaning,
+    connect::Connection,
+    file::File,
     sql::{Insert, Update},
 };
 
-/// Writes until nobody is left who could ask for more.
-pub(super) fn write(connection: &mut SqliteConnection, mut queue: Groups) {
-    let stamps = Stamps::default();
-    loop {
-        let group = queue.blocking_next();
-        if group.is_empty() {
-            return;
-        }
-        commit(connection, &stamps, group);
+/// The only connection that writes customers.
+pub(super) struct Writer {
+    connection: Connection,
+    file: Arc<File>,
+}
+
+impl Writer {
+    pub(super) fn new(connection: Connection, file: Arc<File>) -> Self {
+        Self { connection, file }
+    }
+
+    /// The timestamp of the newest customer: rows are in the order of their creation.
+    pub(super) fn last_created(&mut self) -> Result<Option<i64>, StoreError> {
+        let last = diesel::dsl::sql::<diesel::sql_types::BigInt>(
+            "SELECT created_at FROM customers ORDER BY seq DESC LIMIT 1",
+        );
+        self.connection.run(|connection| last.get_result(connection).optional())
     }
 }
 
-/// Commits a group. Should that fail, each write is tried alone, so that a bad one harms no other.
-fn commit(connection: &mut SqliteConnection, stamps: &Stamps, group: Vec<Write>) {
-    let outcomes = connection.immediate_transaction(|connection| {
-        group.iter().map(|write| apply(connection, stamps, write)).collect::<QueryResult<Vec<_>>>()
-    });
-    match outcomes {
-        Ok(outcomes) => {
-            for (write, outcome) in group.into_iter().zip(outcomes) {
-                write.tell(Ok(outcome));
-            }
-        }
-        Err(error) if group.len() == 1 => {
-            iter::zip(group, [error]).for_each(|(write, error)| write.tell(Err(meaning(error))));
-        }
-        Err(_) => {
-            for write in group {
-                commit(connection, stamps, vec![write]);
-            }
-        }
+impl Engine for Writer {
+    async fn commit(&mut self, group: &mut [Write]) -> Result<(), StoreError> {
+        let transaction = |connection: &mut SqliteConnection| {
+            group.iter_mut().try_for_each(|write| apply(connection, write))
+        };
+        let committed = self.connection.run(|connection| connection.immediate_transaction(transaction));
+        // What was written into a file that nobody finds again must not be acknowledged.
+        self.file.check()?;
+        committed
     }
 }
 
-fn apply(connection: &mut SqliteConnection, stamps: &Stamps, write: &Write) -> QueryResult<Outcome> {
-    match write {
-        Write::Put { row, condition, reply: _ } => {
-            put(connection, stamps.next(), row, condition).map(Outcome::Put)
+fn apply(connection: &mut SqliteConnection, write: &mut Write) -> QueryResult<()> {
+    let Write { account, customer_id, timestamp, change } = write;
+    match change {
+        Change::Put { record, condition, version, slot } => {
+            let row = NewRow { account, customer_id, record, version, timestamp: *timestamp };
+            slot.fill(put(connection, &row, condition)?);
         }
-        Write::Delete { account, customer_id, if_match, reply: _ } => {
-            delete(connection, account, customer_id, if_match.as_deref()).map(Outcome::Delete)
+        Change::Delete { if_match, slot } => {
+            slot.fill(delete(connection, account, customer_id, if_match.as_deref())?);
         }
     }
+    Ok(())
 }
 
 fn put(
     connection: &mut SqliteConnection,
-    moment: i64,
-    row: &NewCustomer,
+    row: &NewRow<'_>,
     condition: &Condition,
-) -> QueryResult<Put> {
-    let version = Version::from_bytes(&row.version).ok_or(DieselError::NotFound)?;
+) -> QueryResult<PutOutcome> {
     let may_create = matches!(condition, Condition::Always | Condition::Absent);
-    if may_create && (Insert { row, moment }).execute(connection)? == 1 {
-        return Ok(Put::Created(version));
+    if may_create && Insert(row).execute(connection)? == 1 {
+        return Ok(PutOutcome::Created(*row.version));
     }
-    let rows = match condition {
-        Condition::Always | Condition::Present => {
-            Update { row, moment, versions: None }.execute(connection)?
-        }
-        Condition::OneOf(versions) => Update { row, moment, versions: Some(versions) }.execute(connection)?,
+    let updated = match condition {
+        Condition::Always | Condition::Present => Update { row, versions: None }.execute(connection)?,
+        Condition::OneOf(versions) => Update { row, versions: Some(versions) }.execute(connection)?,
         Condition::Absent | Condition::Never => 0,
     };
-    Ok(if rows == 1 { Put::Updated(version) } else { Put::ConditionFailed })
+    Ok(if updated == 1 { PutOutcome::Updated(*row.version) } else { PutOutcome::ConditionFailed })
 }
 
 fn delete(
@@ -86,17 +86,17 @@ fn delete(
     account: &str,
     customer_id: &str,
     if_match: Option<&[Version]>,
-) -> QueryResult<Delete> {
+) -> QueryResult<DeleteOutcome> {
     let key = customers::table.find((account, customer_id));
     let Some(versions) = if_match else {
         let deleted = diesel::delete(key).execute(connection)?;
-        return Ok(if deleted == 1 { Delete::Deleted } else { Delete::NotFound });
+        return Ok(if deleted == 1 { DeleteOutcome::Deleted } else { DeleteOutcome::NotFound });
     };
     if diesel::delete(key.filter(is_one_of(versions))).execute(connection)? == 1 {
-        return Ok(Delete::Deleted);
+        return Ok(DeleteOutcome::Deleted);
     }
-    let is_there = diesel::select(diesel::dsl::exists(key)).get_result(connection)?;
-    Ok(if is_there { Delete::ConditionFailed } else { Delete::NotFound })
+    let exists = diesel::select(diesel::dsl::exists(key)).get_result(connection)?;
+    Ok(if exists { DeleteOutcome::ConditionFailed } else { DeleteOutcome::NotFound })
 }
 
 #[diesel::dsl::auto_type]

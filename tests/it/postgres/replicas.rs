@@ -2,7 +2,7 @@
 
 use customers_api::{
     model::SortDirection,
-    store::{Access, Condition, Delete, Put, Store},
+    store::{Access, Condition, DeleteOutcome, PutOutcome, Store},
 };
 use futures_util::future::join_all;
 
@@ -21,7 +21,7 @@ async fn ten_replicas_start_at_once_on_an_empty_database() {
         .iter()
         .enumerate()
         .map(async |(number, store)| put(store, &format!("c-{number}"), Condition::Always).await.unwrap());
-    assert!(join_all(puts).await.iter().all(|put| matches!(put, Put::Created(_))));
+    assert!(join_all(puts).await.iter().all(|put| matches!(put, PutOutcome::Created(_))));
     assert_eq!(ids(&stores[0], SortDirection::Asc, 100).await.len(), 10);
     let secrets = join_all(stores.iter().enumerate().map(async |(number, store)| {
         store.secret("page-token", vec![u8::try_from(number).unwrap()]).await.unwrap()
@@ -84,11 +84,11 @@ async fn of_many_replicas_that_create_the_same_customer_one_does() {
     let stores = join_all((0..4).map(|_| open(&url))).await;
     for condition in [Condition::Always, Condition::Absent] {
         let puts = join_all(stores.iter().map(|store| put(store, "c-1", condition.clone()))).await;
-        let created = puts.iter().filter(|put| matches!(put, Ok(Put::Created(_)))).count();
+        let created = puts.iter().filter(|put| matches!(put, Ok(PutOutcome::Created(_)))).count();
         assert_eq!(created, 1, "{puts:?}");
         let deletes =
             join_all(stores.iter().map(async |store| store.delete(&account(), id("c-1"), None).await)).await;
-        let deleted = deletes.iter().filter(|delete| matches!(delete, Ok(Delete::Deleted))).count();
+        let deleted = deletes.iter().filter(|delete| matches!(delete, Ok(DeleteOutcome::Deleted))).count();
         assert_eq!(deleted, 1, "{deletes:?}");
     }
 }

@@ -1,17 +1,18 @@
 //! The engine for many replicas: Postgres, or what speaks its protocol.
 //!
-//! The engine has a thread of its own, where all connections live and all writes are made ([`mod@write`]). Reads, and the
-//! rare writes of keys and secrets, take a connection from a small pool, so that a slow one holds up no more than
-//! itself. Nothing waits for ever: not for a connection, not for an answer.
+//! The engine has a thread of its own, where all connections live and all writes are made ([`mod@write`]). Reads take a
+//! connection from a small pool, so that a slow read does not hold up the others. Keys and secrets have a connection of
+//! their own. Nothing waits for ever, neither for a connection nor for an answer.
 
 mod connect;
+mod error;
 mod migrate;
 mod sql;
 mod tls;
-mod url;
+pub(super) mod url;
 mod write;
 
-use std::{future::Future, sync::Arc, thread, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use deadpool::{
     Runtime as PoolRuntime,
@@ -34,33 +35,39 @@ use tokio::{
 };
 use tokio_postgres::Client;
 
-pub use self::url::{InvalidPostgresUrl, PostgresUrl};
 use self::{
-    connect::{Connector, Driver, Reader, Readers, meaning},
-    write::Lane,
+    connect::{Connector, Driver, Reader, Readers},
+    error::store_error,
+    url::PostgresUrl,
+    write::Writer,
 };
 use super::{
-    Position, SigningKey, StoreError, Stored,
-    group::{Groups, Stamps},
-    row::{CustomerRow, SigningKeyRow},
+    error::StoreError,
+    group::Lane,
+    row::{CustomerRow, SigningKeyRow, raw},
     schema::{customers, secrets, signing_keys},
+    types::{Position, RawCustomer, SigningKey, StoredCustomer, UnusableKey},
 };
 use crate::{
     account::Account,
-    model::{Customer, CustomerId, SortDirection, Timestamp},
+    model::{CustomerId, SortDirection, Timestamp},
+    threads::Threads,
 };
 
 /// How many connections write: with two, one group fills up while another commits, and a row that somebody else has
-/// locked holds up half of the writes at most.
+/// locked holds up at most half of the writes.
 const LANES: usize = 2;
 
-/// How many connections read. Together with the lanes and the check's, nine for each replica.
+/// How many connections read. With the lanes, the keys' and the check's, a replica has ten connections.
 const READERS: usize = 6;
+
+/// How many connections read and write keys and secrets.
+const KEY_READERS: usize = 1;
 
 /// How long a read may wait for a connection.
 const POOL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a read may take: less than the server gives it, so that it is this that decides.
+/// How long a read may take: less than the server gives it, so that this limit decides.
 const READ_TIMEOUT: Duration = Duration::from_secs(4);
 
 diesel::postfix_operator!(ByteByByte, " COLLATE \"C\"", Text, backend: diesel::pg::Pg);
@@ -69,43 +76,48 @@ diesel::postfix_operator!(ByteByByte, " COLLATE \"C\"", Text, backend: diesel::p
 #[derive(Clone)]
 pub(super) struct Postgres {
     readers: Pool<Readers>,
+    keys: Pool<Readers>,
     checker: Arc<Checker>,
 }
 
 impl Postgres {
-    pub(super) async fn open(url: &PostgresUrl, queues: [Groups; LANES]) -> Result<Self, StoreError> {
+    pub(super) async fn open(
+        url: &PostgresUrl,
+        lanes: [Lane; LANES],
+        threads: &Threads,
+    ) -> Result<Self, StoreError> {
         let url = url.clone();
         let (reply, opened) = oneshot::channel();
         let engine = move || match Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => runtime.block_on(run(&url, queues, reply)),
-            // Nobody may be waiting any more.
+            Ok(runtime) => runtime.block_on(run(&url, lanes, reply)),
+            // The caller may be gone.
             Err(error) => drop(reply.send(Err(StoreError::failed(error)))),
         };
-        thread::Builder::new().name("postgres".to_owned()).spawn(engine).map_err(StoreError::failed)?;
+        threads.spawn("postgres", engine).map_err(StoreError::failed)?;
         opened.await.map_err(StoreError::failed)?
     }
 
     async fn start(url: &PostgresUrl) -> Result<(Self, Arc<Connector>), StoreError> {
         let connector = Arc::new(Connector::new(url)?);
         migrate::migrate(&connector).await?;
-        let readers = Pool::builder(Readers(Arc::clone(&connector)))
-            .max_size(READERS)
-            .runtime(PoolRuntime::Tokio1)
-            .wait_timeout(Some(POOL_TIMEOUT))
-            .build()
-            .map_err(StoreError::failed)?;
         let checker = Arc::new(Checker { connector: Arc::clone(&connector), connection: Mutex::default() });
-        Ok((Self { readers, checker }, connector))
+        let (readers, keys) = (pool(&connector, READERS)?, pool(&connector, KEY_READERS)?);
+        Ok((Self { readers, keys, checker }, connector))
     }
 
-    pub(super) async fn get(&self, account: &Account, id: &CustomerId) -> Result<Option<Stored>, StoreError> {
-        let mut reader = self.reader().await?;
+    pub(super) async fn get(
+        &self,
+        account: &Account,
+        id: &CustomerId,
+    ) -> Result<Option<StoredCustomer>, StoreError> {
+        let mut reader = connection(&self.readers).await?;
         let row = customers::table
             .filter(customers::account.eq(account.as_str()).and(customers::customer_id.eq(id.as_str())))
             .select(CustomerRow::as_select())
             .first(&mut reader.connection);
         let row = within(row.map(OptionalExtension::optional)).await;
-        settle(reader, row).await?.map(Stored::try_from).transpose()
+        let row = finish(reader, row).await?;
+        row.map(|row| StoredCustomer::try_from(row).map_err(StoreError::failed)).transpose()
     }
 
     pub(super) async fn list(
@@ -114,7 +126,7 @@ impl Postgres {
         direction: SortDirection,
         after: Option<Position>,
         limit: i64,
-    ) -> Result<Vec<Customer>, StoreError> {
+    ) -> Result<Vec<StoredCustomer>, StoreError> {
         use customers::created_at;
         let customer_id = || ByteByByte::new(customers::customer_id);
         let mut query = customers::table
@@ -136,40 +148,62 @@ impl Postgres {
             SortDirection::Asc => query.order_by((created_at.asc(), customer_id().asc())),
             SortDirection::Desc => query.order_by((created_at.desc(), customer_id().desc())),
         };
-        let mut reader = self.reader().await?;
+        let mut reader = connection(&self.readers).await?;
         let rows = within(query.load(&mut reader.connection)).await;
-        let rows: Vec<CustomerRow> = settle(reader, rows).await?;
-        rows.into_iter().map(|row| Stored::try_from(row).map(|stored| stored.customer)).collect()
+        let rows: Vec<CustomerRow> = finish(reader, rows).await?;
+        rows.into_iter().map(StoredCustomer::try_from).collect::<Result<_, _>>().map_err(StoreError::failed)
     }
 
-    pub(super) async fn signing_keys(&self) -> Result<Vec<SigningKey>, StoreError> {
-        let mut reader = self.reader().await?;
+    pub(super) async fn scan(
+        &self,
+        after: Option<(String, String)>,
+        limit: i64,
+    ) -> Result<Vec<RawCustomer>, StoreError> {
+        let account = || ByteByByte::new(customers::account);
+        let customer_id = || ByteByByte::new(customers::customer_id);
+        let mut query = customers::table
+            .select((customers::account, CustomerRow::as_select()))
+            .order_by((account().asc(), customer_id().asc()))
+            .limit(limit)
+            .into_boxed();
+        if let Some((last_account, last_id)) = after {
+            query = query
+                .filter(account().ge(last_account.clone()))
+                .filter(account().gt(last_account).or(customer_id().gt(last_id)));
+        }
+        let mut reader = connection(&self.readers).await?;
+        let rows = within(query.load(&mut reader.connection)).await;
+        Ok(finish(reader, rows).await?.into_iter().map(raw).collect())
+    }
+
+    pub(super) async fn signing_keys(&self) -> Result<Vec<Result<SigningKey, UnusableKey>>, StoreError> {
+        let mut reader = connection(&self.keys).await?;
         let rows = signing_keys::table
             .order_by((signing_keys::created_at, ByteByByte::new(signing_keys::key_id)))
             .select(SigningKeyRow::as_select())
             .load(&mut reader.connection);
         let rows = within(rows).await;
-        settle(reader, rows).await?.into_iter().map(SigningKey::try_from).collect()
+        Ok(finish(reader, rows).await?.into_iter().map(SigningKey::try_from).collect())
     }
 
     pub(super) async fn add_signing_key(&self, key: SigningKey) -> Result<bool, StoreError> {
         let row = SigningKeyRow::from(key);
-        let mut reader = self.reader().await?;
+        let mut reader = connection(&self.keys).await?;
         let added = insert_into(signing_keys::table).values(&row).on_conflict_do_nothing();
         let added = within(added.execute(&mut reader.connection)).await;
-        Ok(settle(reader, added).await? == 1)
+        Ok(finish(reader, added).await? == 1)
     }
 
     pub(super) async fn revoke_signing_key(&self, key_id: &str, now: Timestamp) -> Result<bool, StoreError> {
-        let mut reader = self.reader().await?;
+        let mut reader = connection(&self.keys).await?;
         let revoked = update(signing_keys::table.find(key_id).filter(signing_keys::revoked_at.is_null()))
             .set(signing_keys::revoked_at.eq(now.micros()));
         let revoked = within(revoked.execute(&mut reader.connection)).await;
-        Ok(settle(reader, revoked).await? == 1)
+        Ok(finish(reader, revoked).await? == 1)
     }
 
     pub(super) async fn secret(&self, name: &'static str, candidate: Vec<u8>) -> Result<Vec<u8>, StoreError> {
-        let mut reader = self.reader().await?;
+        let mut reader = connection(&self.keys).await?;
         let kept = async {
             insert_into(secrets::table)
                 .values((secrets::name.eq(name), secrets::value.eq(candidate)))
@@ -179,73 +213,82 @@ impl Postgres {
             secrets::table.find(name).select(secrets::value).first(&mut reader.connection).await
         };
         let kept = within(kept).await;
-        settle(reader, kept).await
+        finish(reader, kept).await
     }
 
     pub(super) async fn check(&self) -> Result<(), StoreError> {
         self.checker.check().await
     }
-
-    async fn reader(&self) -> Result<Object<Readers>, StoreError> {
-        self.readers.get().await.map_err(|error| match error {
-            PoolError::Timeout(TimeoutType::Wait) => StoreError::Busy,
-            PoolError::Backend(error) => error,
-            error => StoreError::failed(error),
-        })
-    }
 }
 
-/// The life of the engine's thread: until the last store is gone, and its last write is made.
-async fn run(
-    url: &PostgresUrl,
-    queues: [Groups; LANES],
-    reply: oneshot::Sender<Result<Postgres, StoreError>>,
-) {
+fn pool(connector: &Arc<Connector>, connections: usize) -> Result<Pool<Readers>, StoreError> {
+    Pool::builder(Readers(Arc::clone(connector)))
+        .max_size(connections)
+        .runtime(PoolRuntime::Tokio1)
+        .wait_timeout(Some(POOL_TIMEOUT))
+        .build()
+        .map_err(StoreError::failed)
+}
+
+async fn connection(pool: &Pool<Readers>) -> Result<Object<Readers>, StoreError> {
+    pool.get().await.map_err(|error| match error {
+        PoolError::Timeout(TimeoutType::Wait) => StoreError::Busy,
+        PoolError::Backend(error) => error,
+        error => StoreError::failed(error),
+    })
+}
+
+/// Runs the engine's thread, until the last store is gone and its last write is made.
+async fn run(url: &PostgresUrl, lanes: [Lane; LANES], reply: oneshot::Sender<Result<Postgres, StoreError>>) {
     match Postgres::start(url).await {
         Ok((engine, connector)) => {
-            // Nobody may be waiting any more; then the queues are closed, too.
+            // The caller may be gone; then the queues are closed, too.
             drop(reply.send(Ok(engine)));
-            let stamps = Arc::new(Stamps::default());
-            let lane = |queue| Lane::new(Arc::clone(&connector), Arc::clone(&stamps)).run(queue);
-            join_all(queues.map(lane)).await;
+            let write = |lane: Lane| lane.run(Writer::new(Arc::clone(&connector)));
+            join_all(lanes.map(write)).await;
         }
         Err(error) => drop(reply.send(Err(error))),
     }
 }
 
-/// What shows that the database is there, whatever all the other connections are busy with.
+/// Reads a row of each table that every request needs.
+const CHECK: &str = "SELECT name FROM secrets LIMIT 1; SELECT version FROM customers LIMIT 1";
+
+/// Shows that the database answers, whatever all the other connections are busy with.
 struct Checker {
     connector: Arc<Connector>,
     connection: Mutex<Option<(Client, Driver)>>,
 }
 
 impl Checker {
-    /// May be given up at any time: a connection that did not answer is not used again.
+    /// Can be dropped at any time: a connection that did not answer is not used again.
+    ///
+    /// It reads real rows: a server that accepts connections may still not be able to read its tables.
     async fn check(&self) -> Result<(), StoreError> {
         let mut held = self.connection.lock().await;
         let connection = match held.take().filter(|(client, _)| !client.is_closed()) {
             Some(connection) => connection,
             None => self.connector.reconnect().await?,
         };
-        connection.0.batch_execute("SELECT 1").await.map_err(|error| meaning(&error))?;
+        connection.0.batch_execute(CHECK).await.map_err(|error| store_error(&error))?;
         *held = Some(connection);
         Ok(())
     }
 }
 
-/// What came of a query, if anything came in time.
-type Answer<T> = Result<QueryResult<T>, Elapsed>;
+/// The result of a query, or the end of the time for it.
+type InTime<T> = Result<QueryResult<T>, Elapsed>;
 
-async fn within<T>(query: impl Future<Output = QueryResult<T>>) -> Answer<T> {
+async fn within<T>(query: impl Future<Output = QueryResult<T>>) -> InTime<T> {
     timeout(READ_TIMEOUT, query).await
 }
 
-/// Gives the connection back, if it is still good. diesel tells few of Postgres's errors apart; a connection that
-/// still answers was refused this query alone.
-async fn settle<T>(mut reader: Object<Readers>, answer: Answer<T>) -> Result<T, StoreError> {
-    let failure = match answer {
+/// Returns the connection to its pool if it still works. diesel tells few of Postgres's errors apart: if the connection
+/// still answers, only this query was refused.
+async fn finish<T>(mut reader: Object<Readers>, result: InTime<T>) -> Result<T, StoreError> {
+    let failure = match result {
         Ok(Ok(value)) => return Ok(value),
-        Ok(Err(error)) if !is_passing(&error) && answers(&mut reader).await => {
+        Ok(Err(error)) if !is_transient(&error) && answers(&mut reader).await => {
             return Err(StoreError::failed(error));
         }
         Ok(Err(error)) => StoreError::unavailable(error),
@@ -255,7 +298,7 @@ async fn settle<T>(mut reader: Object<Readers>, answer: Answer<T>) -> Result<T, 
     Err(failure)
 }
 
-fn is_passing(error: &DieselError) -> bool {
+fn is_transient(error: &DieselError) -> bool {
     matches!(
         error,
         DieselError::DatabaseError(

@@ -1,0 +1,211 @@
+//! The embedded engine: one file, one writer, and readers beside it.
+//!
+//! The write-ahead log lets readers go on while the writer commits. `synchronous=FULL` makes a commit durable before it
+//! returns, so that an acknowledged write survives a crash of the process and of the machine.
+
+mod connect;
+mod file;
+mod lookup;
+mod reader;
+mod sql;
+mod write;
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use diesel::{insert_into, prelude::*, update};
+use tokio::runtime::Builder;
+
+use self::{
+    connect::{Connection, migrate, touch},
+    file::File,
+    lookup::Lookups,
+    reader::Reader,
+    write::Writer,
+};
+use super::{
+    error::StoreError,
+    group::Lane,
+    row::{CustomerRow, SigningKeyRow, raw},
+    schema::{customers, secrets, signing_keys},
+    types::{Access, Position, RawCustomer, SigningKey, StoredCustomer, UnusableKey},
+};
+use crate::{
+    account::Account,
+    model::{CustomerId, SortDirection, Timestamp},
+    threads::Threads,
+};
+
+/// How long the writer waits while somebody else holds the write lock.
+const WRITER_LOCK_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a check waits for a lock.
+const CHECK_LOCK_PATIENCE: Duration = Duration::from_millis(500);
+
+/// An open SQLite database.
+#[derive(Clone)]
+pub(super) struct Sqlite {
+    file: Arc<File>,
+    lookups: Arc<Lookups>,
+    /// Reads pages of lists, which take longer than a look-up.
+    lists: Reader,
+    /// For keys and secrets, so that they do not wait for lists. Their rare writes run here too: the database's own
+    /// lock orders them with the writer's.
+    keys: Reader,
+}
+
+impl Sqlite {
+    pub(super) async fn open(
+        path: &Path,
+        access: Access,
+        lane: Lane,
+        threads: Threads,
+    ) -> Result<Self, StoreError> {
+        let path = path.to_owned();
+        let opened = tokio::task::spawn_blocking(move || Self::open_blocking(&path, access, lane, &threads));
+        opened.await.map_err(StoreError::failed)?
+    }
+
+    fn open_blocking(path: &Path, access: Access, lane: Lane, threads: &Threads) -> Result<Self, StoreError> {
+        let path = touch(path, access)?;
+        let mut connection = Connection::open(&path, WRITER_LOCK_PATIENCE)?;
+        migrate(&mut connection)?;
+        let file = Arc::new(File::remember(&path)?);
+        let mut writer = Writer::new(connection, Arc::clone(&file));
+        if let Some(created_at) = writer.last_created()? {
+            lane.start_after(created_at);
+        }
+        let runtime = Builder::new_current_thread().build().map_err(StoreError::failed)?;
+        let write = move || runtime.block_on(lane.run(writer));
+        threads.spawn("sqlite-writer", write).map_err(StoreError::failed)?;
+        Ok(Self {
+            lookups: Arc::new(Lookups::open(Arc::clone(&file))?),
+            file,
+            lists: Reader::start(threads, "sqlite-lists", &path)?,
+            keys: Reader::start(threads, "sqlite-keys", &path)?,
+        })
+    }
+
+    #[allow(clippy::unused_async, reason = "both engines are asked in the same way")]
+    pub(super) async fn get(
+        &self,
+        account: &Account,
+        id: &CustomerId,
+    ) -> Result<Option<StoredCustomer>, StoreError> {
+        let row = self.lookups.find(account.as_str(), id.as_str())?;
+        row.map(|row| StoredCustomer::try_from(row).map_err(StoreError::failed)).transpose()
+    }
+
+    pub(super) async fn list(
+        &self,
+        account: &Account,
+        direction: SortDirection,
+        after: Option<Position>,
+        limit: i64,
+    ) -> Result<Vec<StoredCustomer>, StoreError> {
+        use customers::{created_at, customer_id};
+        self.file.check_now_and_then()?;
+        let account = account.clone();
+        let rows = self.lists.run(move |connection| {
+            let mut query = customers::table
+                .filter(customers::account.eq(account.as_str()))
+                .select(CustomerRow::as_select())
+                .limit(limit)
+                .into_boxed();
+            // The first comparison is implied by the second; the index needs it to find the place.
+            query = match (direction, &after) {
+                (_, None) => query,
+                (SortDirection::Asc, Some(Position { created, customer_id: id })) => query
+                    .filter(created_at.ge(created.micros()))
+                    .filter(created_at.gt(created.micros()).or(customer_id.gt(id.as_str()))),
+                (SortDirection::Desc, Some(Position { created, customer_id: id })) => query
+                    .filter(created_at.le(created.micros()))
+                    .filter(created_at.lt(created.micros()).or(customer_id.lt(id.as_str()))),
+            };
+            query = match direction {
+                SortDirection::Asc => query.order_by((created_at.asc(), customer_id.asc())),
+                SortDirection::Desc => query.order_by((created_at.desc(), customer_id.desc())),
+            };
+            query.load(connection)
+        });
+        rows.await?
+            .into_iter()
+            .map(StoredCustomer::try_from)
+            .collect::<Result<_, _>>()
+            .map_err(StoreError::failed)
+    }
+
+    pub(super) async fn scan(
+        &self,
+        after: Option<(String, String)>,
+        limit: i64,
+    ) -> Result<Vec<RawCustomer>, StoreError> {
+        use customers::{account, customer_id};
+        let rows = self.lists.run(move |connection| {
+            let mut query = customers::table
+                .select((account, CustomerRow::as_select()))
+                .order_by((account.asc(), customer_id.asc()))
+                .limit(limit)
+                .into_boxed();
+            if let Some((last_account, last_id)) = after {
+                query = query
+                    .filter(account.ge(last_account.clone()))
+                    .filter(account.gt(last_account).or(customer_id.gt(last_id)));
+            }
+            query.load(connection)
+        });
+        Ok(rows.await?.into_iter().map(raw).collect())
+    }
+
+    pub(super) async fn signing_keys(&self) -> Result<Vec<Result<SigningKey, UnusableKey>>, StoreError> {
+        self.file.check()?;
+        let rows = self.keys.run(|connection| {
+            signing_keys::table
+                .order_by((signing_keys::created_at, signing_keys::key_id))
+                .select(SigningKeyRow::as_select())
+                .load(connection)
+        });
+        Ok(rows.await?.into_iter().map(SigningKey::try_from).collect())
+    }
+
+    /// Reads real rows on a connection of its own, which has nothing of the file in memory yet.
+    pub(super) async fn check(&self) -> Result<(), StoreError> {
+        self.file.check()?;
+        let path = self.file.path().to_owned();
+        let check = move || {
+            Connection::open(&path, CHECK_LOCK_PATIENCE)?.run(|connection| {
+                secrets::table.select(secrets::name).limit(1).load::<String>(connection)?;
+                customers::table.select(customers::version).limit(1).load::<Vec<u8>>(connection).map(drop)
+            })
+        };
+        tokio::task::spawn_blocking(check).await.map_err(StoreError::unavailable)?
+    }
+
+    pub(super) async fn add_signing_key(&self, key: SigningKey) -> Result<bool, StoreError> {
+        let row = SigningKeyRow::from(key);
+        let added = self.keys.run(move |connection| {
+            insert_into(signing_keys::table).values(&row).on_conflict_do_nothing().execute(connection)
+        });
+        Ok(added.await? == 1)
+    }
+
+    pub(super) async fn revoke_signing_key(&self, key_id: &str, now: Timestamp) -> Result<bool, StoreError> {
+        let key_id = key_id.to_owned();
+        let revoked = self.keys.run(move |connection| {
+            update(signing_keys::table.find(&key_id).filter(signing_keys::revoked_at.is_null()))
+                .set(signing_keys::revoked_at.eq(now.micros()))
+                .execute(connection)
+        });
+        Ok(revoked.await? == 1)
+    }
+
+    pub(super) async fn secret(&self, name: &'static str, candidate: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+        let kept = self.keys.run(move |connection| {
+            insert_into(secrets::table)
+                .values((secrets::name.eq(name), secrets::value.eq(candidate)))
+                .on_conflict_do_nothing()
+                .execute(connection)?;
+            secrets::table.find(name).select(secrets::value).first(connection)
+        });
+        kept.await
+    }
+}

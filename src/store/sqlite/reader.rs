@@ -1,0 +1,70 @@
+//! A thread that runs queries one after the other, on a connection of its own.
+
+use std::{path::Path, time::Duration};
+
+use diesel::{QueryResult, sqlite::SqliteConnection};
+use tokio::{
+    runtime::Builder,
+    sync::{
+        mpsc::{self, Receiver, Sender, error::TrySendError},
+        oneshot,
+    },
+};
+
+use super::{
+    super::{error::StoreError, group::gather},
+    connect::Connection,
+};
+use crate::threads::Threads;
+
+/// How many queries may wait.
+const QUEUE_QUERIES_MAX: usize = 1024;
+
+/// How long a query waits for a lock.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+
+type Query = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// The sending side. Clones share the thread.
+#[derive(Clone)]
+pub(super) struct Reader(Sender<Query>);
+
+impl Reader {
+    pub(super) fn start(threads: &Threads, name: &'static str, path: &Path) -> Result<Self, StoreError> {
+        let (sender, queries) = mpsc::channel(QUEUE_QUERIES_MAX);
+        let mut connection = Connection::open(path, LOCK_PATIENCE)?;
+        let runtime = Builder::new_current_thread().build().map_err(StoreError::failed)?;
+        let run = move || runtime.block_on(answer(queries, &mut connection));
+        threads.spawn(name, run).map_err(StoreError::failed)?;
+        Ok(Self(sender))
+    }
+
+    /// Runs a query on the thread, and waits for its result.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&mut SqliteConnection) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (reply, result) = oneshot::channel();
+        let query: Query = Box::new(move |connection| {
+            // The caller may be gone.
+            drop(reply.send(connection.run(query)));
+        });
+        self.0.try_send(query).map_err(|error| match error {
+            TrySendError::Full(_) => StoreError::Busy,
+            TrySendError::Closed(_) => StoreError::unavailable("the reader has ended"),
+        })?;
+        result.await.map_err(StoreError::unavailable)?
+    }
+}
+
+async fn answer(mut queries: Receiver<Query>, connection: &mut Connection) {
+    loop {
+        let waiting = gather(&mut queries, QUEUE_QUERIES_MAX).await;
+        if waiting.is_empty() {
+            return;
+        }
+        for query in waiting {
+            query(connection);
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The words in which the store is asked, and in which it answers.
+
+use std::fmt;
+
+use super::version::Version;
+use crate::{
+    account::Account,
+    model::{CustomerId, Timestamp},
+};
+
+/// Whether a database that does not exist may be created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Create it, and bring its tables up to date.
+    Create,
+    /// It must exist: a mistyped path is an error, never an empty database.
+    Existing,
+}
+
+/// A customer's fields as bytes. The store keeps them and never looks into them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// The key that sealed the bytes; `None` if they are plain JSON.
+    pub sealed_by: Option<String>,
+}
+
+/// Without the bytes, which are personal data.
+impl fmt::Debug for Record {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { bytes, sealed_by } = self;
+        formatter.debug_struct("Record").field("bytes", &bytes.len()).field("sealed_by", sealed_by).finish()
+    }
+}
+
+/// When a write is carried out: the preconditions of RFC 9110, 13.1, in the store's terms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// Always.
+    Always,
+    /// Only if there is no such customer.
+    Absent,
+    /// Only if there is such a customer.
+    Present,
+    /// Only if the customer has one of these versions.
+    OneOf(Vec<Version>),
+    /// Never: the preconditions of the request exclude each other.
+    Never,
+}
+
+/// The outcome of a put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PutOutcome {
+    /// The customer is new, in this version.
+    Created(Version),
+    /// The customer was replaced by this version.
+    Updated(Version),
+    /// The condition did not hold. Nothing was written.
+    ConditionFailed,
+}
+
+/// The outcome of a delete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeleteOutcome {
+    /// The customer was deleted.
+    Deleted,
+    /// There is no such customer.
+    NotFound,
+    /// The customer has another version. Nothing was deleted.
+    ConditionFailed,
+}
+
+/// A customer, and what the store knows about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredCustomer {
+    /// The id under which the customer was put.
+    pub customer_id: CustomerId,
+    /// The customer's fields.
+    pub record: Record,
+    /// The version of the customer.
+    pub version: Version,
+    /// When the customer was created.
+    pub created: Timestamp,
+    /// When the customer was last changed.
+    pub updated: Timestamp,
+}
+
+/// A row of `customers` as it stands in the database, which nobody has checked yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawCustomer {
+    /// The account, as text.
+    pub account: String,
+    /// The customer's id, as text.
+    pub customer_id: String,
+    /// The same row as a customer, or the reason why it cannot be one.
+    pub customer: Result<StoredCustomer, &'static str>,
+}
+
+/// A position in a list: right after this customer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// When the customer was created.
+    pub created: Timestamp,
+    /// The customer's id, which orders customers that were created at the same time.
+    pub customer_id: CustomerId,
+}
+
+/// A page of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustomerPage {
+    /// The customers, in order.
+    pub customers: Vec<StoredCustomer>,
+    /// Where the next page begins; `None` after the last one.
+    pub next: Option<Position>,
+}
+
+/// A key that may sign requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SigningKey {
+    /// The id by which `kid` names the key.
+    pub key_id: String,
+    /// The account that signs with the key.
+    pub account: Account,
+    /// The one JWS algorithm that the key verifies, such as `ES384`.
+    pub algorithm: String,
+    /// The public half: `SubjectPublicKeyInfo`, PEM.
+    pub public_key: String,
+    /// When the key was registered.
+    pub created: Timestamp,
+    /// When the key was revoked, if it was.
+    pub revoked: Option<Timestamp>,
+}
+
+/// A row of `signing_keys` that is not a [`SigningKey`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct UnusableKey {
+    /// The id of the key.
+    pub key_id: String,
+    /// Why the key cannot be used.
+    pub reason: &'static str,
+}

@@ -1,0 +1,90 @@
+//! Threads that the service cannot do without.
+//!
+//! Such a thread ends only when nobody needs it any more. If it ends earlier, by a panic for example, [`Threads::ended`]
+//! says so, and the process ends: a supervisor starts it again, which is better than a service that cannot write.
+
+use std::{io, sync::Arc, thread};
+
+use tokio::sync::watch;
+
+/// A set of threads. Clones share the set.
+#[derive(Debug, Clone)]
+pub struct Threads(Arc<watch::Sender<Option<&'static str>>>);
+
+impl Threads {
+    /// No threads yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Arc::new(watch::Sender::new(None)))
+    }
+
+    /// Starts a thread.
+    pub fn spawn(&self, name: &'static str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let guard = Guard { name, ended: Arc::clone(&self.0) };
+        let run = move || {
+            let _guard = guard;
+            run();
+        };
+        thread::Builder::new().name(name.to_owned()).spawn(run).map(drop)
+    }
+
+    /// Waits until one of the threads has ended, and returns its name.
+    pub async fn ended(&self) -> &'static str {
+        let mut ended = self.0.subscribe();
+        match ended.wait_for(Option::is_some).await.map(|name| *name) {
+            Ok(Some(name)) => name,
+            // `self` holds the sender, so the channel is open.
+            Ok(None) | Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+impl Default for Threads {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Reports the end of a thread, by a return as by a panic.
+struct Guard {
+    name: &'static str,
+    ended: Arc<watch::Sender<Option<&'static str>>>,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.ended.send_if_modified(|ended| ended.replace(self.name).is_none());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    #[allow(clippy::panic, reason = "what is tested is a panic")]
+    async fn a_thread_that_panics_is_reported() {
+        let threads = Threads::new();
+        threads.spawn("steady", loop_until_unparked).unwrap();
+        assert_eq!(threads.ended().now_or_never(), None, "no thread has ended");
+        threads.spawn("broken", || panic!("for the test")).unwrap();
+        assert_eq!(threads.ended().await, "broken");
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_returns_is_reported_also_to_late_callers() {
+        let threads = Threads::new();
+        threads.spawn("short", || ()).unwrap();
+        assert_eq!(threads.ended().await, "short");
+        assert_eq!(threads.ended().await, "short");
+    }
+
+    /// Ends with the process.
+    fn loop_until_unparked() {
+        loop {
+            thread::park();
+        }
+    }
+}
