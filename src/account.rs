@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr, sync::Arc};
 
 /// The maximum length of an account name, in characters.
-pub const ACCOUNT_CHARS_MAX: usize = 64;
+const ACCOUNT_CHARS_MAX: usize = 64;
 
 /// The name of the account that owns a signing key, and every customer put with it.
 ///

@@ -11,9 +11,10 @@ use crate::{
     store::{Access, RawCustomer, Store},
 };
 
-/// Read every customer back, and hold each against the contract
+/// Check every stored customer against the contract
 ///
-/// Reports what does not hold by account, customer id and field, without the value, and then exits with 1.
+/// Prints each violation with the account, the customer id and the field, but without the value. The exit code is 1 if
+/// there is any.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Verify {

@@ -4,11 +4,7 @@ use utoipa::{
     openapi::{KnownFormat, ObjectBuilder, Ref, RefOr, Schema, SchemaFormat, Type, schema::RefBuilder},
 };
 
-use super::{
-    customer_id::CustomerId,
-    customer_input::{CustomerFields, CustomerInput},
-    timestamp::Timestamp,
-};
+use super::{customer_id::CustomerId, customer_input::CustomerInput, timestamp::Timestamp};
 
 /// A customer, as the service keeps it: what the caller sent, its id, and when it was created.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -24,11 +20,19 @@ pub struct Customer {
     pub input: CustomerInput,
 }
 
-/// The members of [`CustomerFields`], and two in front of them. utoipa's derive would make an `allOf`, which a closed
+impl Customer {
+    /// The customer that was created at this time by putting this input under this id.
+    #[must_use]
+    pub fn new(customer_id: CustomerId, created: Timestamp, input: CustomerInput) -> Self {
+        Self { customer_id, created, input }
+    }
+}
+
+/// The members of [`CustomerInput`], and two in front of them. utoipa's derive would make an `allOf`, which a closed
 /// object cannot have.
 impl PartialSchema for Customer {
     fn schema() -> RefOr<Schema> {
-        let mut schema = CustomerFields::schema();
+        let mut schema = CustomerInput::schema();
         if let RefOr::T(Schema::Object(customer)) = &mut schema {
             customer.description = Some("A customer, as the service keeps it.".to_owned());
             customer.required.splice(..0, ["CustomerID", "Created"].map(str::to_owned));
@@ -44,7 +48,7 @@ impl ToSchema for Customer {}
 fn customer_id() -> Ref {
     RefBuilder::new()
         .ref_location_from_schema_name(CustomerId::name())
-        .description(Some("The identifier that the customer was put under."))
+        .description(Some("The identifier of the customer."))
         .build()
 }
 

@@ -1,6 +1,9 @@
 use garde::Validate;
 use serde::{Deserialize, Deserializer, Serialize, de};
-use utoipa::ToSchema;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{RefOr, Schema},
+};
 
 use super::{
     customer_identity::CustomerIdentity, date::Date, full_name::FullName, street_address::StreetAddress,
@@ -8,59 +11,44 @@ use super::{
 };
 
 /// A customer, as the caller sends it.
-// The one statement of a customer's members: `Customer` takes them from here.
+// The one statement of a customer's members; `Customer` takes them from here. The values are not checked yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
-#[schema(as = CustomerInput)]
-pub struct CustomerFields {
+struct Members {
     /// The customer's name.
     #[serde(deserialize_with = "strict::object")]
     #[garde(dive)]
-    pub full_name: FullName,
+    full_name: FullName,
     /// The customer's date of birth.
     #[garde(skip)]
-    pub date_of_birth: Date,
+    date_of_birth: Date,
     /// The customer's identification documents.
     #[serde(deserialize_with = "strict::objects")]
     #[garde(dive)]
-    pub identities: Vec<CustomerIdentity>,
+    identities: Vec<CustomerIdentity>,
     /// Where the customer lives.
     #[serde(deserialize_with = "strict::object")]
     #[garde(dive)]
-    pub primary_residence: StreetAddress,
+    primary_residence: StreetAddress,
 }
 
-/// The body of `putCustomer`: [`CustomerFields`] that the contract accepts.
+/// A customer that the contract accepts, as the caller sends it: the body of `putCustomer`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-pub struct CustomerInput(CustomerFields);
-
-impl CustomerInput {
-    /// The valid fields.
-    #[must_use]
-    pub fn fields(&self) -> &CustomerFields {
-        &self.0
-    }
-
-    /// Converts into the valid fields.
-    #[must_use]
-    pub fn into_fields(self) -> CustomerFields {
-        self.0
-    }
-}
-
-impl TryFrom<CustomerFields> for CustomerInput {
-    type Error = garde::Report;
-
-    fn try_from(fields: CustomerFields) -> Result<Self, garde::Report> {
-        fields.validate()?;
-        Ok(Self(fields))
-    }
-}
+pub struct CustomerInput(Members);
 
 impl<'de> Deserialize<'de> for CustomerInput {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let fields: CustomerFields = strict::object(deserializer)?;
-        Self::try_from(fields).map_err(|_| de::Error::custom("the contract refuses this customer"))
+        let members: Members = strict::object(deserializer)?;
+        members.validate().map_err(|_| de::Error::custom("the contract refuses this customer"))?;
+        Ok(Self(members))
     }
 }
+
+impl PartialSchema for CustomerInput {
+    fn schema() -> RefOr<Schema> {
+        Members::schema()
+    }
+}
+
+impl ToSchema for CustomerInput {}

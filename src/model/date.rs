@@ -36,21 +36,6 @@ fn number(digits: &[u8]) -> Result<u32, InvalidDate> {
     })
 }
 
-impl From<Date> for NaiveDate {
-    fn from(date: Date) -> Self {
-        date.0
-    }
-}
-
-impl TryFrom<NaiveDate> for Date {
-    type Error = InvalidDate;
-
-    fn try_from(date: NaiveDate) -> Result<Self, InvalidDate> {
-        use chrono::Datelike as _;
-        if (0..=9999).contains(&date.year()) { Ok(Self(date)) } else { Err(InvalidDate) }
-    }
-}
-
 impl fmt::Display for Date {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(formatter)

@@ -29,7 +29,7 @@ pub use country_code::{CountryCode, InvalidCountryCode};
 pub use customer::Customer;
 pub use customer_id::{CustomerId, InvalidCustomerId};
 pub use customer_identity::CustomerIdentity;
-pub use customer_input::{CustomerFields, CustomerInput};
+pub use customer_input::CustomerInput;
 pub use customers::Customers;
 pub use date::{Date, InvalidDate};
 pub use error::Error;

@@ -11,7 +11,7 @@ use super::refusal::Violation;
 pub const EXPIRY_SECONDS_MAX: i64 = 900;
 
 /// How far in the future `iat` may be, in seconds, because clocks differ.
-pub const FUTURE_SECONDS_MAX: i64 = 60;
+const FUTURE_SECONDS_MAX: i64 = 60;
 
 /// What a signature must match: the request as it was sent, and what the verifier knows.
 #[derive(Debug, Clone, Copy)]
@@ -160,10 +160,10 @@ fn body_hash(claim: Option<&Value>, body: &[u8]) -> Result<(), String> {
     match claim {
         _ if is_equal => Ok(()),
         Some(Value::String(_)) => {
-            Err("bodyHash is not the SHA-256 of this body: send the SHA-256 of its exact bytes in hex"
+            Err("bodyHash is not the SHA-256 of this body: send the hex SHA-256 of its exact bytes"
                 .to_owned())
         }
-        _ => Err(wrong("bodyHash", claim, "send the SHA-256 of the exact body bytes in hex")),
+        _ => Err(wrong("bodyHash", claim, "send the hex SHA-256 of the exact body bytes")),
     }
 }
 

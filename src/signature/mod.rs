@@ -13,7 +13,7 @@ mod sign;
 mod verify;
 
 pub use algorithm::Algorithm;
-pub use claims::{EXPIRY_SECONDS_MAX, FUTURE_SECONDS_MAX, Facts};
+pub use claims::{EXPIRY_SECONDS_MAX, Facts};
 pub use key::{InvalidKey, PrivateKey, PublicKey};
 pub use keyring::{Key, Keyring};
 pub use refusal::{Refusal, Violation};

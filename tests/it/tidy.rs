@@ -21,13 +21,13 @@ const HANDLER_LINES_MAX: usize = 15;
 
 /// The modules of the crate from the top down, each with those that it may import.
 const MAY_IMPORT: [(&str, &str); 15] = [
-    ("lib", "cli api registry signature record store contract model telemetry account clock random threads"),
+    ("lib", "cli api registry record signature store contract model telemetry account clock random threads"),
     ("main", "cli"),
-    ("cli", "api registry signature record store contract model telemetry account clock random"),
-    ("api", "registry signature record store contract model telemetry account clock random"),
-    ("registry", "signature store telemetry account clock"),
-    ("signature", "account"),
+    ("cli", "api registry record signature store contract model telemetry account clock random threads"),
+    ("api", "registry record signature store contract model telemetry account clock random threads"),
+    ("registry", "signature store telemetry account clock threads"),
     ("record", "store contract model"),
+    ("signature", "account"),
     ("store", "model telemetry account clock random threads"),
     ("contract", "model"),
     ("model", ""),

@@ -27,7 +27,7 @@ use crate::{
         request::{Asterisk, EntityTags, FromParts, Parts, Signed, etag},
         state::Api,
     },
-    model::{CustomerFields, CustomerId, CustomerInput},
+    model::{CustomerId, CustomerInput},
     record,
     store::{Condition, PutOutcome, Version},
 };
@@ -53,7 +53,7 @@ use crate::{
     params(CustomerIdParameter, ApiSignatureParameter, IfMatchParameter, IfNoneMatchAsteriskParameter),
     request_body(
         description = "The whole customer",
-        content = CustomerFields,
+        content = CustomerInput,
         examples(
             ("Minimum" = (
                 summary = "Only the required members",

@@ -38,7 +38,7 @@ errors! {
         response("The request is invalid. All violations are listed, up to 1000.", &[]),
         [
             ("Body", example("The body does not match its schema", "putCustomer", &invalid_body())),
-            ("MalformedBody", example("The body is not JSON", "putCustomer", &malformed_body())),
+            ("MalformedBody", example("The body is not valid JSON", "putCustomer", &malformed_body())),
             ("Path", example("The path does not match its schema", "getCustomer", &invalid_path())),
             ("Query", example("The query does not match its schema", "listCustomers", &invalid_query())),
         ],
@@ -113,7 +113,7 @@ fn invalid_body() -> ApiError {
 }
 
 fn malformed_body() -> ApiError {
-    let description = "is not JSON: expected value at line 1 column 14";
+    let description = "is not valid JSON: expected value at line 1 column 14";
     let body = vec![violation("", Reason::MalformedJson, description)];
     ApiError::invalid(RequestExtension { body, ..RequestExtension::default() })
 }

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     api::operation::Operation,
     model::{
-        CountryCode, Customer, CustomerFields, CustomerId, CustomerIdentity, Customers, Date, Error,
+        CountryCode, Customer, CustomerId, CustomerIdentity, CustomerInput, Customers, Date, Error,
         ErrorType, FullName, IdType, Reason, RequestExtension, RequestExtensionItem, SortDirection,
         StateRule, StreetAddress,
     },
@@ -55,7 +55,7 @@ fn name_actions(document: &mut OpenApi, operations: &[Operation]) {
     security(),
     components(
         schemas(
-            CustomerId, CustomerFields, Customer, Customers, FullName, Date, CustomerIdentity, IdType, StreetAddress,
+            CustomerId, CustomerInput, Customer, Customers, FullName, Date, CustomerIdentity, IdType, StreetAddress,
             CountryCode, SortDirection, Error, ErrorType, RequestExtension, RequestExtensionItem, Reason
         ),
         responses(

@@ -4,14 +4,20 @@ use std::collections::BTreeMap;
 
 use customers_api::{
     account::Account,
-    model::{CustomerId, CustomerInput, SortDirection},
+    model::{Customer, CustomerId, CustomerInput, Customers, SortDirection},
     record,
-    store::Condition,
+    store::{Condition, StoredCustomer},
 };
 use serde_json::Value;
 
 use super::{parameters::ids, samples, valid::customers};
 use crate::support::{Engine, on_each_engine};
+
+/// A customer from the store as the schema `Customer` has it.
+fn typed(stored: &StoredCustomer) -> Customer {
+    let input = serde_json::from_slice(&stored.record.bytes).unwrap();
+    Customer::new(stored.customer_id.clone(), stored.created, input)
+}
 
 async fn any_valid_customer_comes_out_equal(engine: Engine) {
     let database = engine.database().await;
@@ -33,12 +39,18 @@ async fn any_valid_customer_comes_out_equal(engine: Engine) {
         assert_eq!(serde_json::from_slice::<Value>(&answer).unwrap(), expected);
         let parsed: CustomerInput = serde_json::from_slice(&kept.record.bytes).unwrap();
         assert_eq!(parsed, input);
+        let typed = serde_json::to_vec(&typed(&kept)).unwrap();
+        assert_eq!(answer, typed, "the answer is spliced as its type would be written");
         put.insert(id, kept);
     }
 
     let (mut listed, mut after) = (BTreeMap::new(), None);
     loop {
         let page = store.list(&account, SortDirection::Asc, after, 7).await.unwrap();
+        let items = page.customers.iter().map(typed).collect();
+        let typed = Customers { items, page_token: Some("next".to_owned()) };
+        let answer = record::write_page(&page.customers, Some("next")).unwrap();
+        assert_eq!(answer, serde_json::to_vec(&typed).unwrap(), "and so is a page");
         listed.extend(page.customers.into_iter().map(|customer| (customer.customer_id.clone(), customer)));
         after = page.next;
         if after.is_none() {
