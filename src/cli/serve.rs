@@ -66,6 +66,7 @@ impl Serve {
         let store = database.open_with_groups(Access::Create, group_writes_max).await?;
         let settings = Settings { audience, base_path: base_path.clone(), sandbox };
         let api = Api::new(settings, store.clone()).await.context("cannot read the database")?;
+        let registry = api.registry().clone();
         let workers = workers.map_or_else(|| available_parallelism().map_or(1, usize::from), usize::from);
         // Before the ready line, because its reader may send a signal at once.
         let (mut terminate, mut interrupt) =
@@ -90,14 +91,15 @@ impl Serve {
         tokio::select! {
             stopped = server.stopped() => stopped.context("the server failed"),
             thread = store.ended() => Err(fatal(thread)),
+            () = registry.ended() => Err(fatal("registry")),
         }
     }
 }
 
 /// The process cannot do its work any more. It ends, and a supervisor starts it again.
-fn fatal(thread: &str) -> anyhow::Error {
-    tracing::error!(thread, "a thread ended that the service needs: the process ends");
-    anyhow!("the thread {thread} ended")
+fn fatal(part: &str) -> anyhow::Error {
+    tracing::error!(part, "a part of the service ended that it needs: the process ends");
+    anyhow!("a part of the service ended that it needs: {part}")
 }
 
 /// The one line on standard output.
