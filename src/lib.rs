@@ -5,6 +5,7 @@
 //!
 //! - [`cli`] – one file for each subcommand
 //! - [`api`] – the contract's paths as handlers; the error answer; Swagger UI
+//! - [`registry`] – the registered keys, kept up to date
 //! - [`signature`] – the `Api-Signature` JWT: claims, keys, verify, sign
 //! - [`model`] – the contract's schemas as types
 //! - [`store`] – customers and keys in the database
@@ -12,7 +13,7 @@
 //! - [`telemetry`] – logs
 //! - [`account`], [`clock`], [`random`] – who owns what, and the seams through which time and randomness come
 //!
-//! Imports point one way: `cli` → `api` → (`signature`, `model`, `store`, `contract`) → (`account`, `clock`, `random`).
+//! Imports point one way: `cli` → `api` → `registry` → (`signature`, `model`, `store`, `contract`) → (`account`, `clock`, `random`).
 
 pub mod account;
 pub mod api;
@@ -22,6 +23,7 @@ pub mod contract;
 pub mod model;
 pub mod random;
 pub mod record;
+pub mod registry;
 pub mod signature;
 pub mod store;
 pub mod telemetry;

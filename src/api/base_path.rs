@@ -1,22 +1,22 @@
 use std::{fmt, str::FromStr};
 
-/// What comes before the contract's paths: empty, or segments such as `/api/v1`.
+/// The prefix of the contract's paths: empty, or segments such as `/api/v1`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct BasePath(String);
 
-/// Why a text is no [`BasePath`].
+/// Why a text is not a [`BasePath`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be / or segments such as /api/v1, of letters, digits, '-', '.', '_' and '~'")]
 pub struct InvalidBasePath;
 
 impl BasePath {
-    /// The segments, each after a `/`; empty if there are none.
+    /// The segments, each after a `/`. Empty if there are no segments.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The same with a `/` at its end.
+    /// The prefix with a `/` at its end.
     #[must_use]
     pub fn with_slash(&self) -> String {
         format!("{}/", self.0)

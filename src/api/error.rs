@@ -1,9 +1,8 @@
-//! The one error answer: which status, which type, which words.
+//! The errors of the API: for each one its status, its type and its text.
 //!
-//! Public words and internal causes are different things: a cause is logged where the answer is made, and has no way
-//! out of here.
+//! The text is public. The cause is for the log alone: no response contains it.
 
-use std::{error::Error as StdError, fmt};
+use std::error::Error as StdError;
 
 use actix_web::{
     HttpResponse, ResponseError,
@@ -12,73 +11,79 @@ use actix_web::{
         header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE},
     },
 };
+use uuid::Uuid;
 
+use super::settings::{BODY_BYTES_MAX, SIGNATURE_HEADER};
 use crate::{
-    model::{ErrorType, Reason, RequestExtension, RequestExtensionItem, VIOLATIONS_MAX},
+    model::{self, ErrorType, Reason, RequestExtension, RequestExtensionItem, VIOLATIONS_MAX},
     record::DamagedRecord,
+    registry::RegistryError,
     signature::{Refusal, Violation},
     store::StoreError,
 };
 
-/// After how many seconds a request that met a busy store may be sent again.
+/// After how many seconds a request may be sent again if the service was unavailable.
 const RETRY_AFTER_SECONDS: u32 = 1;
 
-/// Everything that a request can be refused for, in the order in which the refusals win.
-#[derive(Debug)]
+/// Why a request fails. If several variants apply, the response is the first of them.
+#[derive(Debug, thiserror::Error)]
 pub enum ApiError {
-    /// The path is none of this service.
+    /// The service does not have this path.
+    #[error("no such path")]
     RouteNotFound,
-    /// The path has other methods: these.
-    MethodNotAllowed(&'static str),
-    /// The body is longer than this many bytes.
-    ContentTooLarge(usize),
-    /// The request is no HTTP that can be understood: its body did not arrive whole, for instance.
+    /// The path does not have this method.
+    #[error("the method is not allowed: this path has {allow}")]
+    MethodNotAllowed {
+        /// The methods that the path has, as in `Allow`.
+        allow: String,
+    },
+    /// The body is larger than [`BODY_BYTES_MAX`].
+    #[error("the body is larger than {BODY_BYTES_MAX} bytes")]
+    ContentTooLarge,
+    /// The request is not valid HTTP, or did not arrive as a whole.
+    #[error("the request is malformed or incomplete, or it arrived too slowly")]
     Malformed,
-    /// The request proves no sender.
+    /// The signature does not prove who sent the request.
+    #[error(transparent)]
     Unauthorized(Refusal),
-    /// The body is no `application/json`.
+    /// The body is not plain `application/json`.
+    #[error("send the body as application/json, without a content encoding")]
     UnsupportedMediaType,
-    /// The request breaks the contract in so many places, of which the first [`VIOLATIONS_MAX`] are listed.
+    /// The request breaks the contract.
+    #[error("{}", invalid_text(*total))]
     Invalid {
-        /// How many there are.
+        /// The number of violations.
         total: usize,
-        /// Those that are listed.
+        /// The first [`VIOLATIONS_MAX`] violations.
         violations: Box<RequestExtension>,
     },
-    /// The account has no such customer.
+    /// The account does not have this customer.
+    #[error("the account has no customer with this CustomerID")]
     CustomerNotFound,
-    /// A precondition does not hold.
+    /// A precondition is false.
+    #[error("the customer does not match If-Match or If-None-Match; nothing was changed")]
     PreconditionFailed,
-    /// The service cannot do it now.
-    Unavailable(Option<Cause>),
+    /// The service cannot process the request now.
+    #[error("the service is temporarily unavailable; send the request again later")]
+    Unavailable(#[source] Option<Cause>),
     /// The service failed.
-    Internal(Cause),
+    #[error("the service failed")]
+    Internal(#[source] Cause),
 }
 
-/// What is logged, and never sent.
+/// What is logged and never sent.
 type Cause = Box<dyn StdError + Send + Sync>;
 
-/// The only place where a status is chosen.
-const fn row(error: &ApiError) -> (StatusCode, ErrorType) {
-    match error {
-        ApiError::RouteNotFound | ApiError::CustomerNotFound => {
-            (StatusCode::NOT_FOUND, ErrorType::ResourceNotFound)
-        }
-        ApiError::MethodNotAllowed(_) => (StatusCode::METHOD_NOT_ALLOWED, ErrorType::InvalidMessage),
-        ApiError::ContentTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, ErrorType::InvalidMessage),
-        ApiError::Unauthorized(_) => (StatusCode::UNAUTHORIZED, ErrorType::Unauthorized),
-        ApiError::UnsupportedMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, ErrorType::InvalidMessage),
-        ApiError::Malformed | ApiError::Invalid { .. } => {
-            (StatusCode::BAD_REQUEST, ErrorType::InvalidMessage)
-        }
-        ApiError::PreconditionFailed => (StatusCode::PRECONDITION_FAILED, ErrorType::PreconditionFailed),
-        ApiError::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, ErrorType::Unavailable),
-        ApiError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, ErrorType::Unexpected),
+fn invalid_text(total: usize) -> String {
+    match total {
+        1 => "1 field is invalid".to_owned(),
+        ..=VIOLATIONS_MAX => format!("{total} fields are invalid"),
+        _ => format!("{total} fields are invalid; the first {VIOLATIONS_MAX} are listed"),
     }
 }
 
 impl ApiError {
-    /// A request that breaks the contract in these ways, in these of its parts.
+    /// A request with these violations.
     #[must_use]
     pub fn invalid(mut violations: RequestExtension) -> Self {
         let RequestExtension { path, query, header, body } = &mut violations;
@@ -91,25 +96,45 @@ impl ApiError {
         Self::Invalid { total, violations: Box::new(violations) }
     }
 
-    /// The type that the answer tells.
-    #[must_use]
-    pub fn error_type(&self) -> ErrorType {
-        row(self).1
+    /// A request without a signature.
+    pub(super) fn signature_missing() -> Self {
+        Self::Unauthorized(Refusal::of_token(format!(
+            "{SIGNATURE_HEADER} is missing: sign the request, for example with `customers-api sign`"
+        )))
     }
 
-    /// The cause that the answer does not tell.
-    #[must_use]
-    pub fn cause(&self) -> Option<&(dyn StdError + Send + Sync)> {
+    /// A request with several signatures.
+    pub(super) fn signature_repeated() -> Self {
+        Self::Unauthorized(Refusal::of_token(format!(
+            "{SIGNATURE_HEADER} is given more than once: send it once"
+        )))
+    }
+
+    /// The only place where a status is chosen.
+    const fn status_and_type(&self) -> (StatusCode, ErrorType) {
         match self {
-            Self::Unavailable(cause) => cause.as_deref(),
-            Self::Internal(cause) => Some(cause.as_ref()),
-            _ => None,
+            Self::RouteNotFound | Self::CustomerNotFound => {
+                (StatusCode::NOT_FOUND, ErrorType::ResourceNotFound)
+            }
+            Self::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, ErrorType::InvalidMessage),
+            Self::ContentTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, ErrorType::InvalidMessage),
+            Self::Unauthorized(_) => (StatusCode::UNAUTHORIZED, ErrorType::Unauthorized),
+            Self::UnsupportedMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, ErrorType::InvalidMessage),
+            Self::Malformed | Self::Invalid { .. } => (StatusCode::BAD_REQUEST, ErrorType::InvalidMessage),
+            Self::PreconditionFailed => (StatusCode::PRECONDITION_FAILED, ErrorType::PreconditionFailed),
+            Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, ErrorType::Unavailable),
+            Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, ErrorType::Unexpected),
         }
     }
 
-    /// Where the request is wrong.
-    #[must_use]
-    pub fn extension(&self) -> Option<RequestExtension> {
+    /// The body of the response.
+    pub(super) fn body(&self, request_id: Uuid, action: Option<&'static str>) -> model::Error {
+        let (_, error_type) = self.status_and_type();
+        let (detail, request_extension) = (self.to_string(), self.request_extension());
+        model::Error { error_type, instance: request_id, action, detail, request_extension }
+    }
+
+    fn request_extension(&self) -> Option<RequestExtension> {
         match self {
             Self::Invalid { violations, .. } => Some(violations.as_ref().clone()),
             Self::Unauthorized(refusal) => {
@@ -124,52 +149,21 @@ impl ApiError {
 fn item(violation: &Violation) -> RequestExtensionItem {
     let Violation { claim, description } = violation;
     let separator = if claim.is_empty() { "" } else { "." };
-    let field = format!("{}{separator}{claim}", super::SIGNATURE_HEADER);
+    let field = format!("{SIGNATURE_HEADER}{separator}{claim}");
     RequestExtensionItem { field, reason: Reason::Signature, description: description.clone() }
-}
-
-/// What the answer tells, without a word of the request.
-impl fmt::Display for ApiError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::RouteNotFound => formatter.write_str("there is nothing at this path"),
-            Self::MethodNotAllowed(allow) => write!(formatter, "the methods of this path are {allow}"),
-            Self::ContentTooLarge(limit) => write!(formatter, "the body is longer than {limit} bytes"),
-            Self::Malformed => {
-                formatter.write_str("the request is malformed, or did not arrive whole and in time")
-            }
-            Self::Unauthorized(refusal) => refusal.fmt(formatter),
-            Self::UnsupportedMediaType => {
-                formatter.write_str("send the body as application/json, not encoded")
-            }
-            Self::Invalid { total: 1, .. } => formatter.write_str("1 field is invalid"),
-            Self::Invalid { total: total @ ..=VIOLATIONS_MAX, .. } => {
-                write!(formatter, "{total} fields are invalid")
-            }
-            Self::Invalid { total, .. } => {
-                write!(formatter, "{total} fields are invalid; the first {VIOLATIONS_MAX} are listed")
-            }
-            Self::CustomerNotFound => formatter.write_str("the account has no such customer"),
-            Self::PreconditionFailed => formatter.write_str("a precondition of the request does not hold"),
-            Self::Unavailable(_) => {
-                formatter.write_str("the service cannot take the request now; send it again later")
-            }
-            Self::Internal(_) => formatter.write_str("the service failed"),
-        }
-    }
 }
 
 impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
-        row(self).0
+        self.status_and_type().0
     }
 
-    /// The status and the headers that it demands; `answer` adds the rest, because it knows the request.
+    /// The status and the headers that belong to it. The middleware adds the rest, because it knows the request.
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status_code());
         match self {
-            Self::MethodNotAllowed(allow) => response.insert_header((ALLOW, *allow)),
-            Self::Unauthorized(_) => response.insert_header((WWW_AUTHENTICATE, super::SIGNATURE_HEADER)),
+            Self::MethodNotAllowed { allow } => response.insert_header((ALLOW, allow.as_str())),
+            Self::Unauthorized(_) => response.insert_header((WWW_AUTHENTICATE, SIGNATURE_HEADER)),
             Self::Unavailable(_) => response.insert_header((RETRY_AFTER, RETRY_AFTER_SECONDS)),
             _ => &mut response,
         };
@@ -180,6 +174,15 @@ impl ResponseError for ApiError {
 impl From<DamagedRecord> for ApiError {
     fn from(error: DamagedRecord) -> Self {
         Self::Internal(error.into())
+    }
+}
+
+impl From<RegistryError> for ApiError {
+    fn from(error: RegistryError) -> Self {
+        match error {
+            RegistryError::Refused(refusal) => Self::Unauthorized(refusal),
+            RegistryError::Unavailable => Self::Unavailable(Some(error.into())),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Where the next page begins, as an opaque text that only this service can make.
+//! Page tokens: where the next page begins, as an opaque text that only this service can make.
 
 use aws_lc_rs::hmac::{HMAC_SHA256, Key, sign, verify};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -11,48 +11,63 @@ use crate::{
     store::Position,
 };
 
+/// The length of the key that authenticates page tokens.
+pub(super) const PAGE_TOKEN_KEY_BYTES: usize = 32;
+
 const MAC_BYTES: usize = 32;
 
 /// Makes and reads page tokens.
-pub struct PageTokens(Key);
+pub(super) struct PageTokens(Key);
 
-/// What a token holds.
+/// Why a page token cannot be read: it was not made for this account, or it was changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be the PageToken of an earlier response, unchanged")]
+pub(super) struct InvalidPageToken;
+
+/// The content of a token.
 #[derive(Serialize, Deserialize)]
-struct Place(SortDirection, i64, String);
+struct Content(SortDirection, i64, String);
 
 impl PageTokens {
-    /// With the secret that all replicas share.
-    #[must_use]
-    pub fn new(secret: &[u8]) -> Self {
-        Self(Key::new(HMAC_SHA256, secret))
+    /// The key is the same for all replicas.
+    pub(super) fn new(key: &[u8]) -> Self {
+        Self(Key::new(HMAC_SHA256, key))
     }
 
-    pub(super) fn seal(
+    pub(super) fn issue(
         &self,
         account: &Account,
         direction: SortDirection,
         position: Position,
     ) -> Result<String, ApiError> {
         let Position { created, customer_id } = position;
-        let place = Place(direction, created.micros(), customer_id.into_string());
-        let mut token = serde_json::to_vec(&place).map_err(|error| ApiError::Internal(error.into()))?;
+        let content = Content(direction, created.micros(), customer_id.into_string());
+        let mut token = serde_json::to_vec(&content).map_err(|error| ApiError::Internal(error.into()))?;
         let mac = sign(&self.0, &authenticated(account, &token));
         token.extend_from_slice(mac.as_ref());
         Ok(BASE64_URL_SAFE_NO_PAD.encode(token))
     }
 
-    /// The place that a token of this account stands for; `None` if it is not one that was given to it.
-    pub(super) fn open(&self, account: &Account, token: &str) -> Option<(SortDirection, Position)> {
+    /// The position that a token of this account stands for.
+    pub(super) fn read(
+        &self,
+        account: &Account,
+        token: &str,
+    ) -> Result<(SortDirection, Position), InvalidPageToken> {
+        self.decode(account, token).ok_or(InvalidPageToken)
+    }
+
+    fn decode(&self, account: &Account, token: &str) -> Option<(SortDirection, Position)> {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(token).ok()?;
-        let (place, mac) = bytes.split_at_checked(bytes.len().checked_sub(MAC_BYTES)?)?;
-        verify(&self.0, &authenticated(account, place), mac).ok()?;
-        let Place(direction, created, customer_id) = serde_json::from_slice(place).ok()?;
+        let (content, mac) = bytes.split_at_checked(bytes.len().checked_sub(MAC_BYTES)?)?;
+        verify(&self.0, &authenticated(account, content), mac).ok()?;
+        let Content(direction, created, customer_id) = serde_json::from_slice(content).ok()?;
         let customer_id = CustomerId::try_from(customer_id).ok()?;
         Some((direction, Position { created: Timestamp::from_micros(created)?, customer_id }))
     }
 }
 
-/// A token is bound to the account that it was given to. No account's name holds U+0000.
-fn authenticated(account: &Account, place: &[u8]) -> Vec<u8> {
-    [account.as_str().as_bytes(), b"\0", place].concat()
+/// A token is bound to its account. The name of an account never contains U+0000.
+fn authenticated(account: &Account, content: &[u8]) -> Vec<u8> {
+    [account.as_str().as_bytes(), b"\0", content].concat()
 }

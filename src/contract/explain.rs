@@ -57,7 +57,7 @@ fn is_name(name: &str) -> bool {
 
 // serde's description of a syntax error repeats nothing of the text.
 pub(super) fn malformed(error: &serde_json::Error) -> RequestExtensionItem {
-    let description = format!("is not JSON: {error}");
+    let description = format!("is not valid JSON: {error}");
     RequestExtensionItem { field: String::new(), reason: Reason::MalformedJson, description }
 }
 

@@ -7,7 +7,7 @@ use super::customer::Customer;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct Customers {
-    /// The customers, in the order that was asked for.
+    /// The customers, in the requested order.
     #[schema(max_items = 100)]
     pub items: Vec<Customer>,
     /// Send it to get the next page. It is absent on the last page.

@@ -1,13 +1,10 @@
 use serde::Serialize;
-use utoipa::{
-    ToSchema,
-    openapi::{Object, ObjectBuilder, Type},
-};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{error_type::ErrorType, request_extension::RequestExtension};
 
-/// The answer to every request that fails.
+/// The response to every request that fails.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct Error {
@@ -17,9 +14,9 @@ pub struct Error {
     /// The identifier of the request, as in `X-Request-Id`.
     #[schema(value_type = String, format = "uuid")]
     pub instance: Uuid,
-    /// The operation. It is absent when the request matches none.
+    /// The operation. It is absent if the request matches no operation.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(schema_with = action)]
+    #[schema(nullable = false)]
     pub action: Option<&'static str>,
     /// What is wrong, and what to do about it.
     #[schema(pattern = r"^[^\u0000]*$")]
@@ -28,13 +25,4 @@ pub struct Error {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub request_extension: Option<RequestExtension>,
-}
-
-/// The operations by name; `schema_with` leaves the field's own documentation out, hence once more.
-fn action() -> Object {
-    ObjectBuilder::new()
-        .schema_type(Type::String)
-        .description(Some("The operation. It is absent when the request matches none."))
-        .enum_values(Some(["putCustomer", "getCustomer", "deleteCustomer", "listCustomers"]))
-        .build()
 }

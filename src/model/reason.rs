@@ -4,7 +4,7 @@ use utoipa::ToSchema;
 /// The kind of a violation:
 ///
 /// - SchemaValidation: the value does not match its schema
-/// - MalformedJSON: the body is not JSON in UTF-8
+/// - MalformedJSON: the body is not valid JSON in UTF-8
 /// - DuplicateMember: an object has two members of the same name
 /// - Signature: the value does not match the signature
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]

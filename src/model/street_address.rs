@@ -8,7 +8,7 @@ use utoipa::{
 
 use super::{country_code::CountryCode, strict, subdivision, text::without_nul};
 
-/// A postal address. In the USA and in Canada its state is one of the codes of ISO 3166-2.
+/// A postal address. In the USA and Canada, the state is an ISO 3166-2 code.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct StreetAddress {

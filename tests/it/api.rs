@@ -60,13 +60,13 @@ async fn any_text_may_be_an_id(engine: Engine) {
         (wide.repeat(37), "must have at most 36 characters"),
         ("%00".to_owned(), "must not contain U+0000"),
         ("a%00b".to_owned(), "must not contain U+0000"),
-        ("%FF".to_owned(), "must be UTF-8, percent-encoded"),
-        ("%C3".to_owned(), "must be UTF-8, percent-encoded"),
-        ("%".to_owned(), "must be UTF-8, percent-encoded"),
-        ("a%4".to_owned(), "must be UTF-8, percent-encoded"),
-        ("%zz".to_owned(), "must be UTF-8, percent-encoded"),
-        ("a|b".to_owned(), "must be UTF-8, percent-encoded"),
-        ("a\"b".to_owned(), "must be UTF-8, percent-encoded"),
+        ("%FF".to_owned(), "must be percent-encoded UTF-8"),
+        ("%C3".to_owned(), "must be percent-encoded UTF-8"),
+        ("%".to_owned(), "must be percent-encoded UTF-8"),
+        ("a%4".to_owned(), "must be percent-encoded UTF-8"),
+        ("%zz".to_owned(), "must be percent-encoded UTF-8"),
+        ("a|b".to_owned(), "must be percent-encoded UTF-8"),
+        ("a\"b".to_owned(), "must be percent-encoded UTF-8"),
     ] {
         let refused = api.get(&sent).send().await.expect(400);
         assert_eq!(refused.violations("Path"), [format!("CustomerID: {description}")], "{sent}");
@@ -143,7 +143,7 @@ async fn a_body_that_is_no_json_is_refused_with_its_place(engine: Engine) {
     let api = TestApi::start(engine).await;
     let refused = api.put("c-1", &mia()).bytes("{\"FullName\": }").send().await.expect(400);
     assert_eq!(refused.json()["RequestExtension"]["Body"][0]["Reason"], "MalformedJSON");
-    assert_eq!(refused.violations("Body"), [": is not JSON: expected value at line 1 column 14"]);
+    assert_eq!(refused.violations("Body"), [": is not valid JSON: expected value at line 1 column 14"]);
     let refused = api.put("c-1", &mia()).bytes(b"{\"a\": \"\xff\"}".to_vec()).send().await.expect(400);
     assert_eq!(refused.json()["RequestExtension"]["Body"][0]["Reason"], "MalformedJSON");
     let refused = api.request("PUT", "/customers/c-1").send().await.expect(400);
@@ -336,7 +336,7 @@ async fn every_answer_has_a_request_id_of_its_own(engine: Engine) {
     }
 }
 
-async fn whoever_watches_is_told_whether_the_service_is_alive_and_ready(engine: Engine) {
+async fn probes_tell_whether_the_service_is_alive_and_ready(engine: Engine) {
     let api = TestApi::start(engine).await;
     for path in ["/livez", "/readyz"] {
         api.request("GET", path).unsigned().send().await.expect(204);
@@ -346,7 +346,7 @@ async fn whoever_watches_is_told_whether_the_service_is_alive_and_ready(engine: 
 }
 
 on_each_engine! {
-    whoever_watches_is_told_whether_the_service_is_alive_and_ready,
+    probes_tell_whether_the_service_is_alive_and_ready,
     a_customer_is_created_read_replaced_and_deleted,
     any_text_may_be_an_id,
     all_violations_are_listed_with_their_full_path,

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::support::{Answer, Engine, Request, TestApi, eventually, mia, on_each_engine};
 
 /// What makes a fresh service, in which nobody is, answer an operation with a status.
-type Provocation = for<'a> fn(&'a TestApi, &'a str) -> LocalBoxFuture<'a, Answer>;
+pub(crate) type Provocation = for<'a> fn(&'a TestApi, &'a str) -> LocalBoxFuture<'a, Answer>;
 
 const ALL: &[&str] = &["putCustomer", "getCustomer", "deleteCustomer", "listCustomers"];
 
@@ -78,7 +78,7 @@ fn after_a_put<'a>(api: &'a TestApi, request: Request<'a>) -> LocalBoxFuture<'a,
 }
 
 /// The database fails behind the service's back.
-fn without_customers<'a>(api: &'a TestApi, operation: &'a str) -> LocalBoxFuture<'a, Answer> {
+pub(crate) fn without_customers<'a>(api: &'a TestApi, operation: &'a str) -> LocalBoxFuture<'a, Answer> {
     async move {
         // A connection that cannot even be made ready is no fault, but absence.
         api.put("c-1", &mia()).send().await.expect(201);
@@ -89,7 +89,7 @@ fn without_customers<'a>(api: &'a TestApi, operation: &'a str) -> LocalBoxFuture
 }
 
 /// Keys that cannot be read again are not believed for long.
-async fn without_keys(api: &TestApi, operation: &str) -> Answer {
+pub(crate) async fn without_keys(api: &TestApi, operation: &str) -> Answer {
     api.database.execute("ALTER TABLE signing_keys RENAME TO gone").await;
     eventually("nobody gets in", || async {
         sleep(Duration::from_millis(200)).await;

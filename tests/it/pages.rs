@@ -79,10 +79,7 @@ async fn a_page_token_is_good_for_its_account_and_direction_alone(engine: Engine
 
     let refused = |answer: Answer| answer.expect(400).violations("Query");
     let contrary = api.list(&format!("?PageToken={token}&SortDirection=DESC")).send().await;
-    assert_eq!(
-        refused(contrary),
-        ["SortDirection: must be the one that PageToken was given out for, or absent"]
-    );
+    assert_eq!(refused(contrary), ["SortDirection: must be the direction of the PageToken, or absent"]);
     let other = api.register("other", customers_api::signature::Algorithm::Es384, "other-1").await;
     refused(api.list(&format!("?PageToken={token}")).signed_by(&other).send().await);
     for position in 0..token.len() {

@@ -56,7 +56,10 @@ async fn refused(api: &TestApi, reason: &str, token: String, detail: &str) {
 async fn a_request_without_a_signature_is_refused(engine: Engine) {
     let api = TestApi::start(engine).await;
     let answer = api.put("c-1", &mia()).unsigned().send().await.expect(401);
-    assert_eq!(answer.detail(), "Api-Signature is missing: send a JWT over this request, as `sign` makes it");
+    assert_eq!(
+        answer.detail(),
+        "Api-Signature is missing: sign the request, for example with `customers-api sign`"
+    );
     assert_eq!(answer.header("www-authenticate"), "Api-Signature");
 }
 

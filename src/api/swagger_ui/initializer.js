@@ -1,20 +1,20 @@
 /**
- * Starts Swagger UI, and gives it a "Signing key" control in the style of its own "Authorize".
+ * Starts Swagger UI with a "Signing key" control in the style of its own "Authorize".
  *
- * The control is a Swagger UI plugin, so that each part of it lives and dies with the part of the page that it belongs
- * to. Nothing here knows cryptography: that is `signing.js`.
+ * The control is a Swagger UI plugin: each part of it is shown and removed together with the part of the page that it
+ * belongs to. The cryptography is in `signing.js`.
  */
 
 import { canSign, claimsOf, InvalidKey, PEM_BYTES_MAX, SigningKey } from './signing.js';
 
 const SIGNATURE_HEADER = 'Api-Signature';
 
-/** The page is at `<root>swagger-ui/`, wherever a reverse proxy may have put the root. */
+/** The page is at `<root>swagger-ui/`. A reverse proxy may have moved the root. */
 const root = new URL('..', new URL('.', document.location.href));
 
 /* The key. */
 
-/** What is loaded. Nothing outside this file can reach it, and it is gone with the page. */
+/** The loaded key. Code outside this file cannot reach it, and it is gone when the page is closed. */
 const loaded = observable({ key: null, keyId: '' });
 
 function observable(value) {
@@ -45,7 +45,7 @@ async function readFile(file) {
   return file.text();
 }
 
-/** Signs last of all: after this comes `fetch`. Without a key, a signature typed by hand goes out as it is. */
+/** The last step before `fetch`. Without a key, a signature that was typed by hand is sent unchanged. */
 async function sign(request, server) {
   const { key, keyId } = loaded.get();
   if (!key || request.loadSpec) return request;
@@ -74,8 +74,8 @@ function Notice({ isSandbox }) {
 function SandboxNotice() {
   return h('p', null,
     h('b', null, 'This is a sandbox. '),
-    'Signatures are optional: a request without one is carried out as the account ', code('sandbox'),
-    '. One that is sent is verified nevertheless.');
+    'Signatures are optional: a request without a signature is carried out as the account ', code('sandbox'),
+    '. A signature that is sent is verified.');
 }
 
 function InsecureNotice() {
@@ -89,7 +89,7 @@ function KeyNotice() {
   return h('p', null,
     h('b', null, 'Every request must be signed. '),
     'Load your private key with “Signing key”, and this page signs what it sends. ',
-    'No key yet? Whoever runs the server makes and registers one:',
+    'No key yet? The operator of the server creates and registers one:',
     h(Command, null, 'customers-api keys generate --account NAME --out private.pem'));
 }
 
@@ -97,7 +97,7 @@ function Command({ children }) {
   return h('kbd', { className: 'signing-command' }, children);
 }
 
-/** What Swagger UI's "Authorize" would be: a button with a lock, and what it opens. */
+/** The counterpart of "Authorize" in Swagger UI: a button with a lock, and its dialog. */
 function Control() {
   const { key, keyId } = useLoaded();
   const dialog = system.React.useRef(null);
@@ -108,7 +108,7 @@ function Control() {
   };
   const forgetHere = () => {
     forget();
-    button.current.focus(); // The button that had the focus is gone.
+    button.current.focus(); // The button with the focus was removed.
   };
   const icon = system.getComponent(key ? 'LockAuthIcon' : 'UnlockAuthIcon', true);
   const className = `btn authorize ${key ? 'locked' : 'unlocked'}`;
@@ -120,16 +120,16 @@ function Control() {
     h(Dialog, { dialog }));
 }
 
-/** Where to go on: at the text of the key, or, with a key loaded, at the way out. */
+/** Focuses the text of the key or, if a key is loaded, the button that closes the dialog. */
 function focusStart(dialog) {
   dialog.querySelector('textarea, .btn-done').focus();
 }
 
-/** The markup of Swagger UI's own dialog, in a native one: that keeps the focus inside, and closes on Esc. */
+/** The markup of Swagger UI's dialog in a native one, which keeps the focus inside and closes on Esc. */
 function Dialog({ dialog }) {
   const [opened, setOpened] = system.React.useState(0);
   const close = () => dialog.current.close();
-  // A closed dialog starts anew, so that no private key stays behind in its fields.
+  // A closed dialog is built again, so that no private key stays in its fields.
   const onClose = () => setOpened(opened + 1);
   const labelledBy = { 'aria-labelledby': 'signing-title' };
   return h('dialog', { ref: dialog, className: 'dialog-ux signing-dialog', onClose, ...labelledBy },
@@ -145,7 +145,7 @@ function Dialog({ dialog }) {
 function DialogBody({ dialog, close }) {
   const { key } = useLoaded();
   system.React.useEffect(() => {
-    if (dialog.current.open) focusStart(dialog.current); // What had the focus was replaced.
+    if (dialog.current.open) focusStart(dialog.current); // The element with the focus was replaced.
   }, [dialog, key]);
   return h(system.React.Fragment, null, key ? h(Facts) : h(Form), h(KeyId), h(Buttons, { close }));
 }
@@ -159,9 +159,9 @@ function Form() {
   };
   const onChange = ({ target }) => {
     if (target.files.length > 0) attempt(readFile(target.files[0]));
-    target.value = ''; // The same file can be chosen again, once it is converted.
+    target.value = ''; // The same file can be chosen again after it was converted.
   };
-  // A spell checker may send the text elsewhere, and autocompletion may keep it.
+  // A spell checker may send the text to another host, and autocompletion may store it.
   const keptHere = { spellCheck: false, autoComplete: 'off', autoCapitalize: 'off' };
   return h('form', { id: 'signing-form', onSubmit },
     h('p', null, 'A private key on P-384 or P-256, as PKCS#8 PEM. It stays in the memory of this page: ',
@@ -181,7 +181,7 @@ function Facts() {
   return h('div', { role: 'status' },
     h('h4', null, 'Loaded'),
     h('p', null, 'Every “Try it out” is signed with this key at the moment it is sent. ',
-      `What the field ${SIGNATURE_HEADER} holds is not used.`),
+      `The value of the field ${SIGNATURE_HEADER} is not used.`),
     h('dl', { className: 'signing-facts' },
       h('dt', null, 'Algorithm'), h('dd', null, code(key.algorithm)),
       h('dt', null, 'Key id'), h('dd', null, keyId ? code(keyId) : 'none is sent'),
@@ -201,7 +201,7 @@ function KeyId() {
       key && h('button', { type: 'button', className: 'btn', onClick: () => set(key.fingerprint) },
         'Use the fingerprint')),
     h('p', { id: 'signing-key-id-help' },
-      'Needed as soon as the server knows several keys; left empty, none is sent. ',
+      'Required if the server knows several keys. If it is empty, no key id is sent. ',
       'A key is registered under its fingerprint, unless another id was chosen.'));
 }
 
@@ -214,7 +214,7 @@ function Buttons({ close }) {
     h('button', { type: 'button', className: 'btn modal-btn auth btn-done', onClick: close }, 'Close'));
 }
 
-/** With a key loaded, what is typed here would not be sent, so nothing can be typed. */
+/** While a key is loaded, a typed signature would not be sent, so the field is disabled. */
 function SignatureRow({ original, props }) {
   const { key } = useLoaded();
   return h(system.React.Fragment, null,
@@ -229,7 +229,7 @@ function isSignature(parameter) {
   return parameter.get('in') === 'header' && parameter.get('name') === SIGNATURE_HEADER;
 }
 
-/** Puts the parts beside those of Swagger UI that they belong to. */
+/** Puts each part beside the part of Swagger UI that it belongs to. */
 function signingPlugin(isSandbox) {
   const withNext = (next, nextProps) => (Original) => (props) =>
     h(system.React.Fragment, null, h(Original, props), h(next, nextProps));
@@ -257,14 +257,14 @@ async function start() {
     dom_id: '#swagger-ui',
     deepLinking: true,
     displayRequestDuration: true,
-    validatorUrl: null, // The default is a foreign host, which some layouts show the document to.
+    validatorUrl: null, // The default is a foreign host, to which some layouts send the document.
     presets: [window.SwaggerUIBundle.presets.apis],
     plugins: [signingPlugin(isSandbox)],
     requestInterceptor: (request) => sign(request, server),
   });
 }
 
-// Swagger UI leaves this to its top bar, which would only offer to load other documents.
+// In Swagger UI this is part of the top bar, which is not used here: it loads other documents.
 document.documentElement.classList.toggle('dark-mode', matchMedia('(prefers-color-scheme: dark)').matches);
 
 start().catch((error) => {

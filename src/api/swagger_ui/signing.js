@@ -1,13 +1,13 @@
 /**
- * Reads a private key and signs requests with it, as the `Api-Signature` header wants it.
+ * Reads a private key and makes the `Api-Signature` of requests with it.
  *
- * Nothing here knows the page. The key exists as a non-extractable CryptoKey in a private field: no code, not even this
- * file, can read it back, and nothing here stores or sends it.
+ * This file does not depend on the page. The key is a non-extractable CryptoKey in a private field: no code can read it
+ * back, and it is never stored or sent.
  */
 
 const LIFETIME_SECONDS = 300;
 
-/** A key file has a few hundred bytes; whatever is much larger was chosen by mistake. */
+/** A key file has a few hundred bytes. A much larger file was chosen by mistake. */
 export const PEM_BYTES_MAX = 64 * 1024;
 
 const CURVES = [
@@ -16,7 +16,7 @@ const CURVES = [
 ];
 const ELLIPTIC_CURVE_OID = '2a8648ce3d0201';
 
-/** Names for what cannot be used, so that the message says what was loaded. */
+/** The names of keys that cannot be used, for the message. */
 const OTHER_CURVES = { '2b81040021': 'P-224', '2b81040023': 'P-521', '2b8104000a': 'secp256k1' };
 const OTHER_KINDS = { '2a864886f70d010101': 'an RSA', '2b6570': 'an Ed25519', '2b6571': 'an Ed448' };
 
@@ -29,7 +29,7 @@ const COMMANDS = {
   create: 'openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out private.pem',
 };
 
-/** Why a text is no key that can sign, and the command that helps, where there is one. */
+/** Why a text is not a key that can sign, and a command that helps, if there is one. */
 export class InvalidKey extends Error {
   /**
    * @param {string} message
@@ -42,10 +42,10 @@ export class InvalidKey extends Error {
   }
 }
 
-/** Browsers offer WebCrypto to secure contexts only: HTTPS, and HTTP on the machine itself. */
+/** Browsers offer WebCrypto only in secure contexts: HTTPS, and HTTP on localhost. */
 export const canSign = globalThis.crypto?.subtle !== undefined;
 
-/** A private key that signs, and what may be shown of it. */
+/** A private key, and the facts about it that may be shown. */
 export class SigningKey {
   #key;
   #curve;
@@ -81,7 +81,7 @@ export class SigningKey {
   async sign(claims, keyId) {
     const header = { alg: this.algorithm, typ: 'JWT', ...(keyId && { kid: keyId }) };
     const message = `${base64UrlJson(header)}.${base64UrlJson(claims)}`;
-    // WebCrypto's ECDSA answers with r and s side by side, which is the very form that JWS wants.
+    // WebCrypto returns r and s one after the other, which is the form of JWS.
     const algorithm = { name: 'ECDSA', hash: this.#curve.hash };
     const signature = await crypto.subtle.sign(algorithm, this.#key, utf8(message));
     return `${message}.${base64Url(signature)}`;
@@ -89,9 +89,9 @@ export class SigningKey {
 }
 
 /**
- * What the server holds against the request.
+ * The claims that the server compares with the request.
  *
- * @param {{method: string, url: string, body?: string}} request as it is about to be sent
+ * @param {{method: string, url: string, body?: string}} request as it will be sent
  * @param {{audience: string, basePath: string, root: URL}} server `root` is where the browser sees `basePath`: they
  *   differ behind a reverse proxy that strips a prefix.
  * @param {number} now Unix time in seconds
@@ -119,7 +119,7 @@ function serverPath(url, { basePath, root }) {
   return basePath.replace(/\/+$/, '') + '/' + url.pathname.slice(root.pathname.length);
 }
 
-/** A name that is given several times has a list of values, in order. */
+/** A name that occurs several times has a list of values, in order. */
 function decodedQuery(searchParams) {
   const names = [...new Set(searchParams.keys())];
   const values = (name) => {
@@ -129,13 +129,13 @@ function decodedQuery(searchParams) {
   return names.length > 0 ? Object.fromEntries(names.map((name) => [name, values(name)])) : undefined;
 }
 
-/** Of a form or a file the browser would choose the bytes (boundaries) only after the signature. */
+/** For a form or a file, the browser chooses some bytes (boundaries) after the signature was made. */
 function bodyText(body) {
   if (typeof body === 'string') return body;
   throw new Error('Not signed, not sent: only a text can be signed over its exact bytes.');
 }
 
-/** Takes the private key out of a PEM text, which may hold other blocks and text around them. */
+/** The private key in a PEM text, which may contain other blocks and other text. */
 function privateKeyDer(text) {
   const blocks = [...text.matchAll(/-----BEGIN ([A-Z0-9 ]+)-----([\s\S]*?)-----END \1-----/g)];
   const labels = blocks.map(([, label]) => label);
@@ -173,7 +173,7 @@ function readPkcs8(der) {
   return { curve, point: publicPoint(readElement(privateKey.content), curve) };
 }
 
-/** Whatever else a reader trips over means one thing to the owner of the file. */
+/** All other errors of the reader mean the same to the owner of the file. */
 function wellFormed(read) {
   try {
     return read();
@@ -183,8 +183,8 @@ function wellFormed(read) {
 }
 
 /**
- * The public half, read from the file, because WebCrypto hands nothing of a non-extractable key out, and an extractable
- * copy is not to exist at all.
+ * The public half, read from the file: WebCrypto does not export it from a non-extractable key, and there must not be an
+ * extractable copy.
  */
 function publicPoint(privateKey, { coordinateBytes }) {
   const point = children(privateKey).find(({ tag }) => tag === TAG.publicKey);
@@ -203,7 +203,7 @@ async function importKey(der, { curve }) {
   }
 }
 
-/** RFC 7638: the same name for a key everywhere, and the key id under which `keys generate` registers it. */
+/** The thumbprint of RFC 7638, which is the key id under which `keys generate` registers a key. */
 async function thumbprint({ curve }, { x, y }) {
   const jwk = JSON.stringify({ crv: curve, kty: 'EC', x: base64Url(x), y: base64Url(y) });
   return base64Url(await sha256(utf8(jwk)));

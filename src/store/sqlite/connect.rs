@@ -24,6 +24,9 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const SETUP: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
     PRAGMA cache_size = -8192;";
 
+/// How long a connection waits for a lock while it is opened at the start.
+const START_PATIENCE: Duration = Duration::from_secs(10);
+
 /// SQLite's text for `SQLITE_BUSY`: somebody else holds a lock.
 const LOCKED: &str = "database is locked";
 
@@ -53,6 +56,13 @@ pub(super) struct Connection {
 }
 
 impl Connection {
+    /// Connects at the start of the service, when several processes may create and migrate the same file.
+    pub(super) fn open_first(path: &Path, patience: Duration) -> Result<Self, StoreError> {
+        let mut connection = Self::open(path, START_PATIENCE)?;
+        wait_for_locks(&mut connection.inner, patience).map_err(store_error)?;
+        Ok(Self { patience, ..connection })
+    }
+
     /// Connects; it waits for a lock for so long.
     pub(super) fn open(path: &Path, patience: Duration) -> Result<Self, StoreError> {
         let path = path.to_str().ok_or_else(|| StoreError::unavailable("the path is not UTF-8"))?;

@@ -29,7 +29,7 @@ const LOCK_PATIENCE: Duration = Duration::from_millis(500);
 
 impl Lookups {
     pub(super) fn open(file: Arc<File>) -> Result<Self, StoreError> {
-        let first = Connection::open(file.path(), LOCK_PATIENCE)?;
+        let first = Connection::open_first(file.path(), LOCK_PATIENCE)?;
         Ok(Self { file, idle: Mutex::new(vec![first]) })
     }
 

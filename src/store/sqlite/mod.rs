@@ -67,7 +67,7 @@ impl Sqlite {
 
     fn open_blocking(path: &Path, access: Access, lane: Lane, threads: &Threads) -> Result<Self, StoreError> {
         let path = touch(path, access)?;
-        let mut connection = Connection::open(&path, WRITER_LOCK_PATIENCE)?;
+        let mut connection = Connection::open_first(&path, WRITER_LOCK_PATIENCE)?;
         migrate(&mut connection)?;
         let file = Arc::new(File::remember(&path)?);
         let mut writer = Writer::new(connection, Arc::clone(&file));

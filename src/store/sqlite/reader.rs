@@ -32,7 +32,7 @@ pub(super) struct Reader(Sender<Query>);
 impl Reader {
     pub(super) fn start(threads: &Threads, name: &'static str, path: &Path) -> Result<Self, StoreError> {
         let (sender, queries) = mpsc::channel(QUEUE_QUERIES_MAX);
-        let mut connection = Connection::open(path, LOCK_PATIENCE)?;
+        let mut connection = Connection::open_first(path, LOCK_PATIENCE)?;
         let runtime = Builder::new_current_thread().build().map_err(StoreError::failed)?;
         let run = move || runtime.block_on(answer(queries, &mut connection));
         threads.spawn(name, run).map_err(StoreError::failed)?;

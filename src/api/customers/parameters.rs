@@ -1,8 +1,8 @@
-//! Parameters of the operations, each stated once, for the annotations of the handlers.
+//! The parameters of the operations, for their annotations.
 #![allow(
     dead_code,
     clippy::struct_field_names,
-    reason = "`Parts` reads the parameters; these types say what the document says of them"
+    reason = "these types only describe the parameters: `Parts` reads them"
 )]
 
 use utoipa::{IntoParams, ToSchema};
@@ -11,7 +11,7 @@ use crate::model::{CustomerId, SortDirection};
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
-pub(super) struct CustomerPath {
+pub(super) struct CustomerIdParameter {
     /// Identifies the customer within the account.
     #[param(rename = "CustomerID", example = "c-1001")]
     customer_id: CustomerId,
@@ -19,11 +19,11 @@ pub(super) struct CustomerPath {
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
-pub(super) struct Signature {
+pub(super) struct ApiSignatureParameter {
     /// Digitally signed JWT.
     ///
-    /// A JWS in compact form, signed with ES384 or ES256, whose claims cover the method, the path, the query and
-    /// the body of this very request. It has at most 8192 characters. Without it the answer is 401, unless the server
+    /// A JWS in compact form, signed with ES384 or ES256, with at most 8192 characters. Its claims cover the
+    /// method, the path, the query and the body of the request. Without it the response is 401, unless the server
     /// runs as a sandbox.
     #[param(rename = "Api-Signature", nullable = false)]
     api_signature: Option<String>,
@@ -31,9 +31,9 @@ pub(super) struct Signature {
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
-pub(super) struct IfMatch {
-    /// Entity tags, or `*`. The request is carried out only if the customer's current `ETag` is among them, with
-    /// `*` only if there is such a customer. Weak entity tags never match.
+pub(super) struct IfMatchParameter {
+    /// Entity tags, or `*`. The request is carried out only if the current `ETag` of the customer is one of them.
+    /// `*` stands for any customer that exists. Weak entity tags never match.
     #[param(
         rename = "If-Match",
         max_length = 4096,
@@ -45,9 +45,9 @@ pub(super) struct IfMatch {
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
-pub(super) struct IfNoneMatch {
-    /// Entity tags, or `*`. If the customer's current `ETag` is among them, with `*` if there is such a customer,
-    /// the answer is 304. A weak entity tag matches the strong one of the same text.
+pub(super) struct IfNoneMatchParameter {
+    /// Entity tags, or `*`. If the current `ETag` of the customer is one of them, the response is 304. `*` stands
+    /// for any customer that exists. A weak entity tag matches the strong one with the same text.
     #[param(
         rename = "If-None-Match",
         max_length = 4096,
@@ -59,30 +59,30 @@ pub(super) struct IfNoneMatch {
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
-pub(super) struct IfAbsent {
-    /// The request is carried out only if there is no such customer yet.
+pub(super) struct IfNoneMatchAsteriskParameter {
+    /// The request is carried out only if the customer does not exist.
     #[param(rename = "If-None-Match", nullable = false, inline)]
-    if_none_match: Option<Anything>,
+    if_none_match: Option<AsteriskSchema>,
 }
 
 #[derive(ToSchema)]
-pub(super) enum Anything {
+pub(super) enum AsteriskSchema {
     #[schema(rename = "*")]
     Asterisk,
 }
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query, rename_all = "PascalCase")]
-pub(super) struct Page {
-    /// The most customers to list on the page.
+pub(super) struct ListParameters {
+    /// The largest number of customers on the page.
     #[param(default = 20, minimum = 1, maximum = 100)]
     page_size: Option<i32>,
-    /// Continues where another page ended: the `PageToken` of that answer, unchanged. It is opaque, and one that
-    /// was tampered with is refused with 400.
+    /// Continues where another page ended: the `PageToken` of that response. A token is opaque, and one that was
+    /// changed is refused with 400.
     #[param(min_length = 1, max_length = 512, pattern = r"^[^\u0000]*$")]
     page_token: Option<String>,
-    /// The order, by `Created`. With a `PageToken` it may be left out, and the direction of the token goes on; the
-    /// direction that the token was not issued for is refused with 400.
+    /// The order, by `Created`. With a `PageToken` it can be left out: the list continues in the direction of the
+    /// token. The other direction is refused with 400.
     #[param(default = "DESC")]
     sort_direction: Option<SortDirection>,
 }

@@ -1,12 +1,13 @@
-//! Around every request: its id, its log line, and the one error answer, whatever went wrong inside.
+//! Around every request: its id, its log line, and the one form of errors, whatever layer they come from.
 
 use std::{
+    error::Error as _,
     panic::AssertUnwindSafe,
     time::{Duration, Instant},
 };
 
 use actix_web::{
-    Error, HttpMessage as _, HttpResponse, ResponseError as _,
+    Error, HttpResponse, ResponseError as _,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     error::InternalError,
@@ -19,29 +20,31 @@ use actix_web::{
 use futures_util::FutureExt as _;
 use uuid::Uuid;
 
-use super::{error::ApiError, operation::Operation};
-use crate::{model, random, telemetry};
+use crate::{
+    api::{error::ApiError, operation::Operation},
+    random, telemetry,
+};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// Customers are personal data: nobody on the way keeps them, above all no cache that knows no accounts.
+/// Customers are personal data, and a cache does not know accounts.
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
-/// Answers a request.
-pub(super) async fn answer(
+/// Responds to a request.
+pub(super) async fn respond(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let (id, started, method) = (random::uuid(), Instant::now(), request.method().clone());
     match AssertUnwindSafe(next.call(request)).catch_unwind().await {
         Ok(Ok(response)) => {
-            let operation = response.request().extensions().get::<Operation>().copied();
+            let operation = Operation::of(response.request());
             let mut response = match response.response().error() {
                 Some(error) => {
-                    let refusal = refuse(error, id, operation);
-                    response.into_response(refusal)
+                    let error_response = error_response(error, id, operation);
+                    response.into_response(error_response)
                 }
                 None => response.map_into_boxed_body(),
             };
@@ -49,16 +52,16 @@ pub(super) async fn answer(
             log(id, &method, operation, response.status(), started.elapsed());
             Ok(response)
         }
-        Ok(Err(error)) => Err(send(refuse(&error, id, None), &method, id, started)),
+        Ok(Err(error)) => Err(finish(error_response(&error, id, None), &method, id, started)),
         Err(_panic) => {
             let error = ApiError::Internal("a handler panicked".into()).into();
-            Err(send(refuse(&error, id, None), &method, id, started))
+            Err(finish(error_response(&error, id, None), &method, id, started))
         }
     }
 }
 
-/// The answer to an error of any layer: ours as it is, the framework's by its status.
-fn refuse(error: &Error, id: Uuid, operation: Option<Operation>) -> HttpResponse {
+/// The response to an error: one of ours as it is, one of the framework by its status.
+fn error_response(error: &Error, id: Uuid, operation: Option<&'static Operation>) -> HttpResponse {
     if let Some(error) = error.as_error::<ApiError>() {
         return render(error, id, operation);
     }
@@ -70,27 +73,21 @@ fn refuse(error: &Error, id: Uuid, operation: Option<Operation>) -> HttpResponse
     render(&error, id, operation)
 }
 
-fn render(error: &ApiError, id: Uuid, operation: Option<Operation>) -> HttpResponse {
-    if let Some(cause) = error.cause() {
+fn render(error: &ApiError, id: Uuid, operation: Option<&'static Operation>) -> HttpResponse {
+    if let Some(cause) = error.source() {
         tracing::error!(request_id = %id, cause = %telemetry::chain(cause), "{error}");
     }
-    let body = model::Error {
-        error_type: error.error_type(),
-        instance: id,
-        action: operation.map(Operation::id),
-        detail: error.to_string(),
-        request_extension: error.extension(),
-    };
+    let body = error.body(id, operation.map(Operation::id));
     let mut response = error.error_response();
     response.headers_mut().insert(CONTENT_TYPE, JSON);
     response.set_body(BoxBody::new(serde_json::to_vec(&body).unwrap_or_default()))
 }
 
-/// An answer to a request that the framework does not give back.
-fn send(mut response: HttpResponse, method: &Method, id: Uuid, started: Instant) -> Error {
+/// Finishes the response to a request that the framework does not give back.
+fn finish(mut response: HttpResponse, method: &Method, id: Uuid, started: Instant) -> Error {
     set_headers(response.headers_mut(), id);
     log(id, method, None, response.status(), started.elapsed());
-    InternalError::from_response("answered", response).into()
+    InternalError::from_response("the response is complete", response).into()
 }
 
 fn set_headers(headers: &mut HeaderMap, id: Uuid) {
@@ -103,8 +100,14 @@ fn set_headers(headers: &mut HeaderMap, id: Uuid) {
     }
 }
 
-/// One line for each request: no path, no query and no body, because they name people.
-fn log(id: Uuid, method: &Method, operation: Option<Operation>, status: StatusCode, elapsed: Duration) {
+/// One line for each request, without its path, query and body: they contain personal data.
+fn log(
+    id: Uuid,
+    method: &Method,
+    operation: Option<&'static Operation>,
+    status: StatusCode,
+    elapsed: Duration,
+) {
     let route = operation.map_or("-", Operation::path);
     let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
     tracing::info!(request_id = %id, %method, %route, status = status.as_u16(), micros, "answered");
@@ -117,7 +120,7 @@ mod tests {
 
     use super::*;
 
-    #[allow(clippy::panic, reason = "what is tested is the answer to a panic")]
+    #[allow(clippy::panic, reason = "the response to a panic is tested")]
     async fn panics() -> HttpResponse {
         panic!("Mia Muster")
     }
@@ -131,12 +134,12 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn whatever_goes_wrong_the_answer_is_the_one_error_answer_and_tells_no_cause() {
+    async fn every_failure_has_the_one_form_of_errors_and_tells_no_cause() {
         let app = App::new()
             .route("/panics", web::get().to(panics))
             .route("/fails", web::get().to(fails))
             .route("/refused", web::get().to(is_refused_by_the_framework))
-            .wrap(from_fn(answer));
+            .wrap(from_fn(respond));
         let app = test::init_service(app).await;
         for (path, status, error_type) in [
             ("/panics", 500, "Unexpected"),

@@ -1,4 +1,4 @@
-//! Swagger UI beside the API: its own files from the vendored package, the rest from `swagger_ui/`.
+//! Swagger UI: its own files come from the vendored package, the files beside this one replace or extend them.
 
 use std::sync::{Arc, LazyLock};
 
@@ -12,22 +12,22 @@ use actix_web::{
 use serde_json::json;
 use utoipa_swagger_ui::{Config, SwaggerFile};
 
-use super::{Api, error::ApiError};
+use crate::api::{error::ApiError, state::Api};
 
-/// Nothing from elsewhere, nothing inline, in nobody's frame.
+/// No foreign content, no inline code, no frames.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 static VENDORED: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| Arc::new(Config::default()));
 
-/// Answers with one of the page's files.
-pub(super) async fn file(name: Path<String>, api: Data<Api>) -> Result<HttpResponse, ApiError> {
+/// Sends one of the files of the page.
+pub(crate) async fn file(name: Path<String>, api: Data<Api>) -> Result<HttpResponse, ApiError> {
     let mut response = HttpResponse::Ok();
     response
         .insert_header((CONTENT_SECURITY_POLICY, POLICY))
         .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .insert_header((REFERRER_POLICY, "no-referrer"));
-    if let Some((media_type, text)) = own(&name, &api) {
+    if let Some((media_type, text)) = own_file(&name, &api) {
         return Ok(response.insert_header((CONTENT_TYPE, media_type)).body(text));
     }
     let vendored = utoipa_swagger_ui::serve(&name, Arc::clone(&VENDORED));
@@ -39,20 +39,20 @@ pub(super) async fn file(name: Path<String>, api: Data<Api>) -> Result<HttpRespo
     Ok(response.insert_header((CONTENT_TYPE, content_type)).body(bytes.into_owned()))
 }
 
-/// The files that replace or join the vendored ones.
-fn own(name: &str, api: &Api) -> Option<(&'static str, String)> {
+/// The files that replace or extend the vendored ones.
+fn own_file(name: &str, api: &Api) -> Option<(&'static str, String)> {
     let (media_type, text) = match name {
-        "" | "index.html" => ("text/html; charset=utf-8", include_str!("swagger_ui/index.html")),
-        "initializer.js" => ("text/javascript; charset=utf-8", include_str!("swagger_ui/initializer.js")),
-        "signing.js" => ("text/javascript; charset=utf-8", include_str!("swagger_ui/signing.js")),
-        "signing.css" => ("text/css; charset=utf-8", include_str!("swagger_ui/signing.css")),
+        "" | "index.html" => ("text/html; charset=utf-8", include_str!("index.html")),
+        "initializer.js" => ("text/javascript; charset=utf-8", include_str!("initializer.js")),
+        "signing.js" => ("text/javascript; charset=utf-8", include_str!("signing.js")),
+        "signing.css" => ("text/css; charset=utf-8", include_str!("signing.css")),
         "config.json" => return Some(("application/json", config(api))),
         _ => return None,
     };
     Some((media_type, text.to_owned()))
 }
 
-/// What the page must know to sign.
+/// What the page must know to sign requests.
 fn config(api: &Api) -> String {
     let settings = &api.settings;
     json!({

@@ -1,4 +1,4 @@
-//! The HTTP server: sockets, workers, limits and the way it ends.
+//! The HTTP server: sockets, workers, limits and shutdown.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -9,18 +9,19 @@ use actix_web::{
     web::{Data, PayloadConfig},
 };
 
-use super::{Api, BODY_BYTES_MAX, answer::answer, routes};
+use super::{middleware::respond, routes};
+use crate::api::{settings::BODY_BYTES_MAX, state::Api};
 
 /// How long a client may take to send the head of a request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long an idle connection is kept.
+/// How long an idle connection stays open.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// How long requests in progress may take to finish after the service was told to stop.
+/// How long requests may take to finish after a stop was requested.
 const SHUTDOWN_SECONDS: u64 = 30;
 
-/// Where the server listens, and with how many threads it works.
+/// Where the server listens, and how many threads it has.
 #[derive(Debug, Clone, Copy)]
 pub struct Sockets {
     /// The address; port 0 picks a free one.
@@ -31,7 +32,7 @@ pub struct Sockets {
 
 /// A server that accepts requests.
 pub struct Server {
-    /// Where it really listens.
+    /// Where it listens.
     pub address: SocketAddr,
     /// Stops it.
     pub handle: ServerHandle,
@@ -45,7 +46,7 @@ impl Server {
     }
 }
 
-/// Starts to listen. Signals are the caller's business.
+/// Starts to listen. The caller handles signals.
 pub fn run(api: Api, sockets: Sockets) -> io::Result<Server> {
     let api = Data::new(api);
     let app = move || {
@@ -53,7 +54,7 @@ pub fn run(api: Api, sockets: Sockets) -> io::Result<Server> {
             .app_data(Data::clone(&api))
             .app_data(PayloadConfig::new(BODY_BYTES_MAX))
             .configure(|config| routes::configure(config, &api.settings.base_path))
-            .wrap(from_fn(answer))
+            .wrap(from_fn(respond))
     };
     let server = HttpServer::new(app)
         .workers(sockets.workers)

@@ -1,36 +1,36 @@
-//! Entity tags (RFC 9110, 8.8.3) and the fields that list them (13.1).
+//! Entity tags (RFC 9110, 8.8.3) and the headers that list them (13.1).
 
 use std::str::FromStr;
 
 use crate::store::Version;
 
-/// The longest list of entity tags that is read, in bytes.
+/// The longest list of entity tags that is accepted, in bytes.
 const ENTITY_TAGS_BYTES_MAX: usize = 4096;
 
-/// What `If-Match` and `If-None-Match` say.
+/// The value of `If-Match` and `If-None-Match`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum EntityTags {
-    /// `*`: whatever is there.
+pub(crate) enum EntityTags {
+    /// `*`: any version.
     Any,
-    /// One of these.
+    /// One of these versions.
     OneOf(Vec<EntityTag>),
 }
 
 /// An entity tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct EntityTag {
+pub(crate) struct EntityTag {
     is_weak: bool,
     opaque: String,
 }
 
-/// Why a text is no list of entity tags.
+/// Why a text is not a list of entity tags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be * or a list of entity tags, of at most 4096 bytes")]
-pub(super) struct InvalidEntityTags;
+pub(crate) struct InvalidEntityTags;
 
 impl EntityTags {
-    /// The versions that match strongly (RFC 9110, 8.8.3.2); `None` for any.
-    pub(super) fn strong(self) -> Option<Vec<Version>> {
+    /// The versions that match strongly (RFC 9110, 8.8.3.2); `None` for any version.
+    pub(crate) fn strong(self) -> Option<Vec<Version>> {
         let version = |tag: EntityTag| if tag.is_weak { None } else { tag.opaque.parse().ok() };
         match self {
             Self::Any => None,
@@ -39,7 +39,7 @@ impl EntityTags {
     }
 
     /// Whether a version matches weakly.
-    pub(super) fn include(&self, version: Version) -> bool {
+    pub(crate) fn include(&self, version: Version) -> bool {
         match self {
             Self::Any => true,
             Self::OneOf(tags) => tags.iter().any(|tag| tag.opaque.parse() == Ok(version)),
@@ -71,7 +71,7 @@ impl FromStr for EntityTags {
     }
 }
 
-/// The tag that a text begins with, and what follows. A comma may be part of a tag, so a list cannot just be split.
+/// The tag at the start of a text, and the rest. A tag may contain commas, so a list cannot be split at them.
 fn tag(text: &str) -> Option<(EntityTag, &str)> {
     let (is_weak, quoted) = text.strip_prefix("W/").map_or((false, text), |quoted| (true, quoted));
     let (opaque, rest) = quoted.strip_prefix('"')?.split_once('"')?;
@@ -79,9 +79,9 @@ fn tag(text: &str) -> Option<(EntityTag, &str)> {
     opaque.bytes().all(allowed).then(|| (EntityTag { is_weak, opaque: opaque.to_owned() }, rest))
 }
 
-/// The one value that `If-None-Match` may have on a PUT.
+/// `*`, the only value of `If-None-Match` on a PUT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Asterisk;
+pub(crate) struct Asterisk;
 
 impl FromStr for Asterisk {
     type Err = InvalidEntityTags;
@@ -92,6 +92,6 @@ impl FromStr for Asterisk {
 }
 
 /// A version as a strong entity tag.
-pub(super) fn of(version: Version) -> String {
+pub(crate) fn etag(version: Version) -> String {
     format!("\"{version}\"")
 }

@@ -1,0 +1,13 @@
+//! The OpenAPI document that the annotations make. The tests hold it equal to `openapi.yaml`.
+
+mod errors;
+mod headers;
+mod openapi;
+mod responses;
+
+pub(super) use errors::{
+    BadRequest, ContentTooLarge, InternalServerError, NotFound, PreconditionFailed, ServiceUnavailable,
+    Unauthorized, UnsupportedMediaType,
+};
+pub use openapi::document;
+pub(super) use responses::{JSON, content, link, response};

@@ -1,0 +1,8 @@
+//! The server: sockets, paths, and what is done around every request.
+
+mod health;
+mod middleware;
+mod routes;
+mod server;
+
+pub use server::{Server, Sockets, run};

@@ -1,0 +1,10 @@
+//! From bytes to a request whose sender is proven and which the contract accepts.
+
+mod entity_tag;
+mod media_type;
+mod parts;
+mod signed;
+
+pub(super) use entity_tag::{Asterisk, EntityTags, etag};
+pub(super) use parts::Parts;
+pub(super) use signed::{FromParts, Signed};

@@ -1,0 +1,184 @@
+//! The registered keys, kept up to date: read again every second, and at once when a token names an unknown key.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwap;
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+
+use crate::{
+    account::Account,
+    signature::{Facts, Key, Keyring, PublicKey, Refusal, verify},
+    store::{SigningKey, Store, StoreError, UnusableKey},
+    telemetry::chain,
+};
+
+/// How often the keys are read: the longest that a revoked key is still accepted while the database answers.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How old the keys may be while the database does not answer. After that, every signature is refused.
+const AGE_MAX: Duration = Duration::from_secs(5);
+
+/// The shortest time between two reads, however many tokens name unknown keys.
+const REFRESH_PAUSE: Duration = Duration::from_millis(100);
+
+/// The registered keys of a store. Cheap to clone.
+#[derive(Clone)]
+pub struct Registry {
+    shared: Arc<Shared>,
+    /// The number of the last read that has finished. The sender lives in the refresher.
+    finished: watch::Receiver<u64>,
+    _refresher: Arc<Refresher>,
+}
+
+/// Why a signature is not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// The signature does not prove who sent the request.
+    #[error(transparent)]
+    Refused(Refusal),
+    /// The keys are too old to decide: they could not be read for 5 seconds.
+    #[error("the signing keys cannot be read")]
+    Unavailable,
+}
+
+/// The task that reads the keys. It ends with the last clone of the registry.
+struct Refresher(JoinHandle<()>);
+
+struct Shared {
+    store: Store,
+    snapshot: ArcSwap<Snapshot>,
+    wanted: Notify,
+    /// The number of the last read that has started.
+    started: AtomicU64,
+}
+
+struct Snapshot {
+    keyring: Arc<Keyring>,
+    rows: Vec<Result<SigningKey, UnusableKey>>,
+    read_at: Instant,
+}
+
+impl Registry {
+    /// Reads the keys, and keeps reading them until the last clone is dropped. Must be called on a runtime's thread.
+    pub async fn start(store: Store) -> Result<Self, StoreError> {
+        let snapshot = ArcSwap::from_pointee(Snapshot::read(&store, None).await?);
+        let shared = Arc::new(Shared { store, snapshot, wanted: Notify::new(), started: AtomicU64::new(0) });
+        let (sender, finished) = watch::channel(0);
+        let refresher = tokio::task::spawn(refresh(Arc::clone(&shared), sender));
+        Ok(Self { shared, finished, _refresher: Arc::new(Refresher(refresher)) })
+    }
+
+    /// The account whose key signed exactly this request.
+    pub async fn verify(&self, token: &str, facts: &Facts<'_>) -> Result<Account, RegistryError> {
+        match verify(token, self.shared.keyring()?.as_ref(), facts) {
+            Ok(account) => Ok(account),
+            Err(refusal) if refusal.key_is_unknown() => {
+                self.read_again().await;
+                verify(token, self.shared.keyring()?.as_ref(), facts).map_err(RegistryError::Refused)
+            }
+            Err(refusal) => Err(RegistryError::Refused(refusal)),
+        }
+    }
+
+    /// Waits until the keys are no longer refreshed, which only happens if the refresher fails. Then all signatures are
+    /// soon refused, and the process should end.
+    pub async fn ended(&self) {
+        // No number is ever accepted: the wait ends when the refresher drops the sender.
+        let _ = self.finished.clone().wait_for(|_| false).await;
+    }
+
+    /// Waits for a read of the keys that starts after this call, but not longer than [`REFRESH_INTERVAL`].
+    async fn read_again(&self) {
+        let mut finished = self.finished.clone();
+        let next = self.shared.started.load(Ordering::SeqCst) + 1;
+        self.shared.wanted.notify_one();
+        // After a timeout, the keys of the last read decide.
+        let _ = timeout(REFRESH_INTERVAL, finished.wait_for(|&number| number >= next)).await;
+    }
+}
+
+impl Drop for Refresher {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn refresh(shared: Arc<Shared>, finished: watch::Sender<u64>) {
+    loop {
+        // After a timeout, it is also time to read.
+        let _ = timeout(REFRESH_INTERVAL, shared.wanted.notified()).await;
+        let number = shared.started.fetch_add(1, Ordering::SeqCst) + 1;
+        let last = shared.snapshot.load_full();
+        match Snapshot::read(&shared.store, Some(&last)).await {
+            Ok(snapshot) => shared.snapshot.store(Arc::new(snapshot)),
+            Err(error) => tracing::warn!(cause = %chain(&error), "the signing keys cannot be read"),
+        }
+        finished.send_replace(number);
+        sleep(REFRESH_PAUSE).await;
+    }
+}
+
+impl Shared {
+    fn keyring(&self) -> Result<Arc<Keyring>, RegistryError> {
+        let snapshot = self.snapshot.load();
+        if snapshot.read_at.elapsed() > AGE_MAX {
+            return Err(RegistryError::Unavailable);
+        }
+        Ok(Arc::clone(&snapshot.keyring))
+    }
+}
+
+impl Snapshot {
+    /// Parses only the keys that have changed: a parse costs more than a verification.
+    async fn read(store: &Store, last: Option<&Self>) -> Result<Self, StoreError> {
+        let read_at = Instant::now();
+        let rows = store.signing_keys().await?;
+        if let Some(last) = last.filter(|last| last.rows == rows) {
+            return Ok(Self { keyring: Arc::clone(&last.keyring), rows, read_at });
+        }
+        let known: HashMap<&str, &SigningKey> = last
+            .into_iter()
+            .flat_map(|last| last.rows.iter().flatten())
+            .map(|row| (row.key_id.as_str(), row))
+            .collect();
+        let parsed = |row: &SigningKey| {
+            let same = known.get(row.key_id.as_str()).filter(|known| known.public_key == row.public_key);
+            same.and_then(|_| last?.keyring.get(&row.key_id)).map(|key| key.public_key.clone())
+        };
+        let keyring = rows.iter().filter_map(usable).filter_map(|row| key(row, parsed(row))).collect();
+        Ok(Self { keyring: Arc::new(keyring), rows, read_at })
+    }
+}
+
+fn usable(row: &Result<SigningKey, UnusableKey>) -> Option<&SigningKey> {
+    row.as_ref()
+        .inspect_err(|UnusableKey { key_id, reason }| {
+            tracing::error!(key_id, reason, "a registered key cannot be used");
+        })
+        .ok()
+}
+
+fn key(row: &SigningKey, parsed: Option<PublicKey>) -> Option<(String, Key)> {
+    let SigningKey { key_id, account, algorithm: _, public_key, created: _, revoked } = row;
+    match parsed.map_or_else(|| PublicKey::from_pem(public_key), Ok) {
+        Ok(public_key) => Some((
+            key_id.clone(),
+            Key { account: account.clone(), public_key, is_revoked: revoked.is_some() },
+        )),
+        Err(error) => {
+            tracing::error!(key_id, %error, "a registered key cannot be used");
+            None
+        }
+    }
+}
