@@ -80,3 +80,15 @@ where
     let Text(text) = Text::deserialize(deserializer)?;
     T::deserialize(text.as_ref().into_deserializer())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_copied_only_if_it_has_an_escape() {
+        let read = |json| serde_json::from_str::<Text<'_>>(json).unwrap().0;
+        assert!(matches!(read(r#""Passport""#), Cow::Borrowed("Passport")));
+        assert!(matches!(read(r#""\u0050assport""#), Cow::Owned(text) if text == "Passport"));
+    }
+}
