@@ -55,11 +55,11 @@ async fn verify(store: &Store, report: &mut impl Write) -> anyhow::Result<Counts
         let Some(last) = rows.last() else { return Ok(counts) };
         after = Some((last.account.clone(), last.customer_id.clone()));
         for row in &rows {
-            let found = faults(row);
+            let found = violations(row);
             counts.customers += 1;
             counts.damaged += u64::from(!found.is_empty());
-            for fault in found {
-                writeln!(report, "{}: {fault}", key(row))?;
+            for violation in found {
+                writeln!(report, "{}: {violation}", key(row))?;
             }
         }
     }
@@ -75,7 +75,7 @@ fn key(row: &RawCustomer) -> String {
 }
 
 /// Everything that is wrong with a row, without a word of its content.
-fn faults(row: &RawCustomer) -> Vec<String> {
+fn violations(row: &RawCustomer) -> Vec<String> {
     let mut found = Vec::new();
     if row.account.parse::<Account>().is_err() {
         found.push("the account name is malformed".to_owned());
@@ -87,7 +87,7 @@ fn faults(row: &RawCustomer) -> Vec<String> {
                 found.push("the last change is before the creation".to_owned());
             }
             match record::check(&customer.record) {
-                Ok(items) => found.extend(items.iter().map(fault)),
+                Ok(items) => found.extend(items.iter().map(describe)),
                 Err(damaged) => found.push(damaged.to_string()),
             }
         }
@@ -95,7 +95,7 @@ fn faults(row: &RawCustomer) -> Vec<String> {
     found
 }
 
-fn fault(item: &RequestExtensionItem) -> String {
+fn describe(item: &RequestExtensionItem) -> String {
     let RequestExtensionItem { field, reason: _, description } = item;
     if field.is_empty() { format!("the record {description}") } else { format!("{field} {description}") }
 }
