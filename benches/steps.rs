@@ -16,7 +16,8 @@ use customers_api::{
     account::Account,
     contract,
     model::{CustomerId, CustomerInput},
-    random, record,
+    random,
+    record::{Records, SealKeys, generate_key_line},
     signature::{Algorithm, EXPIRY_SECONDS_MAX, Facts, Key, Keyring, PrivateKey, sign, verify},
     store::{Access, Condition, DatabaseUrl, Store, StoredCustomer, Version},
 };
@@ -74,16 +75,20 @@ fn bodies(criterion: &mut Criterion) {
         });
         let input: CustomerInput = serde_json::from_str(&body).expect("a customer");
         let id: CustomerId = "bench".parse().expect("an id");
-        let (record, now) = (record::encode(&input).expect("a record"), customers_api::clock::now().into());
-        let stored =
-            StoredCustomer { customer_id: id, record, version: Version::new(), created: now, updated: now };
-        group.bench_function("answer", |bencher| {
-            bencher.iter(|| {
-                let mut json = Vec::with_capacity(1024);
-                record::write_customer(black_box(&stored), &mut json).expect("JSON");
-                json
+        let (account, version, now) =
+            (Account::sandbox(), Version::new(), customers_api::clock::now().into());
+        let sealed = Records::new(SealKeys::parse(&generate_key_line("bench")).expect("a key"));
+        for (kind, records) in [("plain", Records::default()), ("sealed", sealed)] {
+            let record = records.encode(&account, &id, version, &input).expect("a record");
+            let stored =
+                StoredCustomer { customer_id: id.clone(), record, version, created: now, updated: now };
+            group.bench_function(BenchmarkId::new("record", kind), |bencher| {
+                bencher.iter(|| records.encode(&account, &id, version, black_box(&input)).expect("a record"));
             });
-        });
+            group.bench_function(BenchmarkId::new("answer", kind), |bencher| {
+                bencher.iter(|| records.customer(&account, black_box(&stored)).expect("JSON"));
+            });
+        }
         group.finish();
     }
 }
@@ -106,8 +111,10 @@ fn store_of(criterion: &mut Criterion, engine: &str, runtime: &Runtime, store: &
     let account = Account::sandbox();
     let input: CustomerInput = serde_json::from_value(customer(0, 1)).expect("a customer");
     let put = |id: String| {
-        let (account, record) = (&account, record::encode(&input).expect("a record"));
-        async move { store.put(account, id.parse().expect("an id"), record, Condition::Always).await }
+        let (account, id): (_, CustomerId) = (&account, id.parse().expect("an id"));
+        let version = Version::new();
+        let record = Records::default().encode(account, &id, version, &input).expect("a record");
+        async move { store.put(account, id, version, record, Condition::Always).await }
     };
     let mut group = criterion.benchmark_group(format!("store on {engine}"));
     group.measurement_time(Duration::from_secs(5));

@@ -7,9 +7,9 @@ use customers_api::{
     account::Account,
     clock,
     model::CustomerInput,
-    random, record,
+    random,
     signature::{Algorithm, PrivateKey},
-    store::{Access, Condition, DatabaseUrl, SigningKey, Store},
+    store::{Access, Condition, DatabaseUrl, Record, SigningKey, Store, Version},
 };
 use diesel::{Connection as _, connection::SimpleConnection as _, sqlite::SqliteConnection};
 use futures_util::future::try_join_all;
@@ -117,8 +117,9 @@ impl Data {
                 let account = &account;
                 async move {
                     let input: CustomerInput = input?;
-                    let record = record::encode(&input)?;
-                    Ok::<_, anyhow::Error>(self.store.put(account, id?, record, Condition::Always).await?)
+                    let record = Record { bytes: serde_json::to_vec(&input)?, sealed_by: None };
+                    let put = self.store.put(account, id?, Version::new(), record, Condition::Always);
+                    Ok::<_, anyhow::Error>(put.await?)
                 }
             });
             self.runtime.block_on(try_join_all(puts))?;
@@ -130,7 +131,7 @@ impl Data {
 /// In one statement, because there may be millions.
 fn seed_sqlite(path: &Path, customers: u32, identities: usize) -> anyhow::Result<()> {
     let customer: CustomerInput = serde_json::from_value(customer(0, identities))?;
-    let record = String::from_utf8(record::encode(&customer)?.bytes)?.replace('\'', "''");
+    let record = serde_json::to_string(&customer)?.replace('\'', "''");
     let mut connection = SqliteConnection::establish(path.to_str().context("the path is not UTF-8")?)?;
     connection.batch_execute(&format!(
         "PRAGMA busy_timeout = 5000;

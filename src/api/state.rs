@@ -4,6 +4,7 @@ use super::{
 };
 use crate::{
     random,
+    record::Records,
     registry::Registry,
     store::{Store, StoreError},
 };
@@ -14,15 +15,16 @@ pub struct Api {
     pub(super) store: Store,
     pub(super) registry: Registry,
     pub(super) page_tokens: PageTokens,
+    pub(super) records: Records,
 }
 
 impl Api {
     /// Reads from the store what requests need. Must be called on a runtime's thread.
-    pub async fn new(settings: Settings, store: Store) -> Result<Self, StoreError> {
+    pub async fn new(settings: Settings, store: Store, records: Records) -> Result<Self, StoreError> {
         let registry = Registry::start(store.clone()).await?;
         let candidate = random::bytes::<PAGE_TOKEN_KEY_BYTES>().to_vec();
         let page_tokens = PageTokens::new(&store.secret("page-token", candidate).await?);
-        Ok(Self { settings, store, registry, page_tokens })
+        Ok(Self { settings, store, registry, page_tokens, records })
     }
 
     /// The registered keys.

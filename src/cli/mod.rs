@@ -6,6 +6,10 @@ mod database;
 mod keys;
 mod migrate;
 mod openapi;
+mod progress;
+mod rows;
+mod seal;
+mod seal_options;
 mod serve;
 mod sign;
 mod verify;
@@ -37,6 +41,7 @@ enum Command {
     Sign(sign::Sign),
     Openapi(openapi::Openapi),
     Verify(verify::Verify),
+    Seal(seal::Seal),
 }
 
 impl Cli {
@@ -49,6 +54,7 @@ impl Cli {
             Command::Sign(command) => command.run(),
             Command::Openapi(command) => command.run(),
             Command::Verify(command) => block_on(command.run()),
+            Command::Seal(command) => block_on(command.run()),
         }
     }
 }

@@ -5,7 +5,7 @@ use clap::{Args, builder::BoolishValueParser};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::Targets;
 
-use super::database::Database;
+use super::{database::Database, seal_options::SealOptions};
 use crate::{
     api::{self, Api, BasePath, Settings, Sockets},
     store::{Access, GROUP_WRITES_MAX},
@@ -18,6 +18,8 @@ use crate::{
 pub(super) struct Serve {
     #[command(flatten)]
     database: Database,
+    #[command(flatten)]
+    seal: SealOptions,
     /// The address to listen on; port 0 picks a free one
     #[arg(long, env = "CUSTOMERS_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
     listen: SocketAddr,
@@ -53,6 +55,7 @@ impl Serve {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let Self {
             database,
+            seal,
             listen,
             base_path,
             audience,
@@ -65,7 +68,12 @@ impl Serve {
         telemetry::start(log_format, log);
         let store = database.open_with_groups(Access::Create, group_writes_max).await?;
         let settings = Settings { audience, base_path: base_path.clone(), sandbox };
-        let api = Api::new(settings, store.clone()).await.context("cannot read the database")?;
+        let records = seal.start(&store).await?;
+        if !sandbox && !records.are_sealed() {
+            tracing::warn!("records are not sealed: give --seal-keys to seal them");
+        }
+        let api =
+            Api::new(settings, store.clone(), records.clone()).await.context("cannot read the database")?;
         let registry = api.registry().clone();
         let workers = workers.map_or_else(|| available_parallelism().map_or(1, usize::from), usize::from);
         // Before the ready line, because its reader may send a signal at once.
@@ -91,6 +99,7 @@ impl Serve {
         tokio::select! {
             stopped = server.stopped() => stopped.context("the server failed"),
             thread = store.ended() => Err(fatal(thread)),
+            never = records.follow_file(&store) => match never {},
             () = registry.ended() => Err(fatal("registry")),
         }
     }

@@ -3,11 +3,11 @@ use std::io::{Write, stdout};
 use anyhow::bail;
 use clap::Args;
 
-use super::database::Database;
+use super::{database::Database, progress::Progress, rows::Rows, seal_options::SealKeysFile};
 use crate::{
     account::Account,
-    model::{CustomerId, RequestExtensionItem},
-    record,
+    model::RequestExtensionItem,
+    record::Records,
     store::{Access, RawCustomer, Store},
 };
 
@@ -19,6 +19,8 @@ use crate::{
 #[command(after_help = EXAMPLES)]
 pub(super) struct Verify {
     #[command(flatten)]
+    seal: SealKeysFile,
+    #[command(flatten)]
     database: Database,
 }
 
@@ -27,13 +29,11 @@ Examples:
   customers-api verify
   customers-api verify --database-url postgres://customers@db.example/customers";
 
-/// How many customers are read at once.
-const PAGE_ROWS: u32 = 500;
-
 impl Verify {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let store = self.database.open(Access::Existing).await?;
-        let Counts { customers, damaged } = verify(&store, &mut stdout().lock()).await?;
+        let records = self.seal.open(&store).await?;
+        let Counts { customers, damaged } = verify(&store, &records, &mut stdout().lock()).await?;
         if damaged > 0 {
             bail!("{damaged} of {customers} customers do not match the contract");
         }
@@ -48,34 +48,26 @@ struct Counts {
     damaged: u64,
 }
 
-async fn verify(store: &Store, report: &mut impl Write) -> anyhow::Result<Counts> {
-    let (mut counts, mut after) = (Counts::default(), None);
-    loop {
-        let rows = store.scan(after, PAGE_ROWS).await?;
-        let Some(last) = rows.last() else { return Ok(counts) };
-        after = Some((last.account.clone(), last.customer_id.clone()));
-        for row in &rows {
-            let found = violations(row);
+async fn verify(store: &Store, records: &Records, report: &mut impl Write) -> anyhow::Result<Counts> {
+    let (mut counts, mut rows) = (Counts::default(), Rows::new(store));
+    let mut progress = Progress::start("customers were checked");
+    while let Some(page) = rows.next().await? {
+        for row in &page {
+            let found = violations(records, row);
             counts.customers += 1;
             counts.damaged += u64::from(!found.is_empty());
             for violation in found {
-                writeln!(report, "{}: {violation}", key(row))?;
+                writeln!(report, "{}: {violation}", row.key())?;
             }
         }
+        progress.add(page.len());
     }
-}
-
-/// The key of a row, such as `acme/c-1`. A text that is not a name or an id may hold anything, and is written `?`.
-fn key(row: &RawCustomer) -> String {
-    let account = row.account.parse::<Account>();
-    let customer_id = row.customer_id.parse::<CustomerId>();
-    let account = account.as_ref().map_or("?", Account::as_str);
-    let customer_id = customer_id.as_ref().map_or("?", CustomerId::as_str);
-    format!("{account}/{}", customer_id.escape_debug())
+    progress.end();
+    Ok(counts)
 }
 
 /// Everything that is wrong with a row, without a word of its content.
-fn violations(row: &RawCustomer) -> Vec<String> {
+fn violations(records: &Records, row: &RawCustomer) -> Vec<String> {
     let mut found = Vec::new();
     if row.account.parse::<Account>().is_err() {
         found.push("the account name is malformed".to_owned());
@@ -86,7 +78,7 @@ fn violations(row: &RawCustomer) -> Vec<String> {
             if customer.updated < customer.created {
                 found.push("the last change is before the creation".to_owned());
             }
-            match record::check(&customer.record) {
+            match records.check(&row.account, customer) {
                 Ok(items) => found.extend(items.iter().map(describe)),
                 Err(damaged) => found.push(damaged.to_string()),
             }

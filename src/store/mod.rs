@@ -23,13 +23,13 @@ pub use self::{
     group::GROUP_WRITES_MAX,
     postgres::url::{InvalidPostgresUrl, PostgresUrl},
     types::{
-        Access, Condition, CustomerPage, DeleteOutcome, Position, PutOutcome, RawCustomer, Record,
-        SigningKey, StoredCustomer, UnusableKey,
+        Access, Condition, CustomerPage, DeleteOutcome, Position, PutOutcome, RawCustomer, Record, Reseal,
+        SealKeyRow, SigningKey, StoredCustomer, UnusableKey,
     },
     url::{DatabaseUrl, InvalidDatabaseUrl},
     version::{InvalidVersion, Version},
 };
-use self::{group::Queue, postgres::Postgres, sqlite::Sqlite};
+use self::{group::Queue, postgres::Postgres, row::DamagedRow, sqlite::Sqlite};
 use crate::{
     account::Account,
     model::{CustomerId, SortDirection, Timestamp},
@@ -105,16 +105,17 @@ impl Store {
         within(CHECK_TIMEOUT, async { on!(self.check()) }).await
     }
 
-    /// Creates or replaces a customer. Returns when the outcome is on disk.
+    /// Creates or replaces a customer, which gets this version. Returns when the outcome is on disk.
     pub async fn put(
         &self,
         account: &Account,
         id: CustomerId,
+        version: Version,
         record: Record,
         condition: Condition,
     ) -> Result<PutOutcome, StoreError> {
         let key = (account.as_str().to_owned(), id.into_string());
-        within(ANSWER_TIMEOUT, self.writes.put(key, record, condition, Version::new())).await
+        within(ANSWER_TIMEOUT, self.writes.put(key, record, condition, version)).await
     }
 
     /// Deletes a customer, if it has one of these versions; `None` means any. Returns when the outcome is on disk.
@@ -146,9 +147,18 @@ impl Store {
         limit: u32,
     ) -> Result<CustomerPage, StoreError> {
         let rows = async { on!(self.list(account, direction, after, i64::from(limit) + 1)) };
-        let mut customers = within(ANSWER_TIMEOUT, rows).await?;
-        let is_last = customers.len() <= limit as usize;
-        customers.truncate(limit as usize);
+        let mut rows = within(ANSWER_TIMEOUT, rows).await?;
+        let is_last = rows.len() <= limit as usize;
+        rows.truncate(limit as usize);
+        // A damaged row does not hide the others.
+        let sound = |row: Result<StoredCustomer, DamagedRow>| {
+            row.inspect_err(|damaged| tracing::error!(%account, %damaged, "a customer is left out of a list"))
+                .ok()
+        };
+        let customers: Vec<StoredCustomer> = rows.into_iter().filter_map(sound).collect();
+        if customers.is_empty() && !is_last {
+            return Err(StoreError::failed("a page of damaged rows"));
+        }
         let next = customers.last().filter(|_| !is_last);
         let next = next.map(|last| Position { created: last.created, customer_id: last.customer_id.clone() });
         Ok(CustomerPage { customers, next })
@@ -161,6 +171,31 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<RawCustomer>, StoreError> {
         on!(self.scan(after, i64::from(limit)))
+    }
+
+    /// Writes records in another form, all or none. Returns how many customers still had the version.
+    pub async fn reseal(&self, records: Vec<Reseal>) -> Result<usize, StoreError> {
+        on!(self.reseal(records))
+    }
+
+    /// Reads the seal keys that the database knows.
+    pub async fn seal_keys(&self) -> Result<Vec<SealKeyRow>, StoreError> {
+        on!(self.seal_keys())
+    }
+
+    /// Makes a seal key known; nothing happens if its id is known already.
+    pub async fn add_seal_key(&self, key: SealKeyRow) -> Result<(), StoreError> {
+        on!(self.add_seal_key(key))
+    }
+
+    /// Forgets a seal key.
+    pub async fn remove_seal_key(&self, key_id: &str) -> Result<(), StoreError> {
+        on!(self.remove_seal_key(key_id))
+    }
+
+    /// Reads the secret of this name, if there is one.
+    pub async fn known_secret(&self, name: &'static str) -> Result<Option<Vec<u8>>, StoreError> {
+        on!(self.known_secret(name))
     }
 
     /// Reads every registered key, oldest first. A row that cannot be used does not hide the others.

@@ -29,3 +29,10 @@ diesel::table! {
         value -> Binary,
     }
 }
+
+diesel::table! {
+    seal_keys (key_id) {
+        key_id -> Text,
+        check_value -> Binary,
+    }
+}

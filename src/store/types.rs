@@ -97,6 +97,40 @@ pub struct RawCustomer {
     pub customer: Result<StoredCustomer, &'static str>,
 }
 
+impl RawCustomer {
+    /// The key of the row, such as `acme/c-1`. A text that is not a name or an id may hold anything, and is shown as `?`.
+    #[must_use]
+    pub fn key(&self) -> String {
+        let account = self.account.parse::<Account>();
+        let customer_id = self.customer_id.parse::<CustomerId>();
+        let account = account.as_ref().map_or("?", Account::as_str);
+        let customer_id = customer_id.as_ref().map_or("?", CustomerId::as_str);
+        format!("{account}/{}", customer_id.escape_debug())
+    }
+}
+
+/// A record in another form: the same fields of the same version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reseal {
+    /// The account.
+    pub account: String,
+    /// The customer's id.
+    pub customer_id: String,
+    /// The version that the record belongs to. A customer that has another one by now is left as it is.
+    pub version: Version,
+    /// The new form.
+    pub record: Record,
+}
+
+/// A seal key that the database knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealKeyRow {
+    /// The id of the key.
+    pub key_id: String,
+    /// A known text, sealed by the key.
+    pub check_value: Vec<u8>,
+}
+
 /// A position in a list: right after this customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Position {

@@ -9,6 +9,9 @@ const VERSION_BYTES: usize = 16;
 pub struct Version([u8; VERSION_BYTES]);
 
 impl Version {
+    /// The version of nothing: no customer has it.
+    pub const ZERO: Self = Self([0; VERSION_BYTES]);
+
     /// A new version, which no customer has ever had.
     #[must_use]
     pub fn new() -> Self {
@@ -19,7 +22,9 @@ impl Version {
         bytes.try_into().ok().map(Self)
     }
 
-    pub(super) fn as_bytes(&self) -> &[u8] {
+    /// The bytes of the version.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 }

@@ -14,6 +14,7 @@ mod postgres;
 mod postgres_cluster;
 mod record;
 mod registry;
+mod seal;
 mod signature;
 mod sqlite;
 mod store;

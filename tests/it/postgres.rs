@@ -10,8 +10,7 @@ mod url;
 use customers_api::{
     account::Account,
     model::{CustomerId, CustomerInput, SortDirection},
-    record,
-    store::{Access, Condition, Position, PutOutcome, Record, Store, StoreError},
+    store::{Access, Condition, Position, PutOutcome, Record, Store, StoreError, Version},
 };
 use futures_util::future::join_all;
 
@@ -32,7 +31,7 @@ fn living_in(city: &str) -> Record {
     let mut customer = mia();
     customer["PrimaryResidence"]["City"] = city.into();
     let input: CustomerInput = serde_json::from_value(customer).unwrap();
-    record::encode(&input).unwrap()
+    Record { bytes: serde_json::to_vec(&input).unwrap(), sealed_by: None }
 }
 
 async fn open(url: &str) -> Store {
@@ -40,7 +39,7 @@ async fn open(url: &str) -> Store {
 }
 
 async fn put(store: &Store, customer_id: &str, condition: Condition) -> Result<PutOutcome, StoreError> {
-    store.put(&account(), id(customer_id), living_in("Musterstadt"), condition).await
+    store.put(&account(), id(customer_id), Version::new(), living_in("Musterstadt"), condition).await
 }
 
 async fn ids(store: &Store, direction: SortDirection, page_size: u32) -> Vec<String> {

@@ -189,6 +189,13 @@ fn as_owner(directory: &Path) -> Command {
     command
 }
 
+/// One of the programs that come with the server.
+pub(crate) fn program(name: &str) -> Command {
+    let mut command = Command::new(name);
+    command.env("PATH", path());
+    command
+}
+
 fn succeeds(program: &str, arguments: &[&str]) -> bool {
     let status = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
     status.is_ok_and(|status| status.success())

@@ -6,8 +6,9 @@ use customers_api::{
     account::Account,
     clock,
     model::{CustomerInput, SortDirection},
-    record,
-    store::{Access, Condition, DatabaseUrl, InvalidDatabaseUrl, PutOutcome, Store, StoreError},
+    store::{
+        Access, Condition, DatabaseUrl, InvalidDatabaseUrl, PutOutcome, Record, Store, StoreError, Version,
+    },
 };
 
 use diesel::{Connection as _, SqliteConnection, connection::SimpleConnection as _};
@@ -25,8 +26,8 @@ fn account() -> Account {
 
 async fn put(store: &Store, customer_id: &str) -> Result<PutOutcome, StoreError> {
     let input: CustomerInput = serde_json::from_value(mia()).unwrap();
-    let record = record::encode(&input).unwrap();
-    store.put(&account(), customer_id.parse().unwrap(), record, Condition::Always).await
+    let record = Record { bytes: serde_json::to_vec(&input).unwrap(), sealed_by: None };
+    store.put(&account(), customer_id.parse().unwrap(), Version::new(), record, Condition::Always).await
 }
 
 async fn create(store: &Store, customer_id: &str) {

@@ -27,3 +27,9 @@ CREATE TABLE secrets (
     name TEXT NOT NULL PRIMARY KEY,
     value BYTEA NOT NULL
 );
+
+-- The keys that have sealed records, each with a known text that it sealed.
+CREATE TABLE seal_keys (
+    key_id TEXT NOT NULL PRIMARY KEY,
+    check_value BYTEA NOT NULL
+);

@@ -30,3 +30,9 @@ CREATE TABLE secrets (
     name TEXT NOT NULL PRIMARY KEY,
     value BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- The keys that have sealed records, each with a known text that it sealed.
+CREATE TABLE seal_keys (
+    key_id TEXT NOT NULL PRIMARY KEY,
+    check_value BLOB NOT NULL
+) STRICT, WITHOUT ROWID;

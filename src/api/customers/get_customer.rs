@@ -27,12 +27,9 @@ use crate::{
         state::Api,
     },
     model::CustomerId,
-    record,
+    record::report,
     store::StoredCustomer,
 };
-
-/// About how many bytes the id and the timestamp add to a record.
-const ADDED_BYTES: usize = 128;
 
 /// Read a customer
 ///
@@ -67,7 +64,12 @@ pub(super) async fn get_customer(
     // close together and wake the client once.
     yield_now().await;
     let is_known = if_none_match.is_some_and(|tags| tags.include(stored.version));
-    Ok(if is_known { GetCustomerResponse::NotModified(stored) } else { GetCustomerResponse::Found(stored) })
+    if is_known {
+        return Ok(GetCustomerResponse::NotModified(stored));
+    }
+    let json = api.records.customer(&account, &stored);
+    let json = json.inspect_err(|damaged| report(&account, &stored, damaged))?;
+    Ok(GetCustomerResponse::Found(stored, json))
 }
 
 /// The input of `getCustomer`.
@@ -87,7 +89,7 @@ impl FromParts for GetCustomerRequest {
 /// The response of `getCustomer`, unless it fails.
 #[derive(Debug)]
 pub(super) enum GetCustomerResponse {
-    Found(StoredCustomer),
+    Found(StoredCustomer, Vec<u8>),
     NotModified(StoredCustomer),
 }
 
@@ -95,20 +97,16 @@ impl Responder for GetCustomerResponse {
     type Body = BoxBody;
 
     fn respond_to(self, _request: &HttpRequest) -> HttpResponse {
-        let (mut response, has_body, stored) = match self {
-            Self::Found(stored) => (HttpResponse::Ok(), true, stored),
-            Self::NotModified(stored) => (HttpResponse::NotModified(), false, stored),
+        let (mut response, json, stored) = match self {
+            Self::Found(stored, json) => (HttpResponse::Ok(), Some(json), stored),
+            Self::NotModified(stored) => (HttpResponse::NotModified(), None, stored),
         };
         response
             .insert_header((ETAG, etag(stored.version)))
             .insert_header((LAST_MODIFIED, HttpDate::from(std::time::SystemTime::from(stored.updated))));
-        if !has_body {
-            return response.finish();
-        }
-        let mut body = Vec::with_capacity(stored.record.bytes.len() + ADDED_BYTES);
-        match record::write_customer(&stored, &mut body) {
-            Ok(()) => response.content_type(ContentType::json()).body(body),
-            Err(damaged) => HttpResponse::from_error(ApiError::from(damaged)),
+        match json {
+            Some(json) => response.content_type(ContentType::json()).body(json),
+            None => response.finish(),
         }
     }
 }

@@ -22,7 +22,6 @@ use crate::{
         state::Api,
     },
     model::{PageSize, SortDirection},
-    record,
     store::Position,
 };
 
@@ -59,7 +58,7 @@ pub(super) async fn list_customers(
     let Signed { account, input: ListCustomersRequest { page_size, direction, after } } = request;
     let page = api.store.list(&account, direction, after, page_size.get()).await?;
     let page_token = page.next.map(|next| api.page_tokens.issue(&account, direction, next)).transpose()?;
-    Ok(ListCustomersResponse(record::write_page(&page.customers, page_token.as_deref())?))
+    Ok(ListCustomersResponse(api.records.page(&account, &page.customers, page_token.as_deref())?))
 }
 
 /// The input of `listCustomers`.

@@ -28,7 +28,6 @@ use crate::{
         state::Api,
     },
     model::{CustomerId, CustomerInput},
-    record,
     store::{Condition, PutOutcome, Version},
 };
 
@@ -81,7 +80,9 @@ pub(super) async fn put_customer(
     api: Data<Api>,
 ) -> Result<PutCustomerResponse, ApiError> {
     let Signed { account, input: PutCustomerRequest { id, condition, customer } } = request;
-    match api.store.put(&account, id, record::encode(&customer)?, condition).await? {
+    let version = Version::new();
+    let record = api.records.encode(&account, &id, version, &customer)?;
+    match api.store.put(&account, id, version, record, condition).await? {
         PutOutcome::Created(version) => Ok(PutCustomerResponse::Created(version)),
         PutOutcome::Updated(version) => Ok(PutCustomerResponse::Updated(version)),
         PutOutcome::ConditionFailed => Err(ApiError::PreconditionFailed),

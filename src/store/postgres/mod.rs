@@ -21,12 +21,12 @@ use deadpool::{
 // Not the prelude: its `RunQueryDsl` is the synchronous one.
 use diesel::{
     BoolExpressionMethods as _, ExpressionMethods as _, OptionalExtension, QueryDsl as _, QueryResult,
-    SelectableHelper as _, insert_into,
+    SelectableHelper as _, delete, insert_into,
     result::{DatabaseErrorKind, Error as DieselError},
     sql_types::Text,
     update,
 };
-use diesel_async::RunQueryDsl as _;
+use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 use futures_util::{FutureExt as _, future::join_all};
 use tokio::{
     runtime::Builder,
@@ -44,9 +44,9 @@ use self::{
 use super::{
     error::StoreError,
     group::Lane,
-    row::{CustomerRow, SigningKeyRow, raw},
-    schema::{customers, secrets, signing_keys},
-    types::{Position, RawCustomer, SigningKey, StoredCustomer, UnusableKey},
+    row::{CustomerRow, DamagedRow, SigningKeyRow, raw},
+    schema::{customers, seal_keys, secrets, signing_keys},
+    types::{Position, RawCustomer, Reseal, SealKeyRow, SigningKey, StoredCustomer, UnusableKey},
 };
 use crate::{
     account::Account,
@@ -126,7 +126,7 @@ impl Postgres {
         direction: SortDirection,
         after: Option<Position>,
         limit: i64,
-    ) -> Result<Vec<StoredCustomer>, StoreError> {
+    ) -> Result<Vec<Result<StoredCustomer, DamagedRow>>, StoreError> {
         use customers::created_at;
         let customer_id = || ByteByByte::new(customers::customer_id);
         let mut query = customers::table
@@ -151,7 +151,7 @@ impl Postgres {
         let mut reader = connection(&self.readers).await?;
         let rows = within(query.load(&mut reader.connection)).await;
         let rows: Vec<CustomerRow> = finish(reader, rows).await?;
-        rows.into_iter().map(StoredCustomer::try_from).collect::<Result<_, _>>().map_err(StoreError::failed)
+        Ok(rows.into_iter().map(StoredCustomer::try_from).collect())
     }
 
     pub(super) async fn scan(
@@ -200,6 +200,54 @@ impl Postgres {
             .set(signing_keys::revoked_at.eq(now.micros()));
         let revoked = within(revoked.execute(&mut reader.connection)).await;
         Ok(finish(reader, revoked).await? == 1)
+    }
+
+    pub(super) async fn reseal(&self, records: Vec<Reseal>) -> Result<usize, StoreError> {
+        let mut reader = connection(&self.keys).await?;
+        let resealed = reader.connection.transaction(async |connection| {
+            let mut resealed = 0;
+            for Reseal { account, customer_id, version, record } in &records {
+                let key = customers::table.find((account, customer_id));
+                resealed += update(key.filter(customers::version.eq(version.as_bytes())))
+                    .set((customers::sealed_by.eq(&record.sealed_by), customers::record.eq(&record.bytes)))
+                    .execute(connection)
+                    .await?;
+            }
+            Ok::<_, DieselError>(resealed)
+        });
+        let resealed = within(resealed).await;
+        finish(reader, resealed).await
+    }
+
+    pub(super) async fn seal_keys(&self) -> Result<Vec<SealKeyRow>, StoreError> {
+        let mut reader = connection(&self.keys).await?;
+        let rows = seal_keys::table.order_by(seal_keys::key_id);
+        let rows = within(rows.load::<(String, Vec<u8>)>(&mut reader.connection)).await;
+        let rows = finish(reader, rows).await?;
+        Ok(rows.into_iter().map(|(key_id, check_value)| SealKeyRow { key_id, check_value }).collect())
+    }
+
+    pub(super) async fn add_seal_key(&self, key: SealKeyRow) -> Result<(), StoreError> {
+        let SealKeyRow { key_id, check_value } = key;
+        let mut reader = connection(&self.keys).await?;
+        let added = insert_into(seal_keys::table)
+            .values((seal_keys::key_id.eq(key_id), seal_keys::check_value.eq(check_value)))
+            .on_conflict_do_nothing();
+        let added = within(added.execute(&mut reader.connection)).await;
+        finish(reader, added).await.map(drop)
+    }
+
+    pub(super) async fn remove_seal_key(&self, key_id: &str) -> Result<(), StoreError> {
+        let mut reader = connection(&self.keys).await?;
+        let removed = within(delete(seal_keys::table.find(key_id)).execute(&mut reader.connection)).await;
+        finish(reader, removed).await.map(drop)
+    }
+
+    pub(super) async fn known_secret(&self, name: &'static str) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut reader = connection(&self.keys).await?;
+        let known = secrets::table.find(name).select(secrets::value).first(&mut reader.connection);
+        let known = within(known.map(OptionalExtension::optional)).await;
+        finish(reader, known).await
     }
 
     pub(super) async fn secret(&self, name: &'static str, candidate: Vec<u8>) -> Result<Vec<u8>, StoreError> {

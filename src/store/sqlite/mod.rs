@@ -12,7 +12,7 @@ mod write;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use diesel::{insert_into, prelude::*, update};
+use diesel::{delete, insert_into, prelude::*, update};
 use tokio::runtime::Builder;
 
 use self::{
@@ -25,9 +25,9 @@ use self::{
 use super::{
     error::StoreError,
     group::Lane,
-    row::{CustomerRow, SigningKeyRow, raw},
-    schema::{customers, secrets, signing_keys},
-    types::{Access, Position, RawCustomer, SigningKey, StoredCustomer, UnusableKey},
+    row::{CustomerRow, DamagedRow, SigningKeyRow, raw},
+    schema::{customers, seal_keys, secrets, signing_keys},
+    types::{Access, Position, RawCustomer, Reseal, SealKeyRow, SigningKey, StoredCustomer, UnusableKey},
 };
 use crate::{
     account::Account,
@@ -101,7 +101,7 @@ impl Sqlite {
         direction: SortDirection,
         after: Option<Position>,
         limit: i64,
-    ) -> Result<Vec<StoredCustomer>, StoreError> {
+    ) -> Result<Vec<Result<StoredCustomer, DamagedRow>>, StoreError> {
         use customers::{created_at, customer_id};
         self.file.check_now_and_then()?;
         let account = account.clone();
@@ -127,11 +127,7 @@ impl Sqlite {
             };
             query.load(connection)
         });
-        rows.await?
-            .into_iter()
-            .map(StoredCustomer::try_from)
-            .collect::<Result<_, _>>()
-            .map_err(StoreError::failed)
+        Ok(rows.await?.into_iter().map(StoredCustomer::try_from).collect())
     }
 
     pub(super) async fn scan(
@@ -196,6 +192,57 @@ impl Sqlite {
                 .execute(connection)
         });
         Ok(revoked.await? == 1)
+    }
+
+    pub(super) async fn reseal(&self, records: Vec<Reseal>) -> Result<usize, StoreError> {
+        let resealed = self.keys.run(move |connection| {
+            connection.immediate_transaction(|connection| {
+                let mut resealed = 0;
+                for Reseal { account, customer_id, version, record } in &records {
+                    let key = customers::table.find((account, customer_id));
+                    resealed += update(key.filter(customers::version.eq(version.as_bytes())))
+                        .set((
+                            customers::sealed_by.eq(&record.sealed_by),
+                            customers::record.eq(&record.bytes),
+                        ))
+                        .execute(connection)?;
+                }
+                Ok(resealed)
+            })
+        });
+        resealed.await
+    }
+
+    pub(super) async fn seal_keys(&self) -> Result<Vec<SealKeyRow>, StoreError> {
+        let rows = self.keys.run(|connection| {
+            seal_keys::table.order_by(seal_keys::key_id).load::<(String, Vec<u8>)>(connection)
+        });
+        Ok(rows.await?.into_iter().map(|(key_id, check_value)| SealKeyRow { key_id, check_value }).collect())
+    }
+
+    pub(super) async fn add_seal_key(&self, key: SealKeyRow) -> Result<(), StoreError> {
+        let SealKeyRow { key_id, check_value } = key;
+        let added = self.keys.run(move |connection| {
+            insert_into(seal_keys::table)
+                .values((seal_keys::key_id.eq(key_id), seal_keys::check_value.eq(check_value)))
+                .on_conflict_do_nothing()
+                .execute(connection)
+        });
+        added.await.map(drop)
+    }
+
+    pub(super) async fn remove_seal_key(&self, key_id: &str) -> Result<(), StoreError> {
+        let key_id = key_id.to_owned();
+        let removed =
+            self.keys.run(move |connection| delete(seal_keys::table.find(key_id)).execute(connection));
+        removed.await.map(drop)
+    }
+
+    pub(super) async fn known_secret(&self, name: &'static str) -> Result<Option<Vec<u8>>, StoreError> {
+        let known = self.keys.run(move |connection| {
+            secrets::table.find(name).select(secrets::value).first(connection).optional()
+        });
+        known.await
     }
 
     pub(super) async fn secret(&self, name: &'static str, candidate: Vec<u8>) -> Result<Vec<u8>, StoreError> {

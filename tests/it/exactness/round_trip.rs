@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use customers_api::{
     account::Account,
     model::{Customer, CustomerId, CustomerInput, Customers, SortDirection},
-    record,
-    store::{Condition, StoredCustomer},
+    record::{Records, SealKeys, generate_key_line},
+    store::{Condition, StoredCustomer, Version},
 };
 use serde_json::Value;
 
@@ -14,32 +14,39 @@ use super::{parameters::ids, samples, valid::customers};
 use crate::support::{Engine, on_each_engine};
 
 /// A customer from the store as the schema `Customer` has it.
-fn typed(stored: &StoredCustomer) -> Customer {
-    let input = serde_json::from_slice(&stored.record.bytes).unwrap();
+fn typed(inputs: &BTreeMap<CustomerId, CustomerInput>, stored: &StoredCustomer) -> Customer {
+    let input = inputs[&stored.customer_id].clone();
     Customer::new(stored.customer_id.clone(), stored.created, input)
 }
 
 async fn any_valid_customer_comes_out_equal(engine: Engine) {
+    comes_out_equal(engine, &Records::default()).await;
+}
+
+async fn any_valid_customer_comes_out_equal_when_it_was_sealed(engine: Engine) {
+    comes_out_equal(engine, &Records::new(SealKeys::parse(&generate_key_line("k1")).unwrap())).await;
+}
+
+async fn comes_out_equal(engine: Engine, records: &Records) {
     let database = engine.database().await;
     let store = database.open().await;
     let account: Account = "acme".parse().unwrap();
-    let mut put = BTreeMap::new();
+    let (mut put, mut inputs) = (BTreeMap::new(), BTreeMap::new());
     for (id, customer) in samples(300, &(ids(), customers())) {
         let id: CustomerId = id.parse().unwrap();
         let input: CustomerInput = serde_json::from_value(customer.clone()).unwrap();
-        let record = record::encode(&input).unwrap();
-        store.put(&account, id.clone(), record, Condition::Always).await.unwrap();
+        let version = Version::new();
+        let record = records.encode(&account, &id, version, &input).unwrap();
+        store.put(&account, id.clone(), version, record, Condition::Always).await.unwrap();
         let kept = store.get(&account, &id).await.unwrap().unwrap();
         assert_eq!(kept.customer_id, id);
-        let mut answer = Vec::new();
-        record::write_customer(&kept, &mut answer).unwrap();
+        let answer = records.customer(&account, &kept).unwrap();
         let mut expected = customer.clone();
         expected["CustomerID"] = id.as_str().into();
         expected["Created"] = kept.created.to_string().into();
         assert_eq!(serde_json::from_slice::<Value>(&answer).unwrap(), expected);
-        let parsed: CustomerInput = serde_json::from_slice(&kept.record.bytes).unwrap();
-        assert_eq!(parsed, input);
-        let typed = serde_json::to_vec(&typed(&kept)).unwrap();
+        inputs.insert(id.clone(), input);
+        let typed = serde_json::to_vec(&typed(&inputs, &kept)).unwrap();
         assert_eq!(answer, typed, "the answer is spliced as its type would be written");
         put.insert(id, kept);
     }
@@ -47,9 +54,9 @@ async fn any_valid_customer_comes_out_equal(engine: Engine) {
     let (mut listed, mut after) = (BTreeMap::new(), None);
     loop {
         let page = store.list(&account, SortDirection::Asc, after, 7).await.unwrap();
-        let items = page.customers.iter().map(typed).collect();
+        let items = page.customers.iter().map(|stored| typed(&inputs, stored)).collect();
         let typed = Customers { items, page_token: Some("next".to_owned()) };
-        let answer = record::write_page(&page.customers, Some("next")).unwrap();
+        let answer = records.page(&account, &page.customers, Some("next")).unwrap();
         assert_eq!(answer, serde_json::to_vec(&typed).unwrap(), "and so is a page");
         listed.extend(page.customers.into_iter().map(|customer| (customer.customer_id.clone(), customer)));
         after = page.next;
@@ -60,4 +67,7 @@ async fn any_valid_customer_comes_out_equal(engine: Engine) {
     assert!(listed == put, "all are listed, each once and as it was put");
 }
 
-on_each_engine! { any_valid_customer_comes_out_equal }
+on_each_engine! {
+    any_valid_customer_comes_out_equal,
+    any_valid_customer_comes_out_equal_when_it_was_sealed,
+}

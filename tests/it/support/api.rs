@@ -12,6 +12,7 @@ use customers_api::{
     account::Account,
     api::{self, Api, Settings, Sockets},
     clock,
+    record::Records,
     signature::{Algorithm, Facts, PrivateKey, sign},
     store::{SigningKey, Store},
 };
@@ -51,13 +52,22 @@ impl TestApi {
         Self::with(engine, true, "/").await
     }
 
+    /// Demands signatures, and reads and writes records in this way.
+    pub(crate) async fn with_records(engine: Engine, records: Records) -> Self {
+        Self::build(engine, false, "/", records).await
+    }
+
     pub(crate) async fn with(engine: Engine, sandbox: bool, base_path: &str) -> Self {
+        Self::build(engine, sandbox, base_path, Records::default()).await
+    }
+
+    async fn build(engine: Engine, sandbox: bool, base_path: &str, records: Records) -> Self {
         let database = engine.database().await;
         let store = database.open().await;
         let signer = register(&store, "acme", Algorithm::Es384, "acme-1").await;
         let settings =
             Settings { audience: AUDIENCE.to_owned(), base_path: base_path.parse().unwrap(), sandbox };
-        let api = Api::new(settings, store.clone()).await.unwrap();
+        let api = Api::new(settings, store.clone(), records).await.unwrap();
         let sockets = Sockets { listen: "127.0.0.1:0".parse().unwrap(), workers: 1 };
         let server = api::run(api, sockets).unwrap();
         let (address, handle) = (server.address.to_string(), server.handle.clone());

@@ -1,0 +1,185 @@
+use std::{
+    collections::BTreeMap,
+    io::{Write as _, stdout},
+};
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Subcommand};
+
+use super::{database::Database, progress::Progress, rows::Rows, seal_options::SealKeysFile};
+use crate::{
+    clock, random,
+    record::{Records, Resealed, generate_key_line, is_key_id},
+    store::{Access, RawCustomer, Store},
+};
+
+/// Seal records: make keys, see what is sealed by which key, and seal everything by the current key
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Seal {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  (umask 077 && customers-api seal generate-key > seal-keys)
+  customers-api serve --seal-keys seal-keys
+  customers-api seal status
+  customers-api seal apply --seal-keys seal-keys";
+
+/// How many records are written at once. Writers of the service wait for as long as that takes.
+const BATCH_ROWS: usize = 100;
+
+/// Under which name plain records are counted.
+const PLAIN: &str = "-";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print a new key as a line for the file of --seal-keys
+    GenerateKey(GenerateKey),
+    /// Print how many records are sealed by which key; `-` stands for plain records
+    Status(Status),
+    /// Seal every record that is not sealed by the current key, while the service runs
+    Apply(Apply),
+}
+
+#[derive(Debug, Args)]
+struct GenerateKey {
+    /// The id of the key [default: the date and a random part]
+    #[arg(long, value_name = "ID", value_parser = key_id)]
+    id: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct Status {
+    #[command(flatten)]
+    database: Database,
+}
+
+#[derive(Debug, Args)]
+struct Apply {
+    #[command(flatten)]
+    seal: SealKeysFile,
+    #[command(flatten)]
+    database: Database,
+}
+
+impl Seal {
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            Command::GenerateKey(command) => command.run(),
+            Command::Status(command) => command.run().await,
+            Command::Apply(command) => command.run().await,
+        }
+    }
+}
+
+impl GenerateKey {
+    fn run(self) -> anyhow::Result<()> {
+        let id = self.id.unwrap_or_else(|| {
+            format!("{}-{}", clock::now().format("%Y-%m-%d"), hex::encode(random::bytes::<3>()))
+        });
+        Ok(writeln!(stdout(), "{}", *generate_key_line(&id))?)
+    }
+}
+
+impl Status {
+    async fn run(self) -> anyhow::Result<()> {
+        let store = self.database.open(Access::Existing).await?;
+        let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+        let mut progress = Progress::start("records were counted");
+        let mut rows = Rows::new(&store);
+        while let Some(page) = rows.next().await? {
+            for row in &page {
+                *counts.entry(sealed_by(row).unwrap_or(PLAIN).to_owned()).or_default() += 1;
+            }
+            progress.add(page.len());
+        }
+        progress.end();
+        let mut out = stdout().lock();
+        writeln!(out, "{:<64} RECORDS", "KEY")?;
+        for (key_id, records) in counts {
+            writeln!(out, "{key_id:<64} {records}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Apply {
+    async fn run(self) -> anyhow::Result<()> {
+        let store = self.database.open(Access::Existing).await?;
+        let records = self.seal.open(&store).await?;
+        let current =
+            records.current_key().context("needs --seal-keys FILE: there is no key to seal with")?;
+        records.register(&store).await?;
+        let mut sealed = 0;
+        // While the service runs, it may still write under the key of before; the last pass finds nothing to do.
+        loop {
+            let pass = apply(&store, &records).await?;
+            sealed += pass.sealed;
+            if pass.damaged > 0 {
+                bail!("{} records cannot be read; {sealed} records were sealed by {current}", pass.damaged);
+            }
+            if pass.sealed == 0 {
+                break;
+            }
+        }
+        for key in store.seal_keys().await? {
+            if key.key_id != current {
+                store.remove_seal_key(&key.key_id).await?;
+            }
+        }
+        records.refuse_plain(&store).await?;
+        writeln!(stdout(), "all records are sealed by {current}: {sealed} were not before")?;
+        Ok(())
+    }
+}
+
+/// What one pass over all records did.
+#[derive(Default)]
+struct Pass {
+    sealed: usize,
+    damaged: u64,
+}
+
+async fn apply(store: &Store, records: &Records) -> anyhow::Result<Pass> {
+    let (mut pass, mut batch) = (Pass::default(), Vec::new());
+    let mut progress = Progress::start("records were looked at");
+    let mut rows = Rows::new(store);
+    while let Some(page) = rows.next().await? {
+        for row in &page {
+            let resealed = match &row.customer {
+                Ok(stored) => records.reseal(&row.account, stored).map_err(|damaged| damaged.to_string()),
+                Err(reason) => Err((*reason).to_owned()),
+            };
+            match resealed {
+                Ok(Resealed::Current) => {}
+                Ok(Resealed::Changed(reseal)) => batch.push(reseal),
+                Err(reason) => {
+                    eprintln!("{}: {reason}", row.key());
+                    pass.damaged += 1;
+                }
+            }
+            if batch.len() == BATCH_ROWS {
+                pass.sealed += store.reseal(std::mem::take(&mut batch)).await?;
+            }
+        }
+        progress.add(page.len());
+    }
+    pass.sealed += store.reseal(batch).await?;
+    progress.end();
+    Ok(pass)
+}
+
+fn sealed_by(row: &RawCustomer) -> Option<&str> {
+    row.customer.as_ref().ok()?.record.sealed_by.as_deref()
+}
+
+fn key_id(text: &str) -> Result<String, &'static str> {
+    if is_key_id(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("must be 1 to 64 letters, digits, '.', '_' or '-'")
+    }
+}

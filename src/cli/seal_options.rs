@@ -1,0 +1,42 @@
+use std::path::PathBuf;
+
+use clap::{Args, builder::BoolishValueParser};
+
+use crate::{
+    record::{Records, SealError},
+    store::Store,
+};
+
+/// The file of seal keys.
+#[derive(Debug, Args)]
+pub(super) struct SealKeysFile {
+    /// The file with the keys that seal records: lines ID BASE64, the first key is the current one
+    #[arg(long, env = "CUSTOMERS_SEAL_KEYS", value_name = "FILE")]
+    pub(super) seal_keys: Option<PathBuf>,
+}
+
+impl SealKeysFile {
+    /// To read records, and to write none.
+    pub(super) async fn open(&self, store: &Store) -> Result<Records, SealError> {
+        Records::start(store, self.seal_keys.clone(), false).await
+    }
+}
+
+/// How `serve` seals.
+#[derive(Debug, Args)]
+pub(super) struct SealOptions {
+    #[command(flatten)]
+    file: SealKeysFile,
+    /// Refuse records that are not sealed, whatever the database says
+    #[arg(long, env = "CUSTOMERS_SEAL_ONLY", value_parser = BoolishValueParser::new(), requires = "seal_keys")]
+    seal_only: bool,
+}
+
+impl SealOptions {
+    /// To read and write records.
+    pub(super) async fn start(&self, store: &Store) -> Result<Records, SealError> {
+        let records = Records::start(store, self.file.seal_keys.clone(), self.seal_only).await?;
+        records.register(store).await?;
+        Ok(records)
+    }
+}

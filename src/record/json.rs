@@ -1,0 +1,88 @@
+//! Records as JSON.
+
+use serde::Serialize;
+use serde_json::to_writer;
+
+use super::error::DamagedRecord;
+use crate::{model::CustomerInput, store::StoredCustomer};
+
+/// What an object with at least one member begins and ends with.
+const OPEN: &[u8] = b"{\"";
+const CLOSE: &[u8] = b"}";
+
+/// The fields of a customer as canonical JSON.
+pub(super) fn encode(customer: &CustomerInput) -> Result<Vec<u8>, DamagedRecord> {
+    serde_json::to_vec(customer).map_err(|_| DamagedRecord::Unwritable)
+}
+
+/// Appends a customer with these fields, as the schema `Customer` has it.
+pub(super) fn write_customer(
+    stored: &StoredCustomer,
+    fields: &[u8],
+    json: &mut Vec<u8>,
+) -> Result<(), DamagedRecord> {
+    if !(fields.starts_with(OPEN) && fields.ends_with(CLOSE)) {
+        return Err(DamagedRecord::NotAnObject);
+    }
+    json.extend_from_slice(b"{\"CustomerID\":");
+    append(&stored.customer_id, json)?;
+    json.extend_from_slice(b",\"Created\":");
+    append(&stored.created, json)?;
+    json.push(b',');
+    json.extend_from_slice(&fields[1..]);
+    Ok(())
+}
+
+/// A page of customers that are JSON already, as the schema `Customers` has it.
+pub(super) fn page(customers: &[Vec<u8>], page_token: Option<&str>) -> Result<Vec<u8>, DamagedRecord> {
+    let mut json = b"{\"Items\":[".to_vec();
+    json.extend_from_slice(&customers.join(&b','));
+    json.push(b']');
+    if let Some(page_token) = page_token {
+        json.extend_from_slice(b",\"PageToken\":");
+        append(page_token, &mut json)?;
+    }
+    json.push(b'}');
+    Ok(json)
+}
+
+fn append(value: &(impl Serialize + ?Sized), json: &mut Vec<u8>) -> Result<(), DamagedRecord> {
+    to_writer(json, value).map_err(|_| DamagedRecord::Unwritable)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{
+        model::Timestamp,
+        store::{Record, Version},
+    };
+
+    fn stored() -> StoredCustomer {
+        let now = Timestamp::from_micros(1_750_000_000_000_001).unwrap();
+        let record = Record { bytes: Vec::new(), sealed_by: None };
+        let customer_id = "c \"1\"".parse().unwrap();
+        StoredCustomer { customer_id, record, version: Version::new(), created: now, updated: now }
+    }
+
+    #[test]
+    fn a_customer_is_the_record_after_its_id_and_its_creation() {
+        let mut json = Vec::new();
+        write_customer(&stored(), br#"{"Later":[1, 2],"Name":"x"}"#, &mut json).unwrap();
+        let expected = json!({
+            "CustomerID": "c \"1\"", "Created": "2025-06-15T15:06:40.000001Z", "Later": [1, 2], "Name": "x"
+        });
+        assert_eq!(serde_json::from_slice::<Value>(&json).unwrap(), expected);
+        assert!(json.ends_with(br#""Later":[1, 2],"Name":"x"}"#), "the record's own bytes");
+    }
+
+    #[test]
+    fn a_record_that_is_not_an_object_gives_no_answer() {
+        for bytes in ["", "{", "}", "{}", "[]", "null", "\"{\"", "{\"a\":1", "\u{1}{\"a\":1}"] {
+            let damaged = write_customer(&stored(), bytes.as_bytes(), &mut Vec::new());
+            assert!(matches!(damaged, Err(DamagedRecord::NotAnObject)), "{bytes}");
+        }
+    }
+}

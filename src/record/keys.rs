@@ -1,0 +1,174 @@
+//! Seal keys: the file, and the keys of the accounts.
+//!
+//! The file has a line for each key, `ID BASE64`, and `#` for comments. The first key is the current one: it seals. All of
+//! them open. An account's own key is HKDF-SHA256 (RFC 5869) of the seal key.
+
+use std::{fmt, fs, path::Path};
+
+use aws_lc_rs::{
+    aead::{AES_256_GCM_SIV, LessSafeKey, UnboundKey},
+    hkdf::{HKDF_SHA256, Prk, Salt},
+};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use zeroize::Zeroizing;
+
+use crate::random;
+
+/// The number of bytes of a seal key.
+const KEY_BYTES: usize = 32;
+
+/// The longest id of a key, in bytes.
+const KEY_ID_BYTES_MAX: usize = 64;
+
+/// The salt of HKDF, which names the use.
+const SALT: &[u8] = b"customers-api record";
+
+/// The keys of a file. The keys are wiped from memory when they are dropped, as far as the library does it.
+pub struct SealKeys(Vec<(String, Prk)>);
+
+/// Why a file of seal keys cannot be used, without a word of its content.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidSealKeys {
+    /// The file cannot be read.
+    #[error("cannot be read: {0}")]
+    Unreadable(String),
+    /// Others may read the file.
+    #[error("can be read by others: run `chmod 600` on it")]
+    ReadableByOthers,
+    /// A line is not a key.
+    #[error(
+        "line {0} must be ID BASE64: an id of 1 to {KEY_ID_BYTES_MAX} letters, digits, '.', '_' and '-', and {KEY_BYTES} bytes in base64"
+    )]
+    Line(usize),
+    /// Two keys have the same id.
+    #[error("line {0} has the id of an earlier line")]
+    Duplicate(usize),
+    /// There is no key.
+    #[error("has no key: run `customers-api seal generate-key`")]
+    Empty,
+}
+
+impl SealKeys {
+    /// Reads a file, which only its owner may read.
+    pub fn read(file: &Path) -> Result<Self, InvalidSealKeys> {
+        let unreadable = |error: std::io::Error| InvalidSealKeys::Unreadable(error.to_string());
+        let text = Zeroizing::new(fs::read_to_string(file).map_err(unreadable)?);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            if fs::metadata(file).map_err(unreadable)?.permissions().mode() & 0o077 != 0 {
+                return Err(InvalidSealKeys::ReadableByOthers);
+            }
+        }
+        Self::parse(&text)
+    }
+
+    /// Reads the text of a file.
+    pub fn parse(text: &str) -> Result<Self, InvalidSealKeys> {
+        let mut keys: Vec<(String, Prk)> = Vec::new();
+        for (number, line) in (1..).zip(text.lines()) {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let (id, key) = key(line).ok_or(InvalidSealKeys::Line(number))?;
+            if keys.iter().any(|(known, _)| *known == id) {
+                return Err(InvalidSealKeys::Duplicate(number));
+            }
+            keys.push((id, key));
+        }
+        if keys.is_empty() { Err(InvalidSealKeys::Empty) } else { Ok(Self(keys)) }
+    }
+
+    /// The ids of the keys, the current one first.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(id, _)| id.as_str())
+    }
+
+    /// The id of the key that seals.
+    #[must_use]
+    pub fn current(&self) -> &str {
+        self.0.first().map_or("", |(id, _)| id)
+    }
+
+    /// An account's key under one of the seal keys; `None` if there is no such seal key.
+    pub(super) fn of_account(&self, key_id: &str, account: &str) -> Option<LessSafeKey> {
+        let (_, key) = self.0.iter().find(|(id, _)| id == key_id)?;
+        let info = [account.as_bytes()];
+        let derived = key.expand(&info, &AES_256_GCM_SIV).ok()?;
+        Some(LessSafeKey::new(UnboundKey::from(derived)))
+    }
+}
+
+/// The ids only.
+impl fmt::Debug for SealKeys {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_list().entries(self.ids()).finish()
+    }
+}
+
+/// Whether a text can be the id of a seal key.
+#[must_use]
+pub fn is_key_id(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    // `-` stands for plain records.
+    (1..=KEY_ID_BYTES_MAX).contains(&text.len()) && text.bytes().all(allowed) && text != "-"
+}
+
+fn key(line: &str) -> Option<(String, Prk)> {
+    let (id, encoded) = line.split_once(|character: char| character.is_ascii_whitespace())?;
+    let bytes = Zeroizing::new(BASE64_STANDARD.decode(encoded.trim_start()).ok()?);
+    let is_valid = is_key_id(id) && bytes.len() == KEY_BYTES;
+    is_valid.then(|| (id.to_owned(), Salt::new(HKDF_SHA256, SALT).extract(&bytes)))
+}
+
+/// A new key as a line for the file.
+#[must_use]
+pub fn generate_key_line(id: &str) -> Zeroizing<String> {
+    let key = Zeroizing::new(random::bytes::<KEY_BYTES>());
+    let encoded = Zeroizing::new(BASE64_STANDARD.encode(*key));
+    Zeroizing::new(format!("{id} {}", *encoded))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+    #[test]
+    fn the_first_key_is_the_current_one() {
+        let text = format!("# comment\n\n  k2\t {KEY} \r\n# more\nk1 {}\n", KEY.replace("AAEC", "AAED"));
+        let keys = SealKeys::parse(&text).unwrap();
+        assert_eq!((keys.current(), keys.ids().collect::<Vec<_>>()), ("k2", vec!["k2", "k1"]));
+        assert_eq!(format!("{keys:?}"), r#"["k2", "k1"]"#, "no key is shown");
+    }
+
+    #[test]
+    fn a_generated_key_can_be_read() {
+        let (one, other) = (generate_key_line("k-1"), generate_key_line("k-1"));
+        assert_eq!(SealKeys::parse(&one).unwrap().current(), "k-1");
+        assert_ne!(*one, *other);
+    }
+
+    #[test]
+    fn what_is_not_a_key_is_refused_by_its_line() {
+        let line = InvalidSealKeys::Line;
+        for (text, error) in [
+            (String::new(), InvalidSealKeys::Empty),
+            ("# k1\n".to_owned(), InvalidSealKeys::Empty),
+            (format!("k1 {KEY}\nk1 {KEY}"), InvalidSealKeys::Duplicate(2)),
+            ("k1".to_owned(), line(1)),
+            (format!("# x\n{KEY}"), line(2)),
+            (format!("- {KEY}"), line(1)),
+            (format!("k/1 {KEY}"), line(1)),
+            (format!("{} {KEY}", "k".repeat(65)), line(1)),
+            (format!("k1 {KEY} more"), line(1)),
+            ("k1 AAECAw==".to_owned(), line(1)),
+            (format!("k1 {}", KEY.trim_end_matches('=')), line(1)),
+            (format!("k1 AAEC{KEY}"), line(1)),
+        ] {
+            assert_eq!(SealKeys::parse(&text).err(), Some(error), "{text}");
+        }
+    }
+}
