@@ -131,6 +131,7 @@ impl Apply {
             }
         }
         records.refuse_plain(&store).await?;
+        store.erase().await.context("the records of before are not erased from the files yet")?;
         writeln!(stdout(), "all records are sealed by {current}: {sealed} were not before")?;
         Ok(())
     }

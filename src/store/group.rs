@@ -68,6 +68,14 @@ impl Write {
         (&self.account, &self.customer_id)
     }
 
+    /// Whether the write has deleted or replaced a customer.
+    pub(super) fn leaves_garbage(&self) -> bool {
+        match &self.change {
+            Change::Put { slot, .. } => matches!(slot.outcome, Some(PutOutcome::Updated(_))),
+            Change::Delete { slot, .. } => matches!(slot.outcome, Some(DeleteOutcome::Deleted)),
+        }
+    }
+
     fn is_abandoned(&self) -> bool {
         match &self.change {
             Change::Put { slot, .. } => slot.reply.is_closed(),

@@ -173,6 +173,15 @@ impl Store {
         on!(self.scan(after, i64::from(limit)))
     }
 
+    /// Erases from the files of a SQLite database what was deleted or replaced, without waiting for the next time. On
+    /// Postgres the server decides when its files are cleaned.
+    pub async fn erase(&self) -> Result<(), StoreError> {
+        match &self.engine {
+            Engine::Sqlite(engine) => engine.erase().await,
+            Engine::Postgres(_) => Ok(()),
+        }
+    }
+
     /// Writes records in another form, all or none. Returns how many customers still had the version.
     pub async fn reseal(&self, records: Vec<Reseal>) -> Result<usize, StoreError> {
         on!(self.reseal(records))

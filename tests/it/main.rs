@@ -7,6 +7,7 @@ mod bounds;
 mod cli;
 mod coverage;
 mod drift;
+mod erase;
 mod exactness;
 mod examples;
 mod pages;

@@ -22,7 +22,7 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 /// How each connection is set up. Its page cache is 8 MiB: some ten thousand customers, or the upper levels of the
 /// indexes of more. SQLite's default of 2 MB is soon too small, and each page that is not there costs a system call.
 const SETUP: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
-    PRAGMA cache_size = -8192;";
+    PRAGMA cache_size = -8192; PRAGMA secure_delete = ON;";
 
 /// How long a connection waits for a lock while it is opened at the start.
 const START_PATIENCE: Duration = Duration::from_secs(10);

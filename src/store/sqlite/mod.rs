@@ -4,8 +4,10 @@
 //! returns, so that an acknowledged write survives a crash of the process and of the machine.
 
 mod connect;
+mod erase;
 mod file;
 mod lookup;
+mod page;
 mod reader;
 mod sql;
 mod write;
@@ -17,6 +19,7 @@ use tokio::runtime::Builder;
 
 use self::{
     connect::{Connection, migrate, touch},
+    erase::Eraser,
     file::File,
     lookup::Lookups,
     reader::Reader,
@@ -51,6 +54,7 @@ pub(super) struct Sqlite {
     /// For keys and secrets, so that they do not wait for lists. Their rare writes run here too: the database's own
     /// lock orders them with the writer's.
     keys: Reader,
+    eraser: Eraser,
 }
 
 impl Sqlite {
@@ -70,7 +74,8 @@ impl Sqlite {
         let mut connection = Connection::open_first(&path, WRITER_LOCK_PATIENCE)?;
         migrate(&mut connection)?;
         let file = Arc::new(File::remember(&path)?);
-        let mut writer = Writer::new(connection, Arc::clone(&file));
+        let eraser = Eraser::start(threads, &file)?;
+        let mut writer = Writer::new(connection, Arc::clone(&file), eraser.clone());
         if let Some(created_at) = writer.last_created()? {
             lane.start_after(created_at);
         }
@@ -80,6 +85,7 @@ impl Sqlite {
         Ok(Self {
             lookups: Arc::new(Lookups::open(Arc::clone(&file))?),
             file,
+            eraser,
             lists: Reader::start(threads, "sqlite-lists", &path)?,
             keys: Reader::start(threads, "sqlite-keys", &path)?,
         })
@@ -194,7 +200,13 @@ impl Sqlite {
         Ok(revoked.await? == 1)
     }
 
+    /// Erases from the files what was deleted or replaced.
+    pub(super) async fn erase(&self) -> Result<(), StoreError> {
+        self.eraser.erase().await
+    }
+
     pub(super) async fn reseal(&self, records: Vec<Reseal>) -> Result<usize, StoreError> {
+        self.eraser.note_garbage();
         let resealed = self.keys.run(move |connection| {
             connection.immediate_transaction(|connection| {
                 let mut resealed = 0;

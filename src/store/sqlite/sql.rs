@@ -5,7 +5,7 @@ use diesel::{
     dsl::{AsSelect, SqlTypeOf},
     prelude::RunQueryDsl,
     query_builder::{AstPass, Query, QueryFragment, QueryId},
-    sql_types::{BigInt, Binary, Nullable, Text},
+    sql_types::{BigInt, Binary, Integer, Nullable, Text},
     sqlite::{Sqlite, SqliteConnection},
 };
 
@@ -31,6 +31,35 @@ pub(super) struct Update<'a> {
 pub(super) struct Select<'a> {
     pub account: &'a str,
     pub customer_id: &'a str,
+}
+
+/// Reads a page of the file.
+pub(super) struct ReadPage(pub i32);
+
+/// Writes a page of the file.
+pub(super) struct WritePage<'a> {
+    pub number: i32,
+    pub page: &'a [u8],
+}
+
+impl QueryFragment<Sqlite> for ReadPage {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql("SELECT data FROM sqlite_dbpage WHERE pgno = ");
+        out.push_bind_param::<Integer, _>(&self.0)
+    }
+}
+
+impl Query for ReadPage {
+    type SqlType = Binary;
+}
+
+impl QueryFragment<Sqlite> for WritePage<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql("UPDATE sqlite_dbpage SET data = ");
+        out.push_bind_param::<Binary, _>(self.page)?;
+        out.push_sql(" WHERE pgno = ");
+        out.push_bind_param::<Integer, _>(&self.number)
+    }
 }
 
 impl QueryFragment<Sqlite> for Insert<'_> {
@@ -111,6 +140,16 @@ impl QueryId for Insert<'_> {
     const HAS_STATIC_QUERY_ID: bool = true;
 }
 
+impl QueryId for ReadPage {
+    type QueryId = Self;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl QueryId for WritePage<'_> {
+    type QueryId = WritePage<'static>;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
 impl QueryId for Select<'_> {
     type QueryId = Select<'static>;
     const HAS_STATIC_QUERY_ID: bool = true;
@@ -122,6 +161,10 @@ impl QueryId for Update<'_> {
 }
 
 impl RunQueryDsl<SqliteConnection> for Insert<'_> {}
+
+impl RunQueryDsl<SqliteConnection> for ReadPage {}
+
+impl RunQueryDsl<SqliteConnection> for WritePage<'_> {}
 
 impl RunQueryDsl<SqliteConnection> for Select<'_> {}
 

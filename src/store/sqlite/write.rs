@@ -14,6 +14,7 @@ use super::{
         version::Version,
     },
     connect::Connection,
+    erase::Eraser,
     file::File,
     sql::{Insert, Update},
 };
@@ -22,11 +23,12 @@ use super::{
 pub(super) struct Writer {
     connection: Connection,
     file: Arc<File>,
+    eraser: Eraser,
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection, file: Arc<File>) -> Self {
-        Self { connection, file }
+    pub(super) fn new(connection: Connection, file: Arc<File>, eraser: Eraser) -> Self {
+        Self { connection, file, eraser }
     }
 
     /// The timestamp of the newest customer: rows are in the order of their creation.
@@ -46,7 +48,11 @@ impl Engine for Writer {
         let committed = self.connection.run(|connection| connection.immediate_transaction(transaction));
         // What was written into a file that nobody finds again must not be acknowledged.
         self.file.check()?;
-        committed
+        committed?;
+        if group.iter().any(Write::leaves_garbage) {
+            self.eraser.note_garbage();
+        }
+        Ok(())
     }
 }
 

@@ -1,0 +1,113 @@
+//! What was deleted or replaced leaves the files of a SQLite database, too.
+
+use std::{collections::BTreeSet, fs};
+
+use customers_api::{
+    account::Account,
+    random,
+    store::{Condition, Record, Store, Version},
+};
+use diesel::{
+    Connection as _, QueryableByName, RunQueryDsl as _, SqliteConnection, sql_query, sql_types::Text,
+};
+use futures_util::future::join_all;
+
+use crate::support::{Database, Engine, eventually};
+
+fn account() -> Account {
+    "acme".parse().unwrap()
+}
+
+/// Puts customers at once, each under its id, with a record that names the text.
+async fn put(store: &Store, customers: &[(String, String)]) {
+    for customers in customers.chunks(500) {
+        let account = account();
+        let puts = customers.iter().map(|(id, text)| {
+            let length = 200 + text.len() * usize::from(text.as_bytes()[0]) % 700;
+            let record = Record { bytes: format!("{text:.<length$}").into_bytes(), sealed_by: None };
+            store.put(&account, id.parse().unwrap(), Version::new(), record, Condition::Always)
+        });
+        for outcome in join_all(puts).await {
+            outcome.unwrap();
+        }
+    }
+}
+
+/// The length of an id and of a text: a prefix, a letter, and 24 digits.
+const WORD_BYTES: usize = 28;
+
+/// So many ids without an order, each with a text that exists only once.
+fn customers(prefix: &str, number: usize) -> Vec<(String, String)> {
+    let name = |kind: &str| format!("{prefix}{kind}{}", &random::uuid().simple().to_string()[..24]);
+    (0..number).map(|_| (name("i"), name("t"))).collect()
+}
+
+/// Which words that begin like this are anywhere in the database's files.
+fn words(database: &Database, prefix: &str) -> BTreeSet<String> {
+    let path = database.url.strip_prefix("sqlite:").unwrap();
+    let bytes = ["", "-wal", "-shm"].map(|suffix| fs::read(format!("{path}{suffix}")).unwrap()).concat();
+    let starts = bytes.windows(prefix.len()).enumerate().filter(|(_, window)| *window == prefix.as_bytes());
+    let word = |start: usize| {
+        let word = bytes[start..].iter().take(WORD_BYTES).take_while(|byte| byte.is_ascii_alphanumeric());
+        String::from_utf8(word.copied().collect()).unwrap()
+    };
+    starts.map(|(start, _)| word(start)).collect()
+}
+
+#[derive(QueryableByName)]
+struct Check {
+    #[diesel(sql_type = Text)]
+    integrity_check: String,
+}
+
+#[actix_web::test]
+async fn no_byte_of_what_was_deleted_or_replaced_is_left_in_the_files() {
+    let database = Engine::Sqlite.database().await;
+    let store = database.open().await;
+    let (kept, deleted, replaced) = (customers("KPT", 2000), customers("DLT", 2000), customers("RPL", 2000));
+    for part in 0..4 {
+        let quarter = |all: &[(String, String)]| all[part * 500..(part + 1) * 500].to_vec();
+        put(&store, &[quarter(&kept), quarter(&deleted), quarter(&replaced)].concat()).await;
+    }
+    let both = |customers: &[(String, String)]| -> BTreeSet<String> {
+        customers.iter().flat_map(|(id, text)| [id.clone(), text.clone()]).collect()
+    };
+    assert!(words(&database, "DLT").is_superset(&both(&deleted)), "they are found while they are there");
+    for ids in deleted.chunks(500) {
+        let account = account();
+        let deletes = ids.iter().map(|(id, _)| store.delete(&account, id.parse().unwrap(), None));
+        assert!(join_all(deletes).await.into_iter().all(|outcome| outcome.is_ok()));
+    }
+    let again: Vec<_> = replaced.iter().map(|(id, _)| (id.clone(), "NEW".to_owned() + id)).collect();
+    put(&store, &again).await;
+
+    store.erase().await.unwrap();
+
+    assert_eq!(words(&database, "DLT").len(), 0);
+    assert_eq!(words(&database, "RPLt").len(), 0);
+    assert!(words(&database, "KPT") == both(&kept), "what is kept is all there");
+    for (id, text) in kept.iter().chain(&again) {
+        let stored = store.get(&account(), &id.parse().unwrap()).await.unwrap().unwrap();
+        assert!(stored.record.bytes.starts_with(text.as_bytes()));
+    }
+    let mut connection = SqliteConnection::establish(database.url.strip_prefix("sqlite:").unwrap()).unwrap();
+    let checks: Vec<Check> = sql_query("PRAGMA integrity_check").load(&mut connection).unwrap();
+    assert_eq!(checks.iter().map(|check| check.integrity_check.as_str()).collect::<Vec<_>>(), ["ok"]);
+}
+
+#[actix_web::test]
+async fn erasing_goes_on_by_itself_under_traffic() {
+    let database = Engine::Sqlite.database().await;
+    let store = database.open().await;
+    let deleted = customers("DLT", 500);
+    put(&store, &deleted).await;
+    let ids: Vec<_> = deleted.iter().map(|(id, _)| id.parse().unwrap()).collect();
+    for id in ids {
+        store.delete(&account(), id, None).await.unwrap();
+    }
+    eventually("the deleted customers leave the files", || async {
+        put(&store, &customers("KPT", 20)).await;
+        words(&database, "DLT").is_empty()
+    })
+    .await;
+}
