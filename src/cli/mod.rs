@@ -8,6 +8,7 @@ mod migrate;
 mod openapi;
 mod serve;
 mod sign;
+mod stop;
 mod verify;
 
 use clap::{Parser, Subcommand};

@@ -2,10 +2,12 @@ use std::{io::Write as _, net::SocketAddr, thread::available_parallelism};
 
 use anyhow::{Context as _, anyhow};
 use clap::{Args, builder::BoolishValueParser};
-use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::Targets;
 
-use super::database::Database;
+use super::{
+    database::Database,
+    stop::{Signals, Stop},
+};
 use crate::{
     api::{self, Api, BasePath, Settings, Sockets},
     store::{Access, GROUP_WRITES_MAX},
@@ -33,6 +35,11 @@ pub(super) struct Serve {
     /// The number of threads that serve requests [default: one per processor]
     #[arg(long, env = "CUSTOMERS_WORKERS", value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
+    /// The maximum number of open connections; more of them wait until others are closed
+    #[arg(long, env = "CUSTOMERS_MAX_CONNECTIONS", default_value_t = 512, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    max_connections: u32,
+    #[command(flatten)]
+    stop: Stop,
     /// The maximum number of writes per transaction; 1 shows the cost of a transaction per request
     #[arg(long, env = "CUSTOMERS_GROUP_WRITES_MAX", default_value_t = GROUP_WRITES_MAX, value_name = "NUMBER", hide = true, value_parser = group_writes_max)]
     group_writes_max: usize,
@@ -58,6 +65,8 @@ impl Serve {
             audience,
             sandbox,
             workers,
+            max_connections,
+            stop,
             group_writes_max,
             log_format,
             log,
@@ -69,9 +78,9 @@ impl Serve {
         let registry = api.registry().clone();
         let workers = workers.map_or_else(|| available_parallelism().map_or(1, usize::from), usize::from);
         // Before the ready line, because its reader may send a signal at once.
-        let (mut terminate, mut interrupt) =
-            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        let server = api::run(api, Sockets { listen, workers })
+        let signals = Signals::listen()?;
+        let connections_max = usize::try_from(max_connections)?;
+        let server = api::run(api, Sockets { listen, workers, connections_max })
             .with_context(|| format!("cannot listen on {listen}"))?;
         if sandbox {
             tracing::warn!(
@@ -79,17 +88,10 @@ impl Serve {
             );
         }
         announce(server.address, &base_path, sandbox);
-        let handle = server.handle.clone();
-        tokio::task::spawn(async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            tracing::info!("stopping: finishing the requests that were accepted");
-            handle.stop(true).await;
-        });
+        let stopper = server.stopper();
         tokio::select! {
             stopped = server.stopped() => stopped.context("the server failed"),
+            () = stop.run(signals, stopper) => Ok(()),
             thread = store.ended() => Err(fatal(thread)),
             () = registry.ended() => Err(fatal("registry")),
         }
