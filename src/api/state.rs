@@ -35,7 +35,7 @@ impl Api {
             registry,
             page_tokens,
             body_budget: BodyBudget::new(),
-            explainer: Explainer::new(),
+            explainer: Explainer::start().map_err(|error| StoreError::Failed(error.into()))?,
             readiness: Readiness::new(),
         })
     }
