@@ -91,6 +91,11 @@ impl Registry {
         }
     }
 
+    /// Checks that the keys are fresh enough to decide.
+    pub fn check(&self) -> Result<(), RegistryError> {
+        self.shared.keyring().map(drop)
+    }
+
     /// Waits until the keys are no longer refreshed, which only happens if the refresher fails. Then all signatures are
     /// soon refused, and the process should end.
     pub async fn ended(&self) {

@@ -28,6 +28,12 @@ impl Threads {
         thread::Builder::new().name(name.to_owned()).spawn(run).map(drop)
     }
 
+    /// The first thread that has ended.
+    #[must_use]
+    pub fn first_ended(&self) -> Option<&'static str> {
+        *self.0.borrow()
+    }
+
     /// Waits until one of the threads has ended, and returns its name.
     pub async fn ended(&self) -> &'static str {
         let mut ended = self.0.subscribe();
@@ -69,8 +75,10 @@ mod tests {
         let threads = Threads::new();
         threads.spawn("steady", loop_until_unparked).unwrap();
         assert_eq!(threads.ended().now_or_never(), None, "no thread has ended");
+        assert_eq!(threads.first_ended(), None);
         threads.spawn("broken", || panic!("for the test")).unwrap();
         assert_eq!(threads.ended().await, "broken");
+        assert_eq!(threads.first_ended(), Some("broken"));
     }
 
     #[tokio::test]

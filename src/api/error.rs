@@ -52,7 +52,7 @@ pub enum ApiError {
     /// The request breaks the contract.
     #[error("{}", invalid_text(*total))]
     Invalid {
-        /// The number of violations.
+        /// The number of violations, or more than [`VIOLATIONS_MAX`].
         total: usize,
         /// The first [`VIOLATIONS_MAX`] violations.
         violations: Box<RequestExtension>,
@@ -78,7 +78,7 @@ fn invalid_text(total: usize) -> String {
     match total {
         1 => "1 field is invalid".to_owned(),
         ..=VIOLATIONS_MAX => format!("{total} fields are invalid"),
-        _ => format!("{total} fields are invalid; the first {VIOLATIONS_MAX} are listed"),
+        _ => format!("more than {VIOLATIONS_MAX} fields are invalid; the first {VIOLATIONS_MAX} are listed"),
     }
 }
 

@@ -5,12 +5,15 @@
 //! alone. Imports point one way: `http` → `customers` → (`request`, `document`) → the other files of this folder.
 
 mod base_path;
+mod body_budget;
 mod customers;
 mod document;
 mod error;
+mod explainer;
 mod http;
 mod operation;
 mod page_token;
+mod readiness;
 mod request;
 mod settings;
 mod state;
@@ -20,7 +23,7 @@ pub use base_path::{BasePath, InvalidBasePath};
 pub use customers::operations;
 pub use document::document;
 pub use error::ApiError;
-pub use http::{Server, Sockets, run};
+pub use http::{Server, Sockets, Stopper, run};
 pub use operation::Operation;
 pub use settings::{BODY_BYTES_MAX, SIGNATURE_HEADER, Settings};
 pub use state::Api;

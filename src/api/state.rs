@@ -1,9 +1,12 @@
 use super::{
+    body_budget::BodyBudget,
+    explainer::Explainer,
     page_token::{PAGE_TOKEN_KEY_BYTES, PageTokens},
+    readiness::Readiness,
     settings::Settings,
 };
 use crate::{
-    random,
+    contract, random,
     record::Records,
     registry::Registry,
     store::{Store, StoreError},
@@ -16,15 +19,28 @@ pub struct Api {
     pub(super) registry: Registry,
     pub(super) page_tokens: PageTokens,
     pub(super) records: Records,
+    pub(super) body_budget: BodyBudget,
+    pub(super) explainer: Explainer,
+    pub(super) readiness: Readiness,
 }
 
 impl Api {
     /// Reads from the store what requests need. Must be called on a runtime's thread.
     pub async fn new(settings: Settings, store: Store, records: Records) -> Result<Self, StoreError> {
+        contract::load();
         let registry = Registry::start(store.clone()).await?;
         let candidate = random::bytes::<PAGE_TOKEN_KEY_BYTES>().to_vec();
         let page_tokens = PageTokens::new(&store.secret("page-token", candidate).await?);
-        Ok(Self { settings, store, registry, page_tokens, records })
+        Ok(Self {
+            settings,
+            store,
+            registry,
+            page_tokens,
+            records,
+            body_budget: BodyBudget::new(),
+            explainer: Explainer::start().map_err(|error| StoreError::Failed(error.into()))?,
+            readiness: Readiness::new(),
+        })
     }
 
     /// The registered keys.

@@ -12,6 +12,7 @@ mod seal;
 mod seal_options;
 mod serve;
 mod sign;
+mod stop;
 mod verify;
 
 use clap::{Parser, Subcommand};

@@ -1,16 +1,23 @@
-use std::{io::Write as _, net::SocketAddr, thread::available_parallelism};
+use std::{io::Write as _, net::SocketAddr, thread::available_parallelism, time::Duration};
 
 use anyhow::{Context as _, anyhow};
 use clap::{Args, builder::BoolishValueParser};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
 use tracing_subscriber::filter::Targets;
 
-use super::{database::Database, seal_options::SealOptions};
+use super::{
+    database::Database,
+    seal_options::SealOptions,
+    stop::{Signals, Stop},
+};
 use crate::{
     api::{self, Api, BasePath, Settings, Sockets},
-    store::{Access, GROUP_WRITES_MAX},
-    telemetry::{self, LogFormat},
+    store::{Access, GROUP_WRITES_MAX, Store},
+    telemetry::{self, LogFormat, chain},
 };
+
+/// How long the end of the service may take to erase deleted rows.
+const ERASE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Serve the API and Swagger UI
 #[derive(Debug, Args)]
@@ -35,6 +42,11 @@ pub(super) struct Serve {
     /// The number of threads that serve requests [default: one per processor]
     #[arg(long, env = "CUSTOMERS_WORKERS", value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
+    /// The maximum number of open connections; more of them wait until others are closed
+    #[arg(long, env = "CUSTOMERS_MAX_CONNECTIONS", default_value_t = 512, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    max_connections: u32,
+    #[command(flatten)]
+    stop: Stop,
     /// The maximum number of writes per transaction; 1 shows the cost of a transaction per request
     #[arg(long, env = "CUSTOMERS_GROUP_WRITES_MAX", default_value_t = GROUP_WRITES_MAX, value_name = "NUMBER", hide = true, value_parser = group_writes_max)]
     group_writes_max: usize,
@@ -61,6 +73,8 @@ impl Serve {
             audience,
             sandbox,
             workers,
+            max_connections,
+            stop,
             group_writes_max,
             log_format,
             log,
@@ -77,9 +91,9 @@ impl Serve {
         let registry = api.registry().clone();
         let workers = workers.map_or_else(|| available_parallelism().map_or(1, usize::from), usize::from);
         // Before the ready line, because its reader may send a signal at once.
-        let (mut terminate, mut interrupt) =
-            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        let server = api::run(api, Sockets { listen, workers })
+        let signals = Signals::listen()?;
+        let connections_max = usize::try_from(max_connections)?;
+        let server = api::run(api, Sockets { listen, workers, connections_max })
             .with_context(|| format!("cannot listen on {listen}"))?;
         if sandbox {
             tracing::warn!(
@@ -87,21 +101,23 @@ impl Serve {
             );
         }
         announce(server.address, &base_path, sandbox);
-        let handle = server.handle.clone();
-        tokio::task::spawn(async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            tracing::info!("stopping: finishing the requests that were accepted");
-            handle.stop(true).await;
-        });
+        let stopper = server.stopper();
         tokio::select! {
-            stopped = server.stopped() => stopped.context("the server failed"),
-            thread = store.ended() => Err(fatal(thread)),
+            stopped = server.stopped() => stopped.context("the server failed")?,
+            () = stop.run(signals, stopper) => {}
+            thread = store.ended() => return Err(fatal(thread)),
             never = records.follow_file(&store) => match never {},
-            () = registry.ended() => Err(fatal("registry")),
+            () = registry.ended() => return Err(fatal("registry")),
         }
+        erase(&store).await;
+        Ok(())
+    }
+}
+
+/// Leaves no deleted row in the files, as far as there is time.
+async fn erase(store: &Store) {
+    if let Ok(Err(error)) = timeout(ERASE_TIMEOUT, store.erase()).await {
+        tracing::warn!(cause = %chain(&error), "deleted rows are not erased from the files yet");
     }
 }
 

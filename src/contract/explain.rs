@@ -9,13 +9,16 @@ use jsonschema::{
 };
 use serde_json::Value;
 
-use crate::model::{Reason, RequestExtensionItem};
+use crate::model::{FIELD_LENGTH_MAX, Reason, RequestExtensionItem};
 
 /// The maximum number of values that a description lists.
 const VALUES_MAX: usize = 20;
 
 /// The maximum length of a member's name in a path, in bytes.
 const NAME_BYTES_MAX: usize = 64;
+
+/// What a path ends with that was cut.
+const CUT: &str = "...";
 
 /// The pattern of every text in the contract.
 const WITHOUT_NUL: &str = r"^[^\u0000]*$";
@@ -31,7 +34,8 @@ pub enum Segment<'a> {
 
 /// A path as an error names it, such as `Identities[0].IDType`.
 ///
-/// A name that does not look like one is written `?`, because it may be personal data.
+/// A name that does not look like one is written `?`, because it may be personal data. A path that is longer than
+/// [`FIELD_LENGTH_MAX`] is cut: otherwise the answer to a small body could be large.
 pub fn field_of<'a>(segments: impl IntoIterator<Item = Segment<'a>>) -> String {
     let mut field = String::new();
     for segment in segments {
@@ -45,6 +49,12 @@ pub fn field_of<'a>(segments: impl IntoIterator<Item = Segment<'a>>) -> String {
                 }
                 field.push_str(if is_name(name) { name } else { "?" });
             }
+        }
+        if field.len() > FIELD_LENGTH_MAX {
+            // Names are ASCII, so that bytes are characters.
+            field.truncate(FIELD_LENGTH_MAX - CUT.len());
+            field.push_str(CUT);
+            break;
         }
     }
     field
@@ -67,13 +77,13 @@ pub(super) fn duplicate(field: String) -> RequestExtensionItem {
 }
 
 /// Every violation of a schema by a value. `name` is the name of a parameter; it is empty for a body.
-pub(super) fn violations(
-    name: &str,
-    document: &Value,
-    validator: &Validator,
-    value: &Value,
-) -> Vec<RequestExtensionItem> {
-    validator.iter_errors(value).flat_map(|error| items(name, document, &error)).collect()
+pub(super) fn violations<'a>(
+    name: &'a str,
+    document: &'a Value,
+    validator: &'a Validator,
+    value: &'a Value,
+) -> impl Iterator<Item = RequestExtensionItem> + 'a {
+    validator.iter_errors(value).flat_map(move |error| items(name, document, &error))
 }
 
 /// One item for each member: a keyword may find several violations.

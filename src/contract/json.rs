@@ -1,22 +1,33 @@
-//! A JSON reader that finds members that are given twice.
+//! A JSON reader that keeps what a schema looks at, and finds members that are given twice.
 
-use std::{cell::RefCell, fmt};
+use std::{borrow::Cow, cell::RefCell, collections::HashSet, fmt};
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::{
+    Deserialize,
+    de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor},
+};
 use serde_json::{Map, Number, Value};
 
-use super::explain::{Segment, field_of};
+use super::{
+    explain::{Segment, field_of},
+    shape::Shape,
+};
+use crate::model::VIOLATIONS_MAX;
 
-/// A JSON text, and the members that it gives more than once.
+/// What a schema looks at in a JSON text, and the members that are given more than once, wherever they are.
 pub(super) struct Parsed {
     pub value: Value,
+    /// At most one more than [`VIOLATIONS_MAX`].
     pub duplicates: Vec<String>,
 }
 
-pub(super) fn parse(text: &[u8]) -> Result<Parsed, serde_json::Error> {
+/// Reads a text to its end. If it breaks the schema more than [`VIOLATIONS_MAX`] times, so does the value, but perhaps
+/// not as often.
+pub(super) fn parse(text: &[u8], shape: &Shape) -> Result<Parsed, serde_json::Error> {
     let duplicates = RefCell::new(Vec::new());
     let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let value = Strict { parents: None, duplicates: &duplicates }.deserialize(&mut deserializer)?;
+    let reader = Reader { shape: Some(shape), parents: None, duplicates: &duplicates };
+    let value = reader.deserialize(&mut deserializer)?;
     deserializer.end()?;
     Ok(Parsed { value, duplicates: duplicates.into_inner() })
 }
@@ -28,16 +39,31 @@ struct Parents<'a> {
     outer: Option<&'a Parents<'a>>,
 }
 
+/// The name of a member, borrowed from the text unless it has an escape.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// Reads one value.
 #[derive(Clone, Copy)]
-struct Strict<'a> {
+struct Reader<'a> {
+    /// `None` if the schema does not look at the value.
+    shape: Option<&'a Shape>,
     parents: Option<&'a Parents<'a>>,
     duplicates: &'a RefCell<Vec<String>>,
 }
 
-impl Strict<'_> {
-    fn at<T>(&self, segment: Segment<'_>, read: impl FnOnce(Strict<'_>) -> T) -> T {
+impl Reader<'_> {
+    fn at<T>(&self, segment: Segment<'_>, shape: Option<&Shape>, read: impl FnOnce(Reader<'_>) -> T) -> T {
         let parents = Parents { segment, outer: self.parents };
-        read(Strict { parents: Some(&parents), duplicates: self.duplicates })
+        read(Reader { shape, parents: Some(&parents), duplicates: self.duplicates })
+    }
+
+    fn note_duplicate(&self, name: &str) {
+        let mut duplicates = self.duplicates.borrow_mut();
+        if duplicates.len() <= VIOLATIONS_MAX {
+            duplicates.push(self.field(name));
+        }
     }
 
     fn field(&self, name: &str) -> String {
@@ -51,7 +77,7 @@ impl Strict<'_> {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Strict<'_> {
+impl<'de> DeserializeSeed<'de> for Reader<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -59,7 +85,7 @@ impl<'de> DeserializeSeed<'de> for Strict<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Strict<'_> {
+impl<'de> Visitor<'de> for Reader<'_> {
     type Value = Value;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -87,27 +113,49 @@ impl<'de> Visitor<'de> for Strict<'_> {
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(value.into())
+        Ok(self.shape.map_or(Value::Null, |_| value.into()))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Value, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) =
-            self.at(Segment::Item(items.len()), |strict| sequence.next_element_seed(strict))?
-        {
-            items.push(item);
+        let (mut items, mut index, mut invalid) = (Vec::new(), 0, 0);
+        loop {
+            // After so many invalid items, nobody asks for more.
+            let shape = self.shape.filter(|_| invalid <= VIOLATIONS_MAX).and_then(|shape| match shape {
+                Shape::Array { item, validator } => Some((item, validator)),
+                Shape::Object(_) | Shape::Scalar => None,
+            });
+            let item_shape = shape.map(|(item, _)| item.as_ref());
+            let read = |reader: Reader<'_>| sequence.next_element_seed(reader);
+            let Some(item) = self.at(Segment::Item(index), item_shape, read)? else {
+                return Ok(Value::Array(items));
+            };
+            index += 1;
+            if let Some((_, validator)) = shape {
+                invalid += usize::from(!validator.is_valid(&item));
+                items.push(item);
+            }
         }
-        Ok(Value::Array(items))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let mut members = Map::new();
-        while let Some(name) = map.next_key::<String>()? {
-            let value = self.at(Segment::Member(&name), |strict| map.next_value_seed(strict))?;
-            if members.contains_key(&name) {
-                self.duplicates.borrow_mut().push(self.field(&name));
+        let known = self.shape.and_then(|shape| match shape {
+            Shape::Object(members) => Some(members),
+            Shape::Array { .. } | Shape::Scalar => None,
+        });
+        let (mut members, mut names, mut unknown) = (Map::new(), HashSet::new(), 0);
+        while let Some(Name(name)) = map.next_key::<Name<'de>>()? {
+            let shape = known.and_then(|known| known.get(name.as_ref()));
+            let value = self.at(Segment::Member(&name), shape, |reader| map.next_value_seed(reader))?;
+            let is_unknown = known.is_some() && shape.is_none();
+            unknown += usize::from(is_unknown);
+            if shape.is_some() || (is_unknown && unknown <= VIOLATIONS_MAX + 1) {
+                members.insert(name.clone().into_owned(), value);
             }
-            members.insert(name, value);
+            if names.contains(&name) {
+                self.note_duplicate(&name);
+            } else {
+                names.insert(name);
+            }
         }
         Ok(Value::Object(members))
     }

@@ -3,8 +3,10 @@
 //! The models decide whether a request is accepted, because they are fast. If they refuse it, the contract explains
 //! why. The tests prove that both decide alike.
 
+mod compile;
 mod explain;
 mod json;
+mod shape;
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -12,7 +14,8 @@ use serde_json::{Value, json};
 
 pub use explain::{Segment, field_of};
 
-use crate::model::RequestExtensionItem;
+use self::{compile::compile, shape::Shape};
+use crate::model::{RequestExtensionItem, VIOLATIONS_MAX};
 
 /// The contract as it is written, byte for byte.
 pub const YAML: &str = include_str!("../../openapi.yaml");
@@ -24,8 +27,13 @@ static CONTRACT: LazyLock<Contract> = LazyLock::new(Contract::load);
 
 struct Contract {
     document: Value,
-    customer_input: jsonschema::Validator,
+    customer_input: Schema,
     parameters: HashMap<(&'static str, String), Parameter>,
+}
+
+struct Schema {
+    shape: Shape,
+    validator: jsonschema::Validator,
 }
 
 struct Parameter {
@@ -33,16 +41,24 @@ struct Parameter {
     validator: jsonschema::Validator,
 }
 
-/// Every violation of `CustomerInput` by a body, in the order of the contract.
+/// Reads the contract now. Otherwise the first call that needs it does, and takes some milliseconds longer.
+pub fn load() {
+    LazyLock::force(&CONTRACT);
+}
+
+/// The violations of `CustomerInput` by a body, in the order of the contract: all of them, or the first ones if there
+/// are more than [`VIOLATIONS_MAX`], and then at least one more than that.
 #[must_use]
 pub fn explain_customer_input(body: &[u8]) -> Vec<RequestExtensionItem> {
-    let parsed = match json::parse(body) {
-        Ok(parsed) => parsed,
-        Err(error) => return vec![explain::malformed(&error)],
-    };
-    let mut items: Vec<_> = parsed.duplicates.into_iter().map(explain::duplicate).collect();
-    items.extend(explain::violations("", &CONTRACT.document, &CONTRACT.customer_input, &parsed.value));
-    items
+    let Schema { shape, validator } = &CONTRACT.customer_input;
+    match json::parse(body, shape) {
+        Ok(json::Parsed { value, duplicates }) => {
+            let duplicates = duplicates.into_iter().map(explain::duplicate);
+            let violations = explain::violations("", &CONTRACT.document, validator, &value);
+            duplicates.chain(violations).take(VIOLATIONS_MAX + 1).collect()
+        }
+        Err(error) => vec![explain::malformed(&error)],
+    }
 }
 
 /// Every violation by the text of a parameter. `location` is `path`, `query` or `header`.
@@ -60,7 +76,7 @@ pub fn explain_parameter(
         Ok(number) if parameter.is_integer && number.to_string() == text => json!(number),
         _ => json!(text),
     };
-    explain::violations(name, &CONTRACT.document, &parameter.validator, &value)
+    explain::violations(name, &CONTRACT.document, &parameter.validator, &value).collect()
 }
 
 /// The contract as a document.
@@ -88,9 +104,15 @@ impl Contract {
     #[allow(clippy::expect_used, reason = "the contract is part of the binary, and the tests read it")]
     fn load() -> Self {
         let document: Value = yaml_serde::from_str(YAML).expect("the contract is YAML");
-        let customer_input = compile(&document, "/components/schemas/CustomerInput");
+        let customer_input = Schema::load(&document, "/components/schemas/CustomerInput");
         let parameters = parameters(&document);
         Self { document, customer_input, parameters }
+    }
+}
+
+impl Schema {
+    fn load(document: &Value, pointer: &str) -> Self {
+        Self { shape: Shape::of(document, pointer), validator: compile(document, pointer) }
     }
 }
 
@@ -120,18 +142,4 @@ fn parameters(document: &Value) -> HashMap<(&'static str, String), Parameter> {
 
 fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
     value.as_object().into_iter().flatten()
-}
-
-/// Compiles a schema with the whole document, because it refers to other schemas.
-#[allow(
-    clippy::expect_used,
-    reason = "the contract is part of the binary, and a test compiles every schema of it"
-)]
-fn compile(document: &Value, pointer: &str) -> jsonschema::Validator {
-    let mut root = document.clone();
-    root["$ref"] = json!(format!("#{}", pointer.replace('{', "%7B").replace('}', "%7D")));
-    jsonschema::draft202012::options()
-        .should_validate_formats(true)
-        .build(&root)
-        .expect("the schema compiles")
 }

@@ -39,7 +39,7 @@ pub use id_type::IdType;
 pub use page_size::{InvalidPageSize, PAGE_ITEMS_MAX, PageSize};
 pub use reason::Reason;
 pub use request_extension::{RequestExtension, VIOLATIONS_MAX};
-pub use request_extension_item::RequestExtensionItem;
+pub use request_extension_item::{FIELD_LENGTH_MAX, RequestExtensionItem};
 pub use sort_direction::{InvalidSortDirection, SortDirection};
 pub use street_address::{StateRule, StreetAddress};
 pub use timestamp::Timestamp;

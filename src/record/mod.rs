@@ -12,5 +12,5 @@ mod seal;
 pub use self::{
     error::DamagedRecord,
     keys::{InvalidSealKeys, SealKeys, generate_key_line, is_key_id},
-    records::{Records, Resealed, SealError, report},
+    records::{Records, Resealed, SealError},
 };

@@ -169,8 +169,15 @@ impl Records {
         self.seal(place, json::encode(customer)?)
     }
 
-    /// A customer as JSON, as the schema `Customer` has it.
+    /// A customer as JSON, as the schema `Customer` has it. A damaged record is logged by its key.
     pub fn customer(&self, account: &Account, stored: &StoredCustomer) -> Result<Vec<u8>, DamagedRecord> {
+        self.json(account, stored).inspect_err(|damaged| {
+            let customer_id = stored.customer_id.as_str();
+            tracing::error!(%account, customer_id, cause = %damaged, "a record cannot be read");
+        })
+    }
+
+    fn json(&self, account: &Account, stored: &StoredCustomer) -> Result<Vec<u8>, DamagedRecord> {
         /// About how many bytes the id and the timestamp add to a record.
         const ADDED_BYTES: usize = 128;
         let fields = self.fields(account.as_str(), stored)?;
@@ -187,10 +194,8 @@ impl Records {
         customers: &[StoredCustomer],
         page_token: Option<&str>,
     ) -> Result<Vec<u8>, DamagedRecord> {
-        let customer = |stored: &StoredCustomer| {
-            self.customer(account, stored).inspect_err(|damaged| report(account, stored, damaged)).ok()
-        };
-        let customers: Vec<_> = customers.iter().filter_map(customer).collect();
+        let customers: Vec<_> =
+            customers.iter().filter_map(|stored| self.customer(account, stored).ok()).collect();
         json::page(&customers, page_token)
     }
 
@@ -240,12 +245,6 @@ impl Records {
         let fields = seal::open(&key.ok_or(DamagedRecord::UnknownKey)?, place, bytes);
         fields.map(Cow::Owned).ok_or(DamagedRecord::Forged)
     }
-}
-
-/// Logs a damaged record by its key.
-pub fn report(account: &Account, stored: &StoredCustomer, damaged: &DamagedRecord) {
-    let customer_id = stored.customer_id.as_str();
-    tracing::error!(%account, customer_id, cause = %damaged, "a record cannot be read");
 }
 
 fn read(file: &Path) -> Result<SealKeys, SealError> {

@@ -100,8 +100,11 @@ impl Store {
         self.threads.ended().await
     }
 
-    /// Checks that the database answers within a second.
+    /// Checks that the database answers within a second, and that no thread has ended.
     pub async fn check(&self) -> Result<(), StoreError> {
+        if let Some(thread) = self.threads.first_ended() {
+            return Err(StoreError::unavailable(format!("the thread {thread} has ended")));
+        }
         within(CHECK_TIMEOUT, async { on!(self.check()) }).await
     }
 

@@ -12,7 +12,7 @@ use diesel::{
 };
 use futures_util::future::join_all;
 
-use crate::support::{Database, Engine, eventually};
+use crate::support::{Database, Engine, Service, eventually, mia};
 
 fn account() -> Account {
     "acme".parse().unwrap()
@@ -114,4 +114,26 @@ async fn erasing_goes_on_by_itself_under_traffic() {
         words(&database, "DLT").is_empty()
     })
     .await;
+}
+
+#[actix_web::test]
+async fn a_clean_stop_erases_first() {
+    let database = Engine::Sqlite.database().await;
+    let directory = tempfile::tempdir().unwrap();
+    let service = Service::start(&database.url, &directory.path().join("log"), &["--sandbox"]);
+    let client = awc::Client::default();
+    let url = format!("http://{}/customers/c-1", service.address);
+    let mut customer = mia();
+    customer["FullName"]["FirstName"] = "DLTfirst".into();
+    let put = client.put(&url).insert_header(("content-type", "application/json"));
+    assert_eq!(put.send_body(customer.to_string()).await.unwrap().status(), 201);
+    assert!(words(&database, "DLT").contains("DLTfirst"));
+    assert_eq!(client.delete(&url).send().await.unwrap().status(), 204);
+    service.signal("-TERM");
+    assert!(service.wait().success());
+    let path = database.url.strip_prefix("sqlite:").unwrap();
+    let left = fs::read(path).unwrap();
+    assert!(!left.windows(8).any(|window| window == b"DLTfirst"), "not in the file");
+    let log = fs::read(format!("{path}-wal")).unwrap_or_default();
+    assert!(log.is_empty(), "and the log is empty");
 }

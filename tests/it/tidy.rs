@@ -26,7 +26,7 @@ const MAY_IMPORT: [(&str, &str); 15] = [
     ("cli", "api registry record signature store contract model telemetry account clock random threads"),
     ("api", "registry record signature store contract model telemetry account clock random threads"),
     ("registry", "signature store telemetry account clock threads"),
-    ("record", "store contract model"),
+    ("record", "store contract model telemetry account random"),
     ("signature", "account"),
     ("store", "model telemetry account clock random threads"),
     ("contract", "model"),

@@ -27,7 +27,6 @@ use crate::{
         state::Api,
     },
     model::CustomerId,
-    record::report,
     store::StoredCustomer,
 };
 
@@ -67,8 +66,7 @@ pub(super) async fn get_customer(
     if is_known {
         return Ok(GetCustomerResponse::NotModified(stored));
     }
-    let json = api.records.customer(&account, &stored);
-    let json = json.inspect_err(|damaged| report(&account, &stored, damaged))?;
+    let json = api.records.customer(&account, &stored)?;
     Ok(GetCustomerResponse::Found(stored, json))
 }
 

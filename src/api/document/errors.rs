@@ -35,7 +35,11 @@ macro_rules! errors {
 
 errors! {
     BadRequest => with_examples(
-        response("The request is invalid. All violations are listed, up to 1000.", &[]),
+        response(
+            "The request is invalid. All violations are listed, up to 1000. If there are more, `Detail` says so, but not how\n\
+             many.",
+            &[],
+        ),
         [
             ("Body", example("The body does not match its schema", "putCustomer", &invalid_body())),
             ("MalformedBody", example("The body is not valid JSON", "putCustomer", &malformed_body())),

@@ -77,4 +77,5 @@ members and members that are given twice. `null` does not mean absent. Lengths c
 is trimmed.
 
 If several errors apply, the response is the first of this list: an unknown path (404) or method (405), 413, 401,
-415, 400, an unknown customer (404), 412, and finally 503 and 500. Every error has the same form: `Error`.";
+415, 400, an unknown customer (404), 412, and finally 503 and 500. Every error has the same form: `Error`. If a
+service is too busy for another large body, the response is 503 before any other check.";

@@ -2,15 +2,20 @@
 
 use actix_web::{HttpResponse, web::Data};
 
-use crate::api::{error::ApiError, state::Api};
+use crate::api::{error::ApiError, readiness::NotReady, state::Api};
 
 /// The process is alive.
 pub(super) async fn live() -> HttpResponse {
     HttpResponse::NoContent().finish()
 }
 
-/// The database answers, so that requests can be sent here.
+/// All that a request needs is there, so that requests can be sent here. If not, the log tells which part is missing.
 pub(super) async fn ready(api: Data<Api>) -> Result<HttpResponse, ApiError> {
-    api.store.check().await?;
-    Ok(HttpResponse::NoContent().finish())
+    match api.readiness.check(&api.store, &api.registry).await {
+        Ok(()) => Ok(HttpResponse::NoContent().finish()),
+        Err(NotReady { part, cause }) => {
+            tracing::warn!(part, cause, "not ready");
+            Err(ApiError::Unavailable(None))
+        }
+    }
 }

@@ -1,8 +1,9 @@
 //! The server: sockets, paths, and what is done around every request.
 
+mod connections;
 mod health;
 mod middleware;
 mod routes;
 mod server;
 
-pub use server::{Server, Sockets, run};
+pub use server::{Server, Sockets, Stopper, run};

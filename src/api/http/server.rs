@@ -2,15 +2,11 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
-use actix_web::{
-    App, HttpServer,
-    dev::ServerHandle,
-    middleware::from_fn,
-    web::{Data, PayloadConfig},
-};
+use actix_web::{App, HttpServer, dev::ServerHandle, middleware::from_fn, web::Data};
+use tokio::time::{sleep, timeout};
 
-use super::{middleware::respond, routes};
-use crate::api::{settings::BODY_BYTES_MAX, state::Api};
+use super::{connections::Connections, middleware::respond, routes};
+use crate::api::state::Api;
 
 /// How long a client may take to send the head of a request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -18,8 +14,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an idle connection stays open.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// How long requests may take to finish after a stop was requested.
-const SHUTDOWN_SECONDS: u64 = 30;
+/// The limit of the framework for a stop. [`Stopper`] has a shorter one.
+const SHUTDOWN_SECONDS: u64 = 24 * 60 * 60;
 
 /// Where the server listens, and how many threads it has.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +24,8 @@ pub struct Sockets {
     pub listen: SocketAddr,
     /// The number of worker threads.
     pub workers: usize,
+    /// How many connections may be open. More of them wait until others are closed.
+    pub connections_max: usize,
 }
 
 /// A server that accepts requests.
@@ -37,6 +35,15 @@ pub struct Server {
     /// Stops it.
     pub handle: ServerHandle,
     running: actix_web::dev::Server,
+    connections: Connections,
+    api: Data<Api>,
+}
+
+/// Stops a server, and lets accepted requests finish.
+pub struct Stopper {
+    handle: ServerHandle,
+    connections: Connections,
+    api: Data<Api>,
 }
 
 impl Server {
@@ -44,26 +51,50 @@ impl Server {
     pub async fn stopped(self) -> io::Result<()> {
         self.running.await
     }
+
+    /// Stops the server later.
+    #[must_use]
+    pub fn stopper(&self) -> Stopper {
+        let Self { address: _, handle, running: _, connections, api } = self;
+        Stopper { handle: handle.clone(), connections: connections.clone(), api: Data::clone(api) }
+    }
+}
+
+impl Stopper {
+    /// Says that the service is not ready, and then stops to listen. Returns how many clients did not finish in time.
+    pub async fn stop(self, drain: Duration, patience: Duration) -> usize {
+        self.api.readiness.stop();
+        sleep(drain).await;
+        match timeout(patience, self.handle.stop(true)).await {
+            Ok(()) => 0,
+            Err(_late) => self.connections.count(),
+        }
+    }
 }
 
 /// Starts to listen. The caller handles signals.
 pub fn run(api: Api, sockets: Sockets) -> io::Result<Server> {
-    let api = Data::new(api);
+    let Sockets { listen, workers, connections_max } = sockets;
+    let (api, connections) = (Data::new(api), Connections::new(connections_max));
+    let (data, opened) = (Data::clone(&api), connections.clone());
     let app = move || {
         App::new()
-            .app_data(Data::clone(&api))
-            .app_data(PayloadConfig::new(BODY_BYTES_MAX))
-            .configure(|config| routes::configure(config, &api.settings.base_path))
+            .app_data(Data::clone(&data))
+            .configure(|config| routes::configure(config, &data.settings.base_path))
             .wrap(from_fn(respond))
     };
+    // The framework limits the connections of each worker.
+    let workers = workers.min(connections_max);
     let server = HttpServer::new(app)
-        .workers(sockets.workers)
+        .workers(workers)
+        .max_connections(connections_max / workers)
+        .on_connect(move |_, extensions| drop(extensions.insert(opened.open())))
         .client_request_timeout(REQUEST_TIMEOUT)
         .keep_alive(KEEP_ALIVE)
         .shutdown_timeout(SHUTDOWN_SECONDS)
         .disable_signals()
-        .bind(sockets.listen)?;
+        .bind(listen)?;
     let address = server.addrs().first().copied().ok_or(io::ErrorKind::AddrNotAvailable)?;
     let running = server.run();
-    Ok(Server { address, handle: running.handle(), running })
+    Ok(Server { address, handle: running.handle(), running, connections, api })
 }

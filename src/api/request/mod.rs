@@ -1,5 +1,6 @@
 //! From bytes to a request whose sender is proven and which the contract accepts.
 
+mod body;
 mod entity_tag;
 mod media_type;
 mod parts;

@@ -12,7 +12,10 @@ use crate::{
     account::Account,
     api::{error::ApiError, operation::Operation, state::Api},
     contract,
-    model::{CustomerId, CustomerInput, Reason, RequestExtension, RequestExtensionItem, SortDirection},
+    model::{
+        CustomerId, CustomerInput, Reason, RequestExtension, RequestExtensionItem, SortDirection,
+        VIOLATIONS_MAX,
+    },
     store::Position,
 };
 
@@ -24,11 +27,13 @@ pub(crate) struct Parts<'a> {
     body: &'a [u8],
     /// The violations found so far.
     pub(super) violations: RequestExtension,
+    /// Whether the body breaks the contract. Its violations are found later, because that may take long.
+    pub(super) is_body_refused: bool,
 }
 
 impl<'a> Parts<'a> {
     pub(super) fn new(api: &'a Api, account: &'a Account, request: &'a HttpRequest, body: &'a [u8]) -> Self {
-        Self { api, account, request, body, violations: RequestExtension::default() }
+        Self { api, account, request, body, violations: RequestExtension::default(), is_body_refused: false }
     }
 
     /// The last segment of the path as a customer's id. It is decoded here, because the router decodes leniently.
@@ -55,6 +60,9 @@ impl<'a> Parts<'a> {
         let mut pairs: Vec<(&'static str, Cow<'a, str>)> = Vec::new();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             let items = &mut self.violations.query;
+            if items.len() > VIOLATIONS_MAX {
+                break;
+            }
             let Some(&known) = names.iter().find(|known| **known == name) else {
                 let field = contract::field_of([contract::Segment::Member(&name)]);
                 items.push(violation(&field, "is not a known parameter"));
@@ -129,11 +137,7 @@ impl<'a> Parts<'a> {
         if let Some(input) = text.ok().and_then(|text| serde_json::from_str(text).ok()) {
             return Ok(Some(input));
         }
-        let items = contract::explain_customer_input(self.body);
-        if items.is_empty() {
-            return Err(ApiError::Internal("the models refuse a body that the contract accepts".into()));
-        }
-        self.violations.body = items;
+        self.is_body_refused = true;
         Ok(None)
     }
 

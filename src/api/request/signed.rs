@@ -1,14 +1,9 @@
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{future::Future, pin::Pin};
 
-use actix_web::{
-    FromRequest, HttpRequest,
-    dev::Payload,
-    error::PayloadError,
-    web::{Bytes, Data},
-};
-use tokio::{task::yield_now, time::timeout};
+use actix_web::{FromRequest, HttpRequest, dev::Payload, web::Data};
+use tokio::task::yield_now;
 
-use super::parts::Parts;
+use super::{body, parts::Parts};
 use crate::{
     account::Account,
     api::{error::ApiError, settings::SIGNATURE_HEADER, state::Api},
@@ -16,9 +11,6 @@ use crate::{
     model::RequestExtension,
     signature::Facts,
 };
-
-/// How long a body may take to arrive, so that a slow sender does not hold a connection.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A request whose sender is proven, and which the contract accepts.
 ///
@@ -42,32 +34,27 @@ impl<T: FromParts> FromRequest for Signed<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (request, body) = (request.clone(), Bytes::from_request(request, payload));
+        let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            let body = timeout(BODY_TIMEOUT, body).await.map_err(|_late| ApiError::Malformed)?;
-            let body = body.map_err(|error| unreadable(&error))?;
             let api = request
                 .app_data::<Data<Api>>()
                 .ok_or_else(|| ApiError::Internal("the request has no state".into()))?;
+            let body = body::read(&request, payload, &api.body_budget).await?;
             let account = authenticate(api, &request, &body).await?;
             // All requests that arrived together are verified before the first one goes on to the store, so that their
             // writes share a commit. A single request continues immediately.
             yield_now().await;
             let mut parts = Parts::new(api, &account, &request, &body);
             let input = T::from_parts(&mut parts)?;
-            let violations = parts.violations;
+            let (is_body_refused, mut violations) = (parts.is_body_refused, parts.violations);
+            if is_body_refused {
+                violations.body = api.explainer.explain(&body).await?;
+            }
             match input {
                 Some(input) if violations == RequestExtension::default() => Ok(Self { account, input }),
                 _ => Err(ApiError::invalid(violations)),
             }
         })
-    }
-}
-
-fn unreadable(error: &actix_web::Error) -> ApiError {
-    match error.as_error::<PayloadError>() {
-        Some(PayloadError::Overflow) => ApiError::ContentTooLarge,
-        _ => ApiError::Malformed,
     }
 }
 

@@ -33,6 +33,9 @@ const LOCKED: &str = "database is locked";
 /// SQLite's text for `SQLITE_FULL`.
 const DISK_FULL: &str = "database or disk is full";
 
+/// SQLite's text for `SQLITE_IOERR`.
+const IO_ERROR: &str = "disk I/O error";
+
 /// The path of the file, which is created if it may be. Only its owner can read it, because it holds personal data;
 /// SQLite gives its companions (`-wal`, `-shm`) the same mode.
 pub(super) fn touch(path: &Path, access: Access) -> Result<PathBuf, StoreError> {
@@ -105,7 +108,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
 /// The only place where an error of SQLite gets its meaning.
 pub(super) fn store_error(error: DieselError) -> StoreError {
     match message(&error) {
-        Some(LOCKED | DISK_FULL) => StoreError::unavailable(error),
+        Some(LOCKED | DISK_FULL | IO_ERROR) => StoreError::unavailable(error),
         _ => StoreError::failed(error),
     }
 }

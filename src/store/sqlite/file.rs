@@ -1,11 +1,12 @@
 //! The file under the service: is it still the one that was opened?
 //!
-//! SQLite goes on with a file that was moved, deleted or replaced, and what it writes is lost. So a store whose file is
-//! gone refuses everything until the service is started again.
+//! SQLite goes on with a file that was moved, deleted, replaced or overwritten, and what it writes is lost. So a store
+//! whose file is gone refuses everything until the service is started again.
 
 use std::{
     ffi::OsString,
     fs, io,
+    mem::ManuallyDrop,
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::{Duration, Instant},
@@ -16,6 +17,9 @@ use super::super::error::StoreError;
 /// The files of a database in WAL mode, by what follows the path.
 const SUFFIXES: [&str; 3] = ["", "-wal", "-shm"];
 
+/// What every SQLite database begins with.
+const HEADER: &[u8; 16] = b"SQLite format 3\0";
+
 /// How often readers have the file looked at. Writers have it looked at for each commit.
 const CHECK_PAUSE: Duration = Duration::from_millis(100);
 
@@ -23,6 +27,8 @@ const CHECK_PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct File {
     path: PathBuf,
     opened: [(PathBuf, Identity); SUFFIXES.len()],
+    /// Never closed: that would release SQLite's locks on the file, which belong to the process.
+    content: ManuallyDrop<fs::File>,
     is_gone: AtomicBool,
     started: Instant,
     /// When the files were last looked at, in milliseconds after the start.
@@ -45,9 +51,11 @@ impl File {
         let opened = [file, wal, shm].into_iter().collect::<io::Result<Vec<_>>>();
         let opened = opened.map_err(StoreError::unavailable)?;
         let opened = opened.try_into().map_err(|_| StoreError::failed("a database has three files"))?;
+        let content = fs::File::open(path).map_err(StoreError::unavailable)?;
         Ok(Self {
             path: path.to_owned(),
             opened,
+            content: ManuallyDrop::new(content),
             is_gone: AtomicBool::new(false),
             started: Instant::now(),
             checked: AtomicU64::new(0),
@@ -62,17 +70,26 @@ impl File {
     pub(super) fn check(&self) -> Result<(), StoreError> {
         let is_as_opened =
             |(path, opened): &(PathBuf, Identity)| identity(path).is_ok_and(|now| now == *opened);
-        let is_gone = self.is_gone.load(Ordering::Relaxed) || !self.opened.iter().all(is_as_opened);
-        if !is_gone {
-            return Ok(());
+        if self.is_gone.load(Ordering::Relaxed)
+            || !self.opened.iter().all(is_as_opened)
+            || !has_header(&self.content)
+        {
+            self.give_up();
+            return Err(StoreError::unavailable(
+                "the database file was moved, deleted, replaced or overwritten",
+            ));
         }
+        Ok(())
+    }
+
+    /// From now on, every check fails: the file is not the database that was opened.
+    pub(super) fn give_up(&self) {
         if !self.is_gone.swap(true, Ordering::Relaxed) {
             tracing::error!(
                 file = %self.path.display(),
-                "the database file was moved, deleted or replaced: every request is refused until the service is started again"
+                "the database file was moved, deleted, replaced or overwritten: every request is refused until the service is started again"
             );
         }
-        Err(StoreError::unavailable("the database file was moved, deleted or replaced"))
     }
 
     /// Looks at the files if nobody did so for a while.
@@ -92,6 +109,18 @@ impl File {
 fn identity(path: &Path) -> io::Result<Identity> {
     use std::os::unix::fs::MetadataExt as _;
     fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+#[cfg(unix)]
+fn has_header(file: &fs::File) -> bool {
+    use std::os::unix::fs::FileExt as _;
+    let mut header = [0; HEADER.len()];
+    file.read_exact_at(&mut header, 0).is_ok() && header == *HEADER
+}
+
+#[cfg(not(unix))]
+fn has_header(_file: &fs::File) -> bool {
+    true
 }
 
 #[cfg(not(unix))]

@@ -158,7 +158,11 @@ impl Sqlite {
         Ok(rows.await?.into_iter().map(raw).collect())
     }
 
+    /// Also checks the database, because this is called each second: the connections go on with what they have in
+    /// memory, and lose what they write.
     pub(super) async fn signing_keys(&self) -> Result<Vec<Result<SigningKey, UnusableKey>>, StoreError> {
+        // A lock does not keep the keys from being read.
+        drop(self.check().await);
         self.file.check()?;
         let rows = self.keys.run(|connection| {
             signing_keys::table
@@ -169,7 +173,8 @@ impl Sqlite {
         Ok(rows.await?.into_iter().map(SigningKey::try_from).collect())
     }
 
-    /// Reads real rows on a connection of its own, which has nothing of the file in memory yet.
+    /// Reads real rows on a connection of its own, which has nothing of the file in memory yet. If that fails for good,
+    /// the file is another one.
     pub(super) async fn check(&self) -> Result<(), StoreError> {
         self.file.check()?;
         let path = self.file.path().to_owned();
@@ -179,7 +184,11 @@ impl Sqlite {
                 customers::table.select(customers::version).limit(1).load::<Vec<u8>>(connection).map(drop)
             })
         };
-        tokio::task::spawn_blocking(check).await.map_err(StoreError::unavailable)?
+        let checked = tokio::task::spawn_blocking(check).await.map_err(StoreError::unavailable)?;
+        if let Err(StoreError::Failed(_)) = &checked {
+            self.file.give_up();
+        }
+        checked
     }
 
     pub(super) async fn add_signing_key(&self, key: SigningKey) -> Result<bool, StoreError> {

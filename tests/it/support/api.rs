@@ -68,7 +68,7 @@ impl TestApi {
         let settings =
             Settings { audience: AUDIENCE.to_owned(), base_path: base_path.parse().unwrap(), sandbox };
         let api = Api::new(settings, store.clone(), records).await.unwrap();
-        let sockets = Sockets { listen: "127.0.0.1:0".parse().unwrap(), workers: 1 };
+        let sockets = Sockets { listen: "127.0.0.1:0".parse().unwrap(), workers: 1, connections_max: 1000 };
         let server = api::run(api, sockets).unwrap();
         let (address, handle) = (server.address.to_string(), server.handle.clone());
         actix_web::rt::spawn(server.stopped());

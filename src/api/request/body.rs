@@ -1,0 +1,70 @@
+use std::time::Duration;
+
+use actix_web::{
+    HttpMessage as _, HttpRequest,
+    dev::Payload,
+    error::PayloadError,
+    http::header::CONTENT_LENGTH,
+    web::{Bytes, BytesMut},
+};
+use futures_util::StreamExt as _;
+use tokio::time::timeout;
+
+use crate::api::{
+    body_budget::{BodyBudget, NoRoom},
+    error::ApiError,
+    settings::BODY_BYTES_MAX,
+};
+
+/// How long a body may take to arrive, so that a slow sender does not hold a connection.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Reads the body. What it occupies counts until the request is answered.
+pub(super) async fn read(
+    request: &HttpRequest,
+    payload: Payload,
+    budget: &BodyBudget,
+) -> Result<Bytes, ApiError> {
+    timeout(BODY_TIMEOUT, collect(request, payload, budget)).await.map_err(|_late| ApiError::Malformed)?
+}
+
+async fn collect(
+    request: &HttpRequest,
+    mut payload: Payload,
+    budget: &BodyBudget,
+) -> Result<Bytes, ApiError> {
+    if declared_bytes(request)? > BODY_BYTES_MAX {
+        return Err(ApiError::ContentTooLarge);
+    }
+    let (mut body, mut share) = (BytesMut::new(), budget.share());
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|error| unreadable(&error))?;
+        let bytes = body.len() + chunk.len();
+        if bytes > BODY_BYTES_MAX {
+            return Err(ApiError::ContentTooLarge);
+        }
+        share.grow(bytes)?;
+        body.extend_from_slice(&chunk);
+    }
+    request.extensions_mut().insert(share);
+    Ok(body.freeze())
+}
+
+fn declared_bytes(request: &HttpRequest) -> Result<usize, ApiError> {
+    let Some(length) = request.headers().get(CONTENT_LENGTH) else { return Ok(0) };
+    length.to_str().ok().and_then(|length| length.parse().ok()).ok_or(ApiError::Malformed)
+}
+
+fn unreadable(error: &PayloadError) -> ApiError {
+    match error {
+        PayloadError::Overflow => ApiError::ContentTooLarge,
+        _ => ApiError::Malformed,
+    }
+}
+
+impl From<NoRoom> for ApiError {
+    fn from(error: NoRoom) -> Self {
+        tracing::warn!("{error}");
+        Self::Unavailable(None)
+    }
+}
