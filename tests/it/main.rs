@@ -11,6 +11,7 @@ mod erase;
 mod exactness;
 mod examples;
 mod limits;
+mod linearizable;
 mod pages;
 mod postgres;
 mod postgres_cluster;

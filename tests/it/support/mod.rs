@@ -3,12 +3,14 @@
 mod answer;
 mod api;
 mod conformance;
+mod dice;
 mod engine;
 mod people;
 mod service;
 
 pub(crate) use answer::Answer;
 pub(crate) use api::{Request, Signer, TestApi, eventually, token_for};
+pub(crate) use dice::Dice;
 pub(crate) use engine::{Database, Engine, on_each_engine};
 pub(crate) use people::{full, mia, without};
 pub(crate) use service::{Service, command};
