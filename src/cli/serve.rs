@@ -1,15 +1,14 @@
-use std::{io::Write as _, net::SocketAddr, thread::available_parallelism};
+use std::{net::SocketAddr, thread::available_parallelism};
 
 use anyhow::{Context as _, anyhow};
 use clap::{Args, builder::BoolishValueParser};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::filter::Targets;
 
-use super::database::Database;
+use super::{database::Database, listen::Listen, output};
 use crate::{
     api::{self, Api, BasePath, Settings, Sockets},
-    store::{Access, GROUP_WRITES_MAX},
-    telemetry::{self, LogFormat},
+    store::Access,
+    telemetry::{self, LogFilter, LogFormat},
 };
 
 /// Serve the API and Swagger UI
@@ -18,9 +17,9 @@ use crate::{
 pub(super) struct Serve {
     #[command(flatten)]
     database: Database,
-    /// The address to listen on; port 0 picks a free one
+    /// The address or the name of a host to listen on; port 0 picks a free one
     #[arg(long, env = "CUSTOMERS_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
-    listen: SocketAddr,
+    listen: Listen,
     /// The prefix of the API's paths
     #[arg(long, env = "CUSTOMERS_BASE_PATH", default_value = "/", value_name = "PATH")]
     base_path: BasePath,
@@ -33,15 +32,12 @@ pub(super) struct Serve {
     /// The number of threads that serve requests [default: one per processor]
     #[arg(long, env = "CUSTOMERS_WORKERS", value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
-    /// The maximum number of writes per transaction; 1 shows the cost of a transaction per request
-    #[arg(long, env = "CUSTOMERS_GROUP_WRITES_MAX", default_value_t = GROUP_WRITES_MAX, value_name = "NUMBER", hide = true, value_parser = group_writes_max)]
-    group_writes_max: usize,
     /// The format of log lines
     #[arg(long, env = "CUSTOMERS_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
     log_format: LogFormat,
-    /// What to log: a level (off, error, warn, info, debug, trace), or directives such as `customers_api=debug`
+    /// What to log: a level (off, error, warn, info, debug, trace), and directives such as `customers_api=debug`
     #[arg(long, env = "CUSTOMERS_LOG", default_value = "info", value_name = "FILTER")]
-    log: Targets,
+    log: LogFilter,
 }
 
 const EXAMPLES: &str = "\
@@ -51,19 +47,10 @@ Examples:
 
 impl Serve {
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        let Self {
-            database,
-            listen,
-            base_path,
-            audience,
-            sandbox,
-            workers,
-            group_writes_max,
-            log_format,
-            log,
-        } = self;
+        let Self { database, listen, base_path, audience, sandbox, workers, log_format, log } = self;
         telemetry::start(log_format, log);
-        let store = database.open_with_groups(Access::Create, group_writes_max).await?;
+        let address = listen.resolve().with_context(|| format!("cannot listen on {listen}"))?;
+        let store = database.open(Access::Create).await?;
         let settings = Settings { audience, base_path: base_path.clone(), sandbox };
         let api = Api::new(settings, store.clone()).await.context("cannot read the database")?;
         let registry = api.registry().clone();
@@ -71,14 +58,14 @@ impl Serve {
         // Before the ready line, because its reader may send a signal at once.
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        let server = api::run(api, Sockets { listen, workers })
+        let server = api::run(api, Sockets { listen: address, workers })
             .with_context(|| format!("cannot listen on {listen}"))?;
         if sandbox {
             tracing::warn!(
                 "SANDBOX: requests without a signature are accepted. Never do this in production."
             );
         }
-        announce(server.address, &base_path, sandbox);
+        announce(server.address, &base_path, sandbox, &database);
         let handle = server.handle.clone();
         tokio::task::spawn(async move {
             tokio::select! {
@@ -102,20 +89,13 @@ fn fatal(part: &str) -> anyhow::Error {
     anyhow!("a part of the service ended that it needs: {part}")
 }
 
-/// The one line on standard output.
-fn announce(address: SocketAddr, base_path: &BasePath, sandbox: bool) {
+/// One line in the log, and one on standard output. The service runs even if nobody can read them.
+fn announce(address: SocketAddr, base_path: &BasePath, sandbox: bool, database: &Database) {
+    let (engine, version) = (database.database_url.engine(), env!("CARGO_PKG_VERSION"));
+    tracing::info!(%address, %base_path, engine, version, sandbox, "listening");
     let mode = if sandbox { " (SANDBOX: signatures are optional)" } else { "" };
-    // The service runs even if standard output is closed.
-    let _ = writeln!(
-        std::io::stdout(),
-        "customers-api is ready at http://{address}{}{mode}",
-        base_path.with_slash()
-    );
-}
-
-fn group_writes_max(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(number @ 1..=1024) => Ok(number),
-        _ => Err("must be a number from 1 to 1024".to_owned()),
+    let line = format!("customers-api is ready at http://{address}{}{mode}", base_path.with_slash());
+    if let Err(error) = output::print(line) {
+        tracing::warn!(cause = format!("{error:#}"), "the line that the service is ready was not printed");
     }
 }

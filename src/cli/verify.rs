@@ -1,9 +1,7 @@
-use std::io::{Write, stdout};
-
 use anyhow::bail;
 use clap::Args;
 
-use super::database::Database;
+use super::{database::Database, output};
 use crate::{
     account::Account,
     model::{CustomerId, RequestExtensionItem},
@@ -33,12 +31,11 @@ const PAGE_ROWS: u32 = 500;
 impl Verify {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let store = self.database.open(Access::Existing).await?;
-        let Counts { customers, damaged } = verify(&store, &mut stdout().lock()).await?;
+        let Counts { customers, damaged } = verify(&store).await?;
         if damaged > 0 {
             bail!("{damaged} of {customers} customers do not match the contract");
         }
-        println!("{customers} customers match the contract");
-        Ok(())
+        output::print(format_args!("{customers} customers match the contract"))
     }
 }
 
@@ -48,7 +45,7 @@ struct Counts {
     damaged: u64,
 }
 
-async fn verify(store: &Store, report: &mut impl Write) -> anyhow::Result<Counts> {
+async fn verify(store: &Store) -> anyhow::Result<Counts> {
     let (mut counts, mut after) = (Counts::default(), None);
     loop {
         let rows = store.scan(after, PAGE_ROWS).await?;
@@ -59,7 +56,7 @@ async fn verify(store: &Store, report: &mut impl Write) -> anyhow::Result<Counts
             counts.customers += 1;
             counts.damaged += u64::from(!found.is_empty());
             for fault in found {
-                writeln!(report, "{}: {fault}", key(row))?;
+                output::print(format_args!("{}: {fault}", key(row)))?;
             }
         }
     }
