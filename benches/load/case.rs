@@ -84,10 +84,14 @@ impl Case {
 
     pub(crate) fn server_arguments(self) -> &'static [&'static str] {
         match self {
-            Self::PutUnsigned => &["--sandbox"],
-            Self::PutUnsignedAlone => &["--sandbox", "--group-writes-max", "1"],
+            Self::PutUnsigned | Self::PutUnsignedAlone => &["--sandbox"],
             _ => &[],
         }
+    }
+
+    /// Whether each write is a transaction of its own, which the product cannot be told to do.
+    pub(crate) fn is_ungrouped(self) -> bool {
+        self == Self::PutUnsignedAlone
     }
 
     /// The least part of the floor that the case must reach with 64 connections, on SQLite and on Postgres.

@@ -6,6 +6,8 @@
 //!
 //! `cargo bench --bench load -- --help` says what can be asked for; docs/performance.md says what came of it.
 
+#![allow(clippy::print_stdout, reason = "it prints what it measures")]
+
 mod case;
 mod client;
 mod customer;
@@ -16,9 +18,19 @@ mod process;
 mod report;
 mod requests;
 mod run;
+mod ungrouped;
 
 use clap::Parser as _;
+use mimalloc::MiMalloc;
+
+/// That of the product, because this program is a server, too.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> anyhow::Result<()> {
-    run::run(&options::Options::parse())
+    let arguments: Vec<String> = std::env::args().collect();
+    match arguments.split_first() {
+        Some((_, [first, arguments @ ..])) if first == ungrouped::ARGUMENT => ungrouped::serve(arguments),
+        _ => run::run(&options::Options::parse()),
+    }
 }

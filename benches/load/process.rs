@@ -26,19 +26,19 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(
-        binary: &Path,
+        mut command: Command,
         database_url: &str,
         log: &Path,
         arguments: &[&str],
     ) -> anyhow::Result<Self> {
         let started = Instant::now();
-        let mut child = Command::new(binary)
+        let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0", "--database-url", database_url])
             .args(arguments)
             .stdout(Stdio::piped())
             .stderr(File::create(log)?)
             .spawn()
-            .with_context(|| format!("cannot start {}", binary.display()))?;
+            .with_context(|| format!("cannot start {}", command.get_program().display()))?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().context("no standard output")?).read_line(&mut line)?;
         let ready = started.elapsed();

@@ -1,7 +1,9 @@
 //! One case after the other, each on a server of its own.
 
 use std::{
+    env,
     path::PathBuf,
+    process::Command,
     rc::Rc,
     sync::mpsc::{self, RecvTimeoutError, Sender},
     thread,
@@ -21,6 +23,7 @@ use crate::{
     process::{Cores, Server},
     report::{Figure, Report},
     requests::{Plan, Requests},
+    ungrouped,
 };
 
 /// How often a case is interrupted to measure the floor, because a machine's speed is not the same from one second to
@@ -139,9 +142,16 @@ impl Bench<'_> {
 
     fn serve(&self, case: Case) -> anyhow::Result<Server> {
         let besides = self.options.server_arguments.iter().map(String::as_str);
+        let besides = besides.filter(|_| !case.is_ungrouped());
         let arguments: Vec<&str> = case.server_arguments().iter().copied().chain(besides).collect();
-        self.cores
-            .on_the_servers(|| Server::start(&self.options.server, &self.data.url, &self.log, &arguments))
+        let command = if case.is_ungrouped() {
+            let mut command = Command::new(env::current_exe()?);
+            command.arg(ungrouped::ARGUMENT);
+            command
+        } else {
+            Command::new(&self.options.server)
+        };
+        self.cores.on_the_servers(|| Server::start(command, &self.data.url, &self.log, &arguments))
     }
 
     fn floor(&self, case: Case) -> anyhow::Result<f64> {

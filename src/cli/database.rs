@@ -7,8 +7,9 @@ use anyhow::Context as _;
 use clap::{Arg, builder::TypedValueParser, error::ErrorKind};
 use tokio::time::sleep;
 
+use super::output;
 use crate::{
-    store::{Access, DatabaseUrl, GROUP_WRITES_MAX, Store, StoreError},
+    store::{Access, DatabaseUrl, Store, StoreError},
     telemetry::chain,
 };
 
@@ -34,19 +35,16 @@ pub(super) struct Database {
 }
 
 impl Database {
-    pub(super) async fn open(&self, access: Access) -> anyhow::Result<Store> {
-        self.open_with_groups(access, GROUP_WRITES_MAX).await
+    /// Whether the database is a file that is not there yet.
+    pub(super) fn is_new(&self) -> bool {
+        matches!(&self.database_url, DatabaseUrl::Sqlite(path) if !path.exists())
     }
 
-    pub(super) async fn open_with_groups(
-        &self,
-        access: Access,
-        group_writes_max: usize,
-    ) -> anyhow::Result<Store> {
+    pub(super) async fn open(&self, access: Access) -> anyhow::Result<Store> {
         let Self { database_url, database_wait } = self;
         let (start, wait) = (Instant::now(), Duration::from_secs((*database_wait).into()));
         loop {
-            match Store::open_with_groups(database_url, access, group_writes_max).await {
+            match Store::open(database_url, access).await {
                 Err(StoreError::Unavailable(cause)) if start.elapsed() < wait => {
                     report(&format!("waiting for {database_url}: {}", chain(cause.as_ref())));
                     sleep(DATABASE_PAUSE.min(wait.saturating_sub(start.elapsed()))).await;
@@ -62,7 +60,7 @@ fn report(line: &str) {
     if tracing::dispatcher::has_been_set() {
         tracing::warn!("{line}");
     } else {
-        eprintln!("{line}");
+        output::note(line);
     }
 }
 

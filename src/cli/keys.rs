@@ -1,4 +1,5 @@
 use std::{
+    borrow::Cow,
     fs,
     fs::OpenOptions,
     io::Write as _,
@@ -6,9 +7,12 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
-use clap::{Args, Subcommand};
+use clap::{
+    Args, CommandFactory as _, Parser, Subcommand,
+    builder::{PathBufValueParser, TypedValueParser as _},
+};
 
-use super::database::Database;
+use super::{database::Database, input, output};
 use crate::{
     account::Account,
     clock,
@@ -50,7 +54,7 @@ enum Command {
 #[derive(Debug, Args)]
 struct Owner {
     /// The account that signs with the key and owns the customers
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     account: Account,
 }
 
@@ -62,10 +66,10 @@ struct Generate {
     #[arg(long, default_value = "ES384")]
     algorithm: Algorithm,
     /// The key's id [default: its RFC 7638 thumbprint]
-    #[arg(long, value_name = "ID", value_parser = key_id)]
+    #[arg(long, value_name = "ID", value_parser = new_key_id, allow_hyphen_values = true)]
     key_id: Option<String>,
     /// The new file for the private key (PKCS#8, PEM); only its owner can read it
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = PathBufValueParser::new().try_map(input::new_file))]
     out: PathBuf,
     #[command(flatten)]
     database: Database,
@@ -75,11 +79,11 @@ struct Generate {
 struct Add {
     #[command(flatten)]
     owner: Owner,
-    /// The file with the public key (SPKI, PEM)
+    /// The file with the public key (SPKI, PEM); - is standard input
     #[arg(long, value_name = "FILE")]
     public_key: PathBuf,
     /// The key's id [default: its RFC 7638 thumbprint]
-    #[arg(long, value_name = "ID", value_parser = key_id)]
+    #[arg(long, value_name = "ID", value_parser = new_key_id, allow_hyphen_values = true)]
     key_id: Option<String>,
     #[command(flatten)]
     database: Database,
@@ -94,6 +98,7 @@ struct List {
 #[derive(Debug, Args)]
 struct Revoke {
     /// The key's id
+    #[arg(allow_hyphen_values = true)]
     key_id: String,
     #[command(flatten)]
     database: Database,
@@ -113,17 +118,18 @@ impl Keys {
 impl Generate {
     async fn run(self) -> anyhow::Result<()> {
         let Self { owner, algorithm, key_id, out, database } = self;
+        let is_new = database.is_new();
         let store = database.open(Access::Create).await?;
         let key = PrivateKey::generate(algorithm)?;
         write_private(&out, key.to_pem())
             .with_context(|| format!("cannot create the file {} for the private key", out.display()))?;
-        let registered = register(&store, owner, &key.public_key()?, key_id).await;
+        let registered = register(&store, &owner, &key.public_key()?, key_id).await;
         if registered.is_err() {
             // A private key that is not registered would be mistaken for one that is.
             fs::remove_file(&out)
                 .with_context(|| format!("cannot remove the private key {}", out.display()))?;
         }
-        registered
+        tell(&store, &database, is_new, &registered?).await
     }
 }
 
@@ -131,27 +137,34 @@ impl Add {
     async fn run(self) -> anyhow::Result<()> {
         let Self { owner, public_key, key_id, database } = self;
         let shown = public_key.display();
-        let pem = fs::read_to_string(&public_key).with_context(|| format!("cannot read the key {shown}"))?;
-        let key = PublicKey::from_pem(&pem).with_context(|| format!("cannot use the key {shown}"))?;
+        let bytes = input::read(&public_key).with_context(|| format!("cannot read the key {shown}"))?;
+        let key = input::pem(bytes).and_then(|pem| PublicKey::from_pem(&pem));
+        let key = key.with_context(|| format!("cannot use the key {shown}"))?;
+        let is_new = database.is_new();
         let store = database.open(Access::Create).await?;
-        register(&store, owner, &key, key_id).await
+        let registered = register(&store, &owner, &key, key_id).await?;
+        tell(&store, &database, is_new, &registered).await
     }
 }
 
 impl List {
     async fn run(self) -> anyhow::Result<()> {
         let store = self.database.open(Access::Existing).await?;
-        println!("{:<44} {:<20} {:<9} {:<27} REVOKED", "KEY ID", "ACCOUNT", "ALGORITHM", "CREATED");
+        let head = format!("{:<44} {:<20} {:<9} {:<27} REVOKED", "KEY ID", "ACCOUNT", "ALGORITHM", "CREATED");
+        let mut lines = vec![head];
         for key in store.signing_keys().await? {
             match key {
                 Ok(SigningKey { key_id, account, algorithm, public_key: _, created, revoked }) => {
+                    let (key_id, account) = (printable(&key_id), account.as_str());
                     let revoked = revoked.map_or_else(|| "-".to_owned(), |revoked| revoked.to_string());
-                    println!("{key_id:<44} {:<20} {algorithm:<9} {created} {revoked}", account.as_str());
+                    lines.push(format!("{key_id:<44} {account:<20} {algorithm:<9} {created} {revoked}"));
                 }
-                Err(UnusableKey { key_id, reason }) => eprintln!("{key_id} cannot be used: {reason}"),
+                Err(UnusableKey { key_id, reason }) => {
+                    output::note(format_args!("{} cannot be used: {reason}", printable(&key_id)));
+                }
             }
         }
-        Ok(())
+        output::print(lines.join("\n"))
     }
 }
 
@@ -161,33 +174,62 @@ impl Revoke {
         let store = database.open(Access::Existing).await?;
         ensure!(
             store.revoke_signing_key(&key_id, clock::now().into()).await?,
-            "there is no active key with the id {key_id}"
+            "there is no active key with the id {}",
+            printable(&key_id)
         );
-        println!("revoked {key_id}");
-        Ok(())
+        output::report(&format!("revoked {}", printable(&key_id)))
     }
 }
 
 async fn register(
     store: &Store,
-    owner: Owner,
+    owner: &Owner,
     key: &PublicKey,
     key_id: Option<String>,
-) -> anyhow::Result<()> {
-    let key_id = key_id.map_or_else(|| key.thumbprint(), Ok)?;
+) -> anyhow::Result<SigningKey> {
     let row = SigningKey {
-        key_id: key_id.clone(),
+        key_id: key_id.unwrap_or_else(|| key.thumbprint().to_owned()),
         account: owner.account.clone(),
         algorithm: key.algorithm().to_string(),
         public_key: key.to_pem().to_owned(),
         created: clock::now().into(),
         revoked: None,
     };
-    if !store.add_signing_key(row).await? {
-        bail!("the key id {key_id} is in use: choose another one with --key-id");
+    if !store.add_signing_key(row.clone()).await? {
+        bail!("the key id {} is in use: choose another one with --key-id", row.key_id);
     }
-    println!("registered {key_id} ({}) for the account {}", key.algorithm(), owner.account);
+    Ok(row)
+}
+
+/// Says what was done, and what its consequences are.
+async fn tell(store: &Store, database: &Database, is_new: bool, key: &SigningKey) -> anyhow::Result<()> {
+    let SigningKey { key_id, account, algorithm, public_key, .. } = key;
+    output::report(&format!("registered {key_id} ({algorithm}) for the account {account}"))?;
+    if is_new {
+        output::note(format_args!("note: {} is a new database", database.database_url));
+    }
+    if PublicKey::from_pem(public_key)?.thumbprint() != key_id {
+        output::note(format_args!(
+            "note: the id is not the key's thumbprint, which is sent as kid by default: use `sign --key-id {key_id}`, \
+             and the field \"Key id\" of Swagger UI"
+        ));
+    }
+    let is_active = |key: &Result<SigningKey, _>| matches!(key, Ok(key) if key.revoked.is_none());
+    if store.signing_keys().await?.iter().filter(|key| is_active(key)).count() == 2 {
+        output::note(
+            "note: two keys are active, so tokens without kid are refused from now on, also those of the other key",
+        );
+    }
     Ok(())
+}
+
+/// An id as it is. Only one that another program has stored may hold what would change the terminal.
+fn printable(key_id: &str) -> Cow<'_, str> {
+    if key_id.contains(char::is_control) {
+        Cow::Owned(key_id.escape_debug().to_string())
+    } else {
+        key_id.into()
+    }
 }
 
 fn write_private(file: &Path, pem: &str) -> std::io::Result<()> {
@@ -198,11 +240,31 @@ fn write_private(file: &Path, pem: &str) -> std::io::Result<()> {
     options.open(file)?.write_all(pem.as_bytes())
 }
 
-fn key_id(text: &str) -> Result<String, String> {
+fn new_key_id(text: &str) -> Result<String, String> {
+    let key_id = key_id(text)?;
+    if is_read_back(text) { Ok(key_id) } else { Err("must not be an option of this command line".to_owned()) }
+}
+
+/// The form of an id.
+pub(super) fn key_id(text: &str) -> Result<String, String> {
     let allowed = |byte: u8| byte.is_ascii_graphic();
     if (1..=KEY_ID_BYTES_MAX).contains(&text.len()) && text.bytes().all(allowed) {
         Ok(text.to_owned())
     } else {
         Err(format!("must be 1 to {KEY_ID_BYTES_MAX} visible ASCII characters"))
     }
+}
+
+/// Whether `keys revoke ID` means this id: an id may begin with `-`, but not be `--help`.
+fn is_read_back(key_id: &str) -> bool {
+    #[derive(Parser)]
+    #[command(no_binary_name = true, version)]
+    struct Line {
+        #[command(flatten)]
+        revoke: Revoke,
+    }
+
+    let command = Line::command().mut_args(|argument| argument.env(None::<&str>));
+    let read = command.try_get_matches_from([key_id]);
+    read.is_ok_and(|matches| matches.get_one::<String>("key_id").is_some_and(|read| read == key_id))
 }

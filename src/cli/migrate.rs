@@ -1,4 +1,4 @@
-use super::database::Database;
+use super::{database::Database, output};
 use crate::store::Access;
 
 /// Bring the database's tables up to date, as `serve` does when it starts
@@ -11,7 +11,6 @@ pub(super) struct Migrate {
 impl Migrate {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         self.database.open(Access::Create).await?;
-        println!("{} is up to date", self.database.database_url);
-        Ok(())
+        output::report(&format!("{} is up to date", self.database.database_url))
     }
 }

@@ -1,11 +1,16 @@
 //! The command line: one file for each subcommand.
 //!
-//! The exit code is 2 after misuse, as is usual with clap, and 1 after a failure. Either prints why on standard error.
+//! The exit code is 2 after misuse, as is usual with clap, and 1 after a failure. Either says why on standard error. It
+//! is 0 also if the reader of standard output went away.
 
+mod arguments;
 mod database;
+mod input;
 mod keys;
+mod listen;
 mod migrate;
 mod openapi;
+mod output;
 mod progress;
 mod rows;
 mod seal;
@@ -15,7 +20,12 @@ mod sign;
 mod stop;
 mod verify;
 
+use std::{env, process::ExitCode};
+
 use clap::{Parser, Subcommand};
+
+/// The exit code after misuse.
+const MISUSE: u8 = 2;
 
 /// The customer service behind PUT /customers/{CustomerID}
 #[derive(Debug, Parser)]
@@ -45,9 +55,29 @@ enum Command {
     Seal(seal::Seal),
 }
 
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let done = arguments::parse::<Cli>(env::args_os()).map_err(anyhow::Error::from).and_then(Cli::run);
+    let Err(error) = done else { return ExitCode::SUCCESS };
+    match error.downcast::<clap::Error>() {
+        Ok(misuse) if misuse.use_stderr() => {
+            // Nobody is left to tell if this fails.
+            let _ = output::explain(&misuse);
+            ExitCode::from(MISUSE)
+        }
+        Ok(help) => output::explain(&help).map_or_else(|error| fail(&error), |()| ExitCode::SUCCESS),
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &anyhow::Error) -> ExitCode {
+    output::note(format_args!("error: {error:#}"));
+    ExitCode::FAILURE
+}
+
 impl Cli {
-    /// Runs the subcommand.
-    pub fn run(self) -> anyhow::Result<()> {
+    fn run(self) -> anyhow::Result<()> {
         match self.command {
             Command::Serve(command) => block_on(command.run()),
             Command::Migrate(command) => block_on(command.run()),

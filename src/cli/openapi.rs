@@ -1,7 +1,6 @@
-use std::io::{ErrorKind, Write as _};
-
 use clap::{Args, ValueEnum};
 
+use super::output;
 use crate::contract;
 
 /// Print the API contract, openapi.yaml
@@ -22,15 +21,9 @@ enum Format {
 
 impl Openapi {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let mut out = std::io::stdout().lock();
-        let written = match self.format {
-            Format::Yaml => out.write_all(contract::YAML.as_bytes()),
-            Format::Json => writeln!(out, "{}", contract::JSON.as_str()),
-        };
-        match written {
-            // A reader such as `head` may close the pipe early.
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-            written => Ok(written?),
+        match self.format {
+            Format::Yaml => output::print_raw(contract::YAML),
+            Format::Json => output::print(contract::JSON.as_str()),
         }
     }
 }

@@ -7,6 +7,8 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::output;
+
 /// How often a line is printed where there is no terminal.
 const LINE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -41,7 +43,7 @@ impl Progress {
             Shown::Bar(bar) => bar.set_position(self.done),
             Shown::Lines { last } if last.elapsed() >= LINE_PAUSE => {
                 *last = Instant::now();
-                eprintln!("{} {}", self.done, self.what);
+                output::note(format_args!("{} {}", self.done, self.what));
             }
             Shown::Lines { .. } => {}
         }

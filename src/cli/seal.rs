@@ -1,12 +1,9 @@
-use std::{
-    collections::BTreeMap,
-    io::{Write as _, stdout},
-};
+use std::collections::BTreeMap;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 
-use super::{database::Database, progress::Progress, rows::Rows, seal_options::SealKeysFile};
+use super::{database::Database, output, progress::Progress, rows::Rows, seal_options::SealKeysFile};
 use crate::{
     clock, random,
     record::{Records, Resealed, generate_key_line, is_key_id},
@@ -80,7 +77,7 @@ impl GenerateKey {
         let id = self.id.unwrap_or_else(|| {
             format!("{}-{}", clock::now().format("%Y-%m-%d"), hex::encode(random::bytes::<3>()))
         });
-        Ok(writeln!(stdout(), "{}", *generate_key_line(&id))?)
+        output::print(&*generate_key_line(&id))
     }
 }
 
@@ -97,10 +94,9 @@ impl Status {
             progress.add(page.len());
         }
         progress.end();
-        let mut out = stdout().lock();
-        writeln!(out, "{:<64} RECORDS", "KEY")?;
+        output::print(format_args!("{:<64} RECORDS", "KEY"))?;
         for (key_id, records) in counts {
-            writeln!(out, "{key_id:<64} {records}")?;
+            output::print(format_args!("{key_id:<64} {records}"))?;
         }
         Ok(())
     }
@@ -132,8 +128,7 @@ impl Apply {
         }
         records.refuse_plain(&store).await?;
         store.erase().await.context("the records of before are not erased from the files yet")?;
-        writeln!(stdout(), "all records are sealed by {current}: {sealed} were not before")?;
-        Ok(())
+        output::report(&format!("all records are sealed by {current}: {sealed} were not before"))
     }
 }
 
@@ -158,7 +153,7 @@ async fn apply(store: &Store, records: &Records) -> anyhow::Result<Pass> {
                 Ok(Resealed::Current) => {}
                 Ok(Resealed::Changed(reseal)) => batch.push(reseal),
                 Err(reason) => {
-                    eprintln!("{}: {reason}", row.key());
+                    output::note(format_args!("{}: {reason}", row.key()));
                     pass.damaged += 1;
                 }
             }

@@ -1,19 +1,20 @@
-use std::{io::Write as _, net::SocketAddr, thread::available_parallelism, time::Duration};
+use std::{net::SocketAddr, thread::available_parallelism, time::Duration};
 
 use anyhow::{Context as _, anyhow};
 use clap::{Args, builder::BoolishValueParser};
 use tokio::time::timeout;
-use tracing_subscriber::filter::Targets;
 
 use super::{
     database::Database,
+    listen::Listen,
+    output,
     seal_options::SealOptions,
     stop::{Signals, Stop},
 };
 use crate::{
     api::{self, Api, BasePath, Settings, Sockets},
-    store::{Access, GROUP_WRITES_MAX, Store},
-    telemetry::{self, LogFormat, chain},
+    store::{Access, Store},
+    telemetry::{self, LogFilter, LogFormat, chain},
 };
 
 /// How long the end of the service may take to erase deleted rows.
@@ -27,9 +28,9 @@ pub(super) struct Serve {
     database: Database,
     #[command(flatten)]
     seal: SealOptions,
-    /// The address to listen on; port 0 picks a free one
+    /// The address or the name of a host to listen on; port 0 picks a free one
     #[arg(long, env = "CUSTOMERS_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
-    listen: SocketAddr,
+    listen: Listen,
     /// The prefix of the API's paths
     #[arg(long, env = "CUSTOMERS_BASE_PATH", default_value = "/", value_name = "PATH")]
     base_path: BasePath,
@@ -47,15 +48,12 @@ pub(super) struct Serve {
     max_connections: u32,
     #[command(flatten)]
     stop: Stop,
-    /// The maximum number of writes per transaction; 1 shows the cost of a transaction per request
-    #[arg(long, env = "CUSTOMERS_GROUP_WRITES_MAX", default_value_t = GROUP_WRITES_MAX, value_name = "NUMBER", hide = true, value_parser = group_writes_max)]
-    group_writes_max: usize,
     /// The format of log lines
     #[arg(long, env = "CUSTOMERS_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
     log_format: LogFormat,
-    /// What to log: a level (off, error, warn, info, debug, trace), or directives such as `customers_api=debug`
+    /// What to log: a level (off, error, warn, info, debug, trace), and directives such as `customers_api=debug`
     #[arg(long, env = "CUSTOMERS_LOG", default_value = "info", value_name = "FILTER")]
-    log: Targets,
+    log: LogFilter,
 }
 
 const EXAMPLES: &str = "\
@@ -75,12 +73,12 @@ impl Serve {
             workers,
             max_connections,
             stop,
-            group_writes_max,
             log_format,
             log,
         } = self;
         telemetry::start(log_format, log);
-        let store = database.open_with_groups(Access::Create, group_writes_max).await?;
+        let address = listen.resolve().with_context(|| format!("cannot listen on {listen}"))?;
+        let store = database.open(Access::Create).await?;
         let settings = Settings { audience, base_path: base_path.clone(), sandbox };
         let records = seal.start(&store).await?;
         if !sandbox && !records.are_sealed() {
@@ -93,14 +91,14 @@ impl Serve {
         // Before the ready line, because its reader may send a signal at once.
         let signals = Signals::listen()?;
         let connections_max = usize::try_from(max_connections)?;
-        let server = api::run(api, Sockets { listen, workers, connections_max })
+        let server = api::run(api, Sockets { listen: address, workers, connections_max })
             .with_context(|| format!("cannot listen on {listen}"))?;
         if sandbox {
             tracing::warn!(
                 "SANDBOX: requests without a signature are accepted. Never do this in production."
             );
         }
-        announce(server.address, &base_path, sandbox);
+        announce(server.address, &base_path, sandbox, &database);
         let stopper = server.stopper();
         tokio::select! {
             stopped = server.stopped() => stopped.context("the server failed")?,
@@ -127,20 +125,13 @@ fn fatal(part: &str) -> anyhow::Error {
     anyhow!("a part of the service ended that it needs: {part}")
 }
 
-/// The one line on standard output.
-fn announce(address: SocketAddr, base_path: &BasePath, sandbox: bool) {
+/// One line in the log, and one on standard output. The service runs even if nobody can read them.
+fn announce(address: SocketAddr, base_path: &BasePath, sandbox: bool, database: &Database) {
+    let (engine, version) = (database.database_url.engine(), env!("CARGO_PKG_VERSION"));
+    tracing::info!(%address, %base_path, engine, version, sandbox, "listening");
     let mode = if sandbox { " (SANDBOX: signatures are optional)" } else { "" };
-    // The service runs even if standard output is closed.
-    let _ = writeln!(
-        std::io::stdout(),
-        "customers-api is ready at http://{address}{}{mode}",
-        base_path.with_slash()
-    );
-}
-
-fn group_writes_max(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(number @ 1..=1024) => Ok(number),
-        _ => Err("must be a number from 1 to 1024".to_owned()),
+    let line = format!("customers-api is ready at http://{address}{}{mode}", base_path.with_slash());
+    if let Err(error) = output::print(line) {
+        tracing::warn!(cause = format!("{error:#}"), "the line that the service is ready was not printed");
     }
 }

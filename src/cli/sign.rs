@@ -1,12 +1,9 @@
-use std::{
-    fs,
-    io::{Read as _, stdin},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
-use clap::Args;
+use anyhow::Context as _;
+use clap::{Args, error::ErrorKind};
 
+use super::{input, keys::key_id, output};
 use crate::{
     clock,
     signature::{EXPIRY_SECONDS_MAX, Facts, PrivateKey, sign},
@@ -17,14 +14,16 @@ use crate::{
 #[command(after_help = EXAMPLES)]
 pub(super) struct Sign {
     /// The method of the request, such as PUT
+    #[arg(value_parser = method)]
     method: String,
     /// The path of the request as it is sent: percent-encoded, with the base path
+    #[arg(value_parser = path)]
     path: String,
-    /// The file with the private key (PKCS#8, PEM)
+    /// The file with the private key (PKCS#8, PEM); - is standard input
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
-    /// The id under which the key is registered; required if several keys are active
-    #[arg(long, value_name = "ID")]
+    /// The id under which the key is registered (`kid`) [default: its RFC 7638 thumbprint]
+    #[arg(long, value_name = "ID", value_parser = key_id, allow_hyphen_values = true)]
     key_id: Option<String>,
     /// The file with the body of the request; - is standard input
     #[arg(long, value_name = "FILE")]
@@ -49,11 +48,13 @@ Examples:
 impl Sign {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let Self { method, path, key, key_id, body, queries, audience, expires_in } = self;
-        if !path.starts_with('/') {
-            bail!("the path must begin with /, such as /customers/c-1, but it is {path:?}");
+        if input::is_standard_input(&key) && body.as_deref().is_some_and(input::is_standard_input) {
+            let conflict = "--key and --body cannot both be standard input\n";
+            return Err(clap::Error::raw(ErrorKind::ArgumentConflict, conflict).into());
         }
         let key = private_key(&key)?;
-        let body = body.map_or_else(|| Ok(Vec::new()), |file| read(&file))?;
+        let key_id = key_id.map_or_else(|| key.thumbprint(), Ok)?;
+        let body = body.map_or_else(|| Ok(Vec::new()), |file| read_body(&file))?;
         let (path, query) = path.split_once('?').unwrap_or((&path, ""));
         let mut pairs = form_urlencoded::Serializer::new(query.to_owned());
         pairs.extend_pairs(queries);
@@ -65,23 +66,39 @@ impl Sign {
             query: &pairs.finish(),
             body: &body,
         };
-        println!("{}", sign(&key, key_id.as_deref(), &facts, expires_in)?);
-        Ok(())
+        output::print(sign(&key, Some(&key_id), &facts, expires_in)?)
     }
 }
 
 fn private_key(file: &Path) -> anyhow::Result<PrivateKey> {
-    let pem = fs::read_to_string(file).with_context(|| format!("cannot read the key {}", file.display()))?;
-    PrivateKey::from_pem(&pem).with_context(|| format!("cannot use the key {}", file.display()))
+    let bytes = input::read(file).with_context(|| format!("cannot read the key {}", file.display()))?;
+    let key = input::pem(bytes).and_then(|pem| PrivateKey::from_pem(&pem));
+    key.with_context(|| format!("cannot use the key {}", file.display()))
 }
 
-fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
-    if file != Path::new("-") {
-        return fs::read(file).with_context(|| format!("cannot read the body {}", file.display()));
+fn read_body(file: &Path) -> anyhow::Result<Vec<u8>> {
+    input::read(file).with_context(|| format!("cannot read the body {}", file.display()))
+}
+
+/// Methods are case-sensitive (RFC 9110, 9.1), and those that exist are written in capitals.
+fn method(text: &str) -> Result<String, String> {
+    if text.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        Ok(text.to_owned())
+    } else {
+        Err("must be a method in capital letters, such as PUT".to_owned())
     }
-    let mut body = Vec::new();
-    stdin().read_to_end(&mut body).context("cannot read the body from standard input")?;
-    Ok(body)
+}
+
+/// What a request can hold as its path and query. Anything else would be sent in another form than it was signed.
+fn path(text: &str) -> Result<String, String> {
+    if !text.starts_with('/') {
+        return Err("must begin with /, such as /customers/c-1".to_owned());
+    }
+    if text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
+        Ok(text.to_owned())
+    } else {
+        Err("must be percent-encoded, such as /customers/c%201".to_owned())
+    }
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

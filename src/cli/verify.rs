@@ -1,9 +1,7 @@
-use std::io::{Write, stdout};
-
 use anyhow::bail;
 use clap::Args;
 
-use super::{database::Database, progress::Progress, rows::Rows, seal_options::SealKeysFile};
+use super::{database::Database, output, progress::Progress, rows::Rows, seal_options::SealKeysFile};
 use crate::{
     account::Account,
     model::RequestExtensionItem,
@@ -33,12 +31,11 @@ impl Verify {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let store = self.database.open(Access::Existing).await?;
         let records = self.seal.open(&store).await?;
-        let Counts { customers, damaged } = verify(&store, &records, &mut stdout().lock()).await?;
+        let Counts { customers, damaged } = verify(&store, &records).await?;
         if damaged > 0 {
             bail!("{damaged} of {customers} customers do not match the contract");
         }
-        println!("{customers} customers match the contract");
-        Ok(())
+        output::print(format_args!("{customers} customers match the contract"))
     }
 }
 
@@ -48,7 +45,7 @@ struct Counts {
     damaged: u64,
 }
 
-async fn verify(store: &Store, records: &Records, report: &mut impl Write) -> anyhow::Result<Counts> {
+async fn verify(store: &Store, records: &Records) -> anyhow::Result<Counts> {
     let (mut counts, mut rows) = (Counts::default(), Rows::new(store));
     let mut progress = Progress::start("customers were checked");
     while let Some(page) = rows.next().await? {
@@ -57,7 +54,7 @@ async fn verify(store: &Store, records: &Records, report: &mut impl Write) -> an
             counts.customers += 1;
             counts.damaged += u64::from(!found.is_empty());
             for violation in found {
-                writeln!(report, "{}: {violation}", row.key())?;
+                output::print(format_args!("{}: {violation}", row.key()))?;
             }
         }
         progress.add(page.len());

@@ -19,6 +19,8 @@ pub struct Key {
 pub struct Keyring {
     keys: HashMap<String, Key>,
     active: Active,
+    /// The ids of active keys that are not their thumbprints, by thumbprint.
+    renamed: HashMap<String, String>,
 }
 
 /// Which key verifies a token without `kid`.
@@ -55,6 +57,12 @@ impl Keyring {
         }
     }
 
+    /// The active key of this thumbprint, and the id under which it is registered instead.
+    pub(super) fn renamed(&self, thumbprint: &str) -> Option<(&str, &Key)> {
+        let key_id = self.renamed.get(thumbprint)?;
+        Some((key_id, self.keys.get(key_id)?))
+    }
+
     /// A key by its id, revoked or not.
     #[must_use]
     pub fn get(&self, key_id: &str) -> Option<&Key> {
@@ -65,12 +73,17 @@ impl Keyring {
 impl FromIterator<(String, Key)> for Keyring {
     fn from_iter<I: IntoIterator<Item = (String, Key)>>(keys: I) -> Self {
         let keys: HashMap<_, _> = keys.into_iter().collect();
+        let active_keys = keys.iter().filter(|(_, key)| !key.is_revoked);
+        let renamed = active_keys
+            .filter(|(key_id, key)| key.public_key.thumbprint() != *key_id)
+            .map(|(key_id, key)| (key.public_key.thumbprint().to_owned(), key_id.clone()))
+            .collect();
         let mut ids = keys.iter().filter(|(_, key)| !key.is_revoked).map(|(key_id, _)| key_id);
         let active = match (ids.next(), ids.next()) {
             (None, _) => Active::None,
             (Some(key_id), None) => Active::One(key_id.clone()),
             (Some(_), Some(_)) => Active::Several,
         };
-        Self { keys, active }
+        Self { keys, active, renamed }
     }
 }

@@ -6,8 +6,10 @@
 
 mod algorithm;
 mod claims;
+mod der;
 mod key;
 mod keyring;
+mod pkcs8;
 mod refusal;
 mod sign;
 mod verify;

@@ -58,7 +58,20 @@ pub fn verify(token: &str, keyring: &Keyring, facts: &Facts<'_>) -> Result<Accou
     })?;
     let algorithm = accepted_algorithm(&header)?;
 
-    let key = keyring.find(header.kid.as_deref())?;
+    let key = keyring.find(header.kid.as_deref()).map_err(|refusal| {
+        let renamed = header.kid.as_deref().and_then(|thumbprint| keyring.renamed(thumbprint));
+        match renamed {
+            // Only who has the private key is told the id.
+            Some((key_id, key))
+                if check_signature(signature, message, &key.public_key, algorithm).is_ok() =>
+            {
+                Refusal::of_unknown_key(format!(
+                    "this key is registered under another id: send {key_id} as kid"
+                ))
+            }
+            _ => refusal,
+        }
+    })?;
     check_signature(signature, message, &key.public_key, algorithm)?;
 
     let claims: Map<String, Value> = decode(payload).ok_or_else(|| {

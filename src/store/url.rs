@@ -25,6 +25,17 @@ pub enum InvalidDatabaseUrl {
     Postgres(#[from] InvalidPostgresUrl),
 }
 
+impl DatabaseUrl {
+    /// The name of the engine.
+    #[must_use]
+    pub const fn engine(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "sqlite",
+            Self::Postgres(_) => "postgres",
+        }
+    }
+}
+
 impl FromStr for DatabaseUrl {
     type Err = InvalidDatabaseUrl;
 
@@ -34,7 +45,9 @@ impl FromStr for DatabaseUrl {
         }
         let path = url.strip_prefix("sqlite:").ok_or(InvalidDatabaseUrl::Scheme)?;
         let path = path.strip_prefix("//").unwrap_or(path);
-        if path.is_empty() || path.starts_with(':') || path.contains(['?', '#', '\0']) {
+        // SQLite gives a meaning to `:memory:` and `file:`; `://` is the URL of something else.
+        let is_special = path.is_empty() || path == "-" || path.starts_with(':') || path.starts_with("file:");
+        if is_special || path.trim() != path || path.contains(['?', '#', '\0']) || path.contains("://") {
             return Err(InvalidDatabaseUrl::Path);
         }
         Ok(Self::Sqlite(PathBuf::from(path)))

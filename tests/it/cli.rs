@@ -1,5 +1,11 @@
 //! The real binary: what it says, how it fails, and that nothing acknowledged is lost when it is killed.
 
+mod arguments;
+mod key_files;
+mod keys;
+mod log;
+mod output;
+
 use std::{
     cell::{Cell, RefCell},
     fs,
@@ -59,6 +65,12 @@ impl Place {
         error
     }
 
+    /// The names of the files in the folder.
+    fn files(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.0.path()).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
     fn start(&self, arguments: &[&str]) -> Service {
         Service::start(&self.database_url(), &self.file("log"), arguments)
     }
@@ -66,6 +78,11 @@ impl Place {
     fn log(&self) -> String {
         fs::read_to_string(self.file("log")).unwrap()
     }
+}
+
+/// A new public key.
+fn public_pem() -> String {
+    PrivateKey::generate(Algorithm::Es384).unwrap().public_key().unwrap().to_pem().to_owned()
 }
 
 #[test]

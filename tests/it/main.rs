@@ -1,6 +1,7 @@
 //! The integration tests: one binary, a module for each subject.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by a panic")]
+#![allow(clippy::print_stdout, reason = "a test says what it tried")]
 
 mod api;
 mod bounds;

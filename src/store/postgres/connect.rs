@@ -20,7 +20,7 @@ use super::{
     super::error::StoreError,
     error::{connection_error, describe},
     tls,
-    url::{PostgresUrl, place},
+    url::{PostgresUrl, place, without_user},
 };
 use crate::{random, telemetry::chain};
 
@@ -140,7 +140,7 @@ impl Failures {
     fn add(&mut self, host: &Config, error: &StoreError) {
         self.is_transient |= !matches!(error, StoreError::Failed(_));
         let cause = error.source().map_or_else(|| error.to_string(), chain);
-        self.lines.push(format!("{}: {cause}", place(host)));
+        self.lines.push(format!("{}: {}", place(host), without_user(host, &cause)));
     }
 
     fn into_error(self) -> StoreError {

@@ -49,9 +49,18 @@ pub enum InvalidPostgresUrl {
     /// There is nowhere to connect to.
     #[error("must name a host, or a host and a port for each")]
     Hosts,
-    /// What looks like a part of the password is where the host should be.
-    #[error("percent-encode '@', ':', '/' and '?' in the user and the password")]
-    Credentials,
+    /// A part of the user or of the password may be read as something else.
+    #[error(
+        "it can be read in more than one way: percent-encode '@' (%40), ':' (%3A), '/' (%2F), '?' (%3F), '#' (%23), \
+         '%' (%25), '&' (%26), '=' (%3D) and white space in the user, the password and all other parts"
+    )]
+    Ambiguous,
+    /// A parameter has no value.
+    #[error("a parameter must be NAME=VALUE: percent-encode '&' (%26) and '=' (%3D) in a value")]
+    Parameter,
+    /// A part of the URL and a parameter, or two parameters, say the same thing.
+    #[error("the {0} is given twice")]
+    Twice(&'static str),
     /// `sslmode` is something else.
     #[error("sslmode must be disable, prefer, require, verify-ca or verify-full")]
     SslMode,
@@ -60,17 +69,73 @@ pub enum InvalidPostgresUrl {
     RootCertificate,
 }
 
+/// The parameters that libpq knows. A name that is not among them may be a part of a password.
+const PARAMETERS: [&str; 49] = [
+    "application_name",
+    "channel_binding",
+    "client_encoding",
+    "connect_timeout",
+    "dbname",
+    "fallback_application_name",
+    "gssdelegation",
+    "gssencmode",
+    "gsslib",
+    "host",
+    "hostaddr",
+    "keepalives",
+    "keepalives_count",
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_retries",
+    "krbsrvname",
+    "load_balance_hosts",
+    "max_protocol_version",
+    "min_protocol_version",
+    "oauth_client_id",
+    "oauth_client_secret",
+    "oauth_issuer",
+    "oauth_scope",
+    "options",
+    "passfile",
+    "password",
+    "port",
+    "replication",
+    "require_auth",
+    "requirepeer",
+    "scram_client_key",
+    "scram_server_key",
+    "service",
+    "ssl_max_protocol_version",
+    "ssl_min_protocol_version",
+    "sslcert",
+    "sslcertmode",
+    "sslcompression",
+    "sslcrl",
+    "sslcrldir",
+    "sslkey",
+    "sslmode",
+    "sslnegotiation",
+    "sslpassword",
+    "sslrootcert",
+    "target_session_attrs",
+    "tcp_user_timeout",
+    "user",
+];
+
 impl FromStr for PostgresUrl {
     type Err = InvalidPostgresUrl;
 
     fn from_str(url: &str) -> Result<Self, InvalidPostgresUrl> {
-        let (place, parameters) = split(url);
+        let Parts { place, parameters, mut given } = Parts::of(url)?;
         let (mut mode, mut file, mut known) = (None, None, DEFAULTS.to_owned());
         for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
-            match parameter.split_once('=') {
-                Some(("sslmode", value)) => mode = Some(decode(value)?),
-                Some(("sslrootcert", value)) => file = Some(PathBuf::from(decode(value)?)),
-                _ => known.extend(["&", parameter]),
+            let (name, value) = parameter.split_once('=').ok_or(InvalidPostgresUrl::Parameter)?;
+            let name = given.add(&decode(name)?)?;
+            match (&*name, value) {
+                (_, "") => return Err(InvalidPostgresUrl::Parameter),
+                ("sslmode", value) => mode = Some(decode(value)?),
+                ("sslrootcert", value) => file = Some(PathBuf::from(decode(value)?)),
+                (name, value) => known.extend(["&", name, "=", value]),
             }
         }
         let mut config: Config = format!("{place}?{known}").parse().map_err(refusal)?;
@@ -81,12 +146,82 @@ impl FromStr for PostgresUrl {
     }
 }
 
-/// What comes before the parameters, and the parameters; a password may hold a question mark.
-fn split(url: &str) -> (&str, &str) {
-    let start = url.find('@').unwrap_or(0);
-    match url[start..].find('?') {
-        Some(position) => (&url[..start + position], &url[start + position + 1..]),
-        None => (url, ""),
+/// A URL that has one meaning, for RFC 3986 as well as for libpq, which looks for the end of the password at the first
+/// `@`.
+struct Parts<'a> {
+    /// What comes before the parameters.
+    place: &'a str,
+    parameters: &'a str,
+    given: Given,
+}
+
+impl<'a> Parts<'a> {
+    fn of(url: &'a str) -> Result<Self, InvalidPostgresUrl> {
+        let is_plain = |char: char| !char.is_whitespace() && !char.is_control() && char != '#';
+        let (_, rest) = url.split_once("://").ok_or(InvalidPostgresUrl::Hosts)?;
+        let (credentials, rest) = match rest.split_once('@') {
+            Some((credentials, rest)) => (Some(credentials), rest),
+            None => (None, rest),
+        };
+        let (address, parameters) = rest.split_once('?').unwrap_or((rest, ""));
+        let (host, name) = address.split_once('/').unwrap_or((address, ""));
+        let has_one_meaning = url.chars().all(is_plain)
+            && is_encoded(url)
+            && !rest.contains('@')
+            && !name.contains('/')
+            && credentials.is_none_or(are_clear);
+        if !has_one_meaning {
+            return Err(InvalidPostgresUrl::Ambiguous);
+        }
+        let is_given = [
+            ("user", credentials.is_some()),
+            ("password", credentials.is_some_and(|credentials| credentials.contains(':'))),
+            ("host", !host.is_empty()),
+            ("dbname", !name.is_empty()),
+        ];
+        let names = is_given.into_iter().filter(|(_, is_given)| *is_given).map(|(name, _)| name).collect();
+        let place = url.strip_suffix(parameters).unwrap_or(url).trim_end_matches('?');
+        Ok(Self { place, parameters, given: Given { names, is_secret: false } })
+    }
+}
+
+/// Whether user and password cannot be taken for a host, a port, a database and parameters.
+fn are_clear(credentials: &str) -> bool {
+    let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
+    let (_, after) = password.split_once('?').unwrap_or((password, ""));
+    !user.is_empty() && !user.contains('?') && !credentials.contains('/') && !after.contains('=')
+}
+
+/// Whether each `%` begins an encoded byte, which is not NUL.
+fn is_encoded(url: &str) -> bool {
+    url.split('%').skip(1).all(|after| {
+        let digits = after.get(..2).unwrap_or_default();
+        digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) && digits != "00"
+    })
+}
+
+/// What was given before a parameter.
+struct Given {
+    names: Vec<&'static str>,
+    /// Whether a parameter was a credential: what follows may be a rest of it, and is not shown.
+    is_secret: bool,
+}
+
+impl Given {
+    /// Adds a parameter. One that is not known is left to tokio-postgres, which names it.
+    fn add(&mut self, name: &str) -> Result<String, InvalidPostgresUrl> {
+        match PARAMETERS.iter().find(|known| **known == name) {
+            Some(known) if self.names.contains(known) => Err(InvalidPostgresUrl::Twice(known)),
+            Some(known) => {
+                self.names.push(known);
+                self.is_secret |= ["user", "pass", "key", "secret"].iter().any(|part| known.contains(part));
+                Ok((*known).to_owned())
+            }
+            None if self.is_secret || !name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') => {
+                Err(InvalidPostgresUrl::Ambiguous)
+            }
+            None => Ok(name.to_owned()),
+        }
     }
 }
 
@@ -123,8 +258,16 @@ fn hosts(config: &Config) -> Result<Vec<Config>, InvalidPostgresUrl> {
     {
         return Err(InvalidPostgresUrl::Hosts);
     }
-    if hosts.iter().any(|host| matches!(host, Host::Tcp(name) if name.contains('@') || name.is_empty())) {
-        return Err(InvalidPostgresUrl::Credentials);
+    let is_host = |host: &Host| match host {
+        Host::Tcp(name) => {
+            !name.is_empty() && name.chars().all(|char| char.is_alphanumeric() || "-._:%".contains(char))
+        }
+        Host::Unix(folder) => !folder.to_string_lossy().contains(['@', '=']),
+    };
+    // libpq takes a name with these characters for a whole connection string.
+    let is_name = config.get_dbname().is_none_or(|name| !name.contains(['@', '=']) && !name.contains("://"));
+    if !is_name || !hosts.iter().all(is_host) {
+        return Err(InvalidPostgresUrl::Ambiguous);
     }
     let alone = |index: usize| {
         let mut alone = common(config);
@@ -193,6 +336,20 @@ impl fmt::Display for PostgresUrl {
         }
         write!(formatter, "/{}", self.hosts.first().and_then(Config::get_dbname).unwrap_or_default())
     }
+}
+
+/// What a server says, without the user's name.
+pub(super) fn without_user(host: &Config, text: &str) -> String {
+    let Some(user) = host.get_user().filter(|user| !user.is_empty()) else { return text.to_owned() };
+    let is_in_a_word = |char: Option<char>| char.is_some_and(|char| char.is_alphanumeric() || char == '_');
+    let (mut shown, mut rest) = (String::new(), text);
+    while let Some(start) = rest.find(user) {
+        let (before, after) = (&rest[..start], &rest[start + user.len()..]);
+        let is_word = !is_in_a_word(before.chars().next_back()) && !is_in_a_word(after.chars().next());
+        shown.extend([before, if is_word { "…" } else { user }]);
+        rest = after;
+    }
+    shown + rest
 }
 
 /// Where one host listens.

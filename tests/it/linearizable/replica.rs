@@ -14,7 +14,6 @@ use awc::{
 use customers_api::{
     account::Account,
     model::CustomerInput,
-    record,
     store::{Condition, DeleteOutcome, PutOutcome, Record, Store, StoreError, Version},
 };
 use serde_json::Value;
@@ -79,8 +78,8 @@ async fn ask_store(store: &Store, customer_id: &str, call: Call, tags: &RefCell<
                 When::Holds(held) => Condition::OneOf(version(held)),
             };
             let input: CustomerInput = serde_json::from_value(customer(content)).unwrap();
-            let record: Record = record::encode(&input).unwrap();
-            store.put(&account, id, record, condition).await.map(|outcome| match outcome {
+            let record = Record { bytes: serde_json::to_vec(&input).unwrap(), sealed_by: None };
+            store.put(&account, id, Version::new(), record, condition).await.map(|outcome| match outcome {
                 PutOutcome::Created(version) => {
                     tags.borrow_mut().put(&version.to_string(), content, Reply::Created)
                 }

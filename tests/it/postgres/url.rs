@@ -1,6 +1,13 @@
 //! The URL of a Postgres database.
 
-use customers_api::store::{DatabaseUrl, InvalidDatabaseUrl};
+use std::error::Error as _;
+
+use customers_api::{
+    store::{Access, DatabaseUrl, InvalidDatabaseUrl, Store},
+    telemetry::chain,
+};
+
+use crate::postgres_cluster::database;
 
 fn parse(url: &str) -> Result<DatabaseUrl, InvalidDatabaseUrl> {
     url.parse()
@@ -57,4 +64,138 @@ fn a_url_that_is_not_understood_whole_is_refused_without_being_shown() {
             assert!(!shown.contains("secret") && !shown.contains("cret@"), "{shown}");
         }
     }
+}
+
+#[test]
+fn a_url_that_can_be_read_in_more_than_one_way_is_refused_with_what_to_do() {
+    for url in [
+        "postgres://app:Tr0ub@4dor/2024@db.invalid/customers",
+        "postgres://app:Tr0ub@4dor@db.invalid/customers",
+        "postgres://app:Tr0ub/4dor@db.invalid/customers",
+        "postgres://app:Tr0ub?4dor=x@db.invalid/customers",
+        "postgres://app:Tr0ub#4dor@db.invalid/customers",
+        "postgres://app:Tr0ub%zz4dor@db.invalid/customers",
+        "postgres://app:Tr0ub%@db.invalid/customers",
+        "postgres://app:Tr0ub%004dor@db.invalid/customers",
+        "postgres://app:Tr0ub 4dor@db.invalid/customers",
+        "postgres://app:Tr0ub4dor@db.invalid/customers ",
+        "postgres://app:Tr0ub4dor@db.invalid/customers\n",
+        "postgres://:Tr0ub4dor@db.invalid/customers",
+        "postgres://a?p:Tr0ub4dor@db.invalid/customers",
+        "postgres://a/p:Tr0ub4dor@db.invalid/customers",
+        "postgres://app@corp:Tr0ub4dor@db.invalid/customers",
+        "postgres://app:Tr0ub4dor@db%40Tr0ub.invalid/customers",
+        "postgres://app:Tr0ub4dor@db.invalid/a/Tr0ub",
+        "postgres://app:Tr0ub4dor@db.invalid/a@Tr0ub",
+        "postgres://app:Tr0ub4dor@db.invalid/a%40Tr0ub",
+        "postgres://db.invalid/customers?password=Tr0ub@4dor",
+        "postgres://db.invalid?user=app&password=Tr0ub@4dor",
+        "postgres://db.invalid/customers?password=Tr0ub&4dor=x",
+        "postgres://db.invalid/customers?user=app&Tr0ub=4dor",
+        "postgres://db.invalid/customers?p%61ssword=Tr0ub&tr0ub=x",
+        "postgres://db.invalid/customers?sslpassword=Tr0ub&troub=Tr0ub",
+        "postgres://db.invalid/customers?Tr0ub4dor=x",
+        "postgres://db.invalid/customers?application_name=a%4dor&password=Tr0ub%zz",
+        "postgres://db.invalid/?dbname=user%3Dapp%20password%3DTr0ub4dor",
+        "postgres://db.invalid/?dbname=postgres%3A%2F%2Fapp%3ATr0ub4dor%40h%2Fd",
+        "postgres:///customers?host=h%20password%3DTr0ub4dor",
+        "postgres:///customers?host=%2Frun%2Fpassword%3DTr0ub4dor",
+    ] {
+        let refused = parse(url).expect_err(url);
+        assert!(refused.to_string().contains("percent-encode"), "{url}: {refused}");
+        is_not_shown(&refused);
+    }
+}
+
+/// No part of the password is shown.
+fn is_not_shown(refused: &InvalidDatabaseUrl) {
+    for shown in [format!("{refused}"), format!("{refused:?}")] {
+        let shown = shown.to_lowercase();
+        assert!(!shown.contains("tr0ub") && !shown.contains("4dor") && !shown.contains("troub"), "{shown}");
+    }
+}
+
+#[test]
+fn a_credential_is_not_shown_wherever_libpq_takes_one() {
+    for url in [
+        "postgres://db.invalid/customers?password=Tr0ub4dor&foo",
+        "postgres://db.invalid/customers?user=Tr0ub4dor&user=Tr0ub4dor",
+        "postgres://Tr0ub4dor@db.invalid/customers?user=app",
+        "postgres://app:Tr0ub4dor@db.invalid/customers?password=Tr0ub4dor",
+        "postgres://app:Tr0ub4dor@db.invalid/customers?host=other.invalid",
+        "postgres://app:Tr0ub4dor@db.invalid/customers?dbname=other",
+        "postgres://app:Tr0ub4dor@db.invalid/customers?sslmode=disable&sslmode=require",
+        "postgres://db.invalid/customers?password=",
+        "postgres://db.invalid/customers?sslpassword=Tr0ub4dor",
+        "postgres://db.invalid/customers?passfile=Tr0ub4dor",
+        "postgres://db.invalid/customers?sslkey=Tr0ub4dor",
+        "postgres://db.invalid/customers?oauth_client_secret=Tr0ub4dor",
+        "postgres://db.invalid/customers?scram_client_key=Tr0ub4dor",
+        "postgres://db.invalid/customers?service=Tr0ub4dor",
+        "postgres://app:Tr0ub4dor",
+        "postgres://app:Tr0ub/4dor",
+        "host=db.invalid user=app password=Tr0ub4dor dbname=customers",
+        "user='app' password='Tr0ub4dor'",
+        "sqlite:postgres://app:Tr0ub4dor@db.invalid/customers",
+        "app:Tr0ub4dor@db.invalid/customers",
+    ] {
+        is_not_shown(&parse(url).expect_err(url));
+    }
+    for url in [
+        "postgres://app:Tr0ub%404dor%2F2024@db.invalid/customers",
+        "postgres://Tr0ub4dor:x@db.invalid/customers",
+        "postgres://app:Tr0ub:4dor@db.invalid/customers",
+        "postgres://app:Tr0ub?4dor@db.invalid/customers",
+        "postgres://app:Tr0ub&4dor=$!*'(),;@db.invalid/customers",
+        "postgres://db.invalid/customers?user=Tr0ub4dor&password=Tr0ub%264dor%3D",
+        "postgres://db.invalid/customers?%70assword=Tr0ub4dor",
+        "postgresql://db.invalid/customers?application_name=Tr0ub4dor&options=-ca%3DTr0ub4dor",
+    ] {
+        let parsed = parse(url).unwrap_or_else(|refused| panic!("{url}: {refused}"));
+        assert_eq!(parsed.to_string(), "postgres://db.invalid:5432/customers", "{url}");
+        assert_eq!(format!("{parsed:?}"), "postgres://db.invalid:5432/customers", "{url}");
+    }
+}
+
+#[test]
+fn a_file_is_named_by_its_path_alone() {
+    for (url, shown) in [
+        ("sqlite:customers.db", "sqlite:customers.db"),
+        ("sqlite://customers.db", "sqlite:customers.db"),
+        ("sqlite:///var/lib/my customers.db", "sqlite:/var/lib/my customers.db"),
+    ] {
+        assert_eq!(parse(url).unwrap().to_string(), shown);
+    }
+    for url in [
+        "sqlite:",
+        "sqlite://",
+        "sqlite: ",
+        "sqlite: customers.db",
+        "sqlite:customers.db ",
+        "sqlite:customers.db\r",
+        "sqlite:-",
+        "sqlite::memory:",
+        "sqlite:file:customers.db",
+        "sqlite:customers.db?mode=ro",
+        "sqlite:customers.db#x",
+        "sqlite:http://db.invalid/x",
+        "customers.db",
+        "SQLITE:customers.db",
+        "",
+        " ",
+        "\"sqlite:customers.db\"",
+    ] {
+        assert!(parse(url).is_err(), "{url}");
+    }
+}
+
+#[actix_web::test]
+async fn what_the_server_says_is_shown_without_the_user() {
+    let url = database().await.replace("//postgres@", "//Tr0ub:4dor@");
+    let Err(refused) = Store::open(&parse(&url).unwrap(), Access::Existing).await else {
+        panic!("there is no such role")
+    };
+    let shown = chain(refused.source().unwrap());
+    assert!(shown.contains("role \"…\" does not exist"), "{shown}");
+    assert!(!shown.contains("Tr0ub"), "{shown}");
 }

@@ -5,6 +5,7 @@ use std::{
     io::{BufRead as _, BufReader},
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
+    time::Duration,
 };
 
 /// The binary under test.
@@ -28,8 +29,11 @@ pub(crate) struct Service {
 impl Service {
     /// Starts it, and waits for its line. Its log goes to a file.
     pub(crate) fn start(database_url: &str, log: &Path, arguments: &[&str]) -> Self {
+        let listen: &[&str] =
+            if arguments.contains(&"--listen") { &[] } else { &["--listen", "127.0.0.1:0"] };
         let mut child = command()
-            .args(["serve", "--listen", "127.0.0.1:0", "--database-url", database_url])
+            .args(["serve", "--database-url", database_url])
+            .args(listen)
             .args(arguments)
             .stdout(Stdio::piped())
             .stderr(File::options().create(true).append(true).open(log).unwrap())
@@ -45,6 +49,28 @@ impl Service {
     /// The id of the process.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Starts it with a standard output that nobody reads, or that is full, and waits for the line in its log.
+    pub(crate) fn start_unheard(database_url: &str, log: &Path, is_full: bool) -> Self {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let full = || Stdio::from(File::options().write(true).open("/dev/full").unwrap());
+        let mut child = command()
+            .args(["serve", "--listen", "127.0.0.1:0", "--database-url", database_url])
+            .stdout(if is_full { full() } else { Stdio::from(writer) })
+            .stderr(File::create(log).unwrap())
+            .spawn()
+            .unwrap();
+        loop {
+            let lines = std::fs::read_to_string(log).unwrap();
+            let address = lines.split("address=").nth(1).and_then(|rest| rest.split_once(' '));
+            if let Some((address, _)) = address {
+                return Self { address: address.to_owned(), child };
+            }
+            assert!(child.try_wait().unwrap().is_none(), "it ended: {lines}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Sends a signal.

@@ -1,0 +1,126 @@
+//! Where to listen.
+
+use std::{
+    fmt, io,
+    net::{IpAddr, SocketAddr, ToSocketAddrs as _},
+    str::FromStr,
+};
+
+/// An address or the name of a host, and a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Listen {
+    Address(SocketAddr),
+    Host(String, u16),
+}
+
+/// Why a text is not a [`Listen`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "invalid socket address: must be ADDRESS:PORT or HOST:PORT, such as 127.0.0.1:8080 or localhost:8080"
+)]
+pub(super) struct InvalidListen;
+
+impl Listen {
+    /// The address. Of a host with several it is the first of IPv4, or else the first.
+    pub(super) fn resolve(&self) -> io::Result<SocketAddr> {
+        let (name, port) = match self {
+            Self::Address(address) => return Ok(*address),
+            Self::Host(name, port) => (name.as_str(), *port),
+        };
+        let addresses: Vec<SocketAddr> = (name, port).to_socket_addrs()?.collect();
+        let first = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
+        first.copied().ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
+    }
+}
+
+impl FromStr for Listen {
+    type Err = InvalidListen;
+
+    fn from_str(text: &str) -> Result<Self, InvalidListen> {
+        if let Ok(address) = text.parse() {
+            return Ok(Self::Address(address));
+        }
+        let (name, port) = text.rsplit_once(':').ok_or(InvalidListen)?;
+        let is_port = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+        match port.parse() {
+            Ok(port) if is_port && is_host(name) => Ok(Self::Host(name.to_owned(), port)),
+            _ => Err(InvalidListen),
+        }
+    }
+}
+
+/// Whether a text is a host's name. A name that ends in a number is none: some resolvers take `0` or `127.1` for an
+/// address that was not written.
+fn is_host(name: &str) -> bool {
+    let is_label = |label: &str| {
+        let letters = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        !label.is_empty() && label.bytes().all(letters)
+    };
+    let is_number = |label: &str| {
+        let digits = label.strip_prefix("0x").or_else(|| label.strip_prefix("0X")).unwrap_or(label);
+        digits.is_empty()
+            || digits.bytes().all(|byte| byte.is_ascii_hexdigit()) && digits.len() < label.len()
+            || label.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let last = name.rsplit('.').next().unwrap_or_default();
+    name.parse::<IpAddr>().is_err() && name.split('.').all(is_label) && !is_number(last)
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(formatter),
+            Self::Host(name, port) => write!(formatter, "{name}:{port}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_or_an_address_with_a_port_is_a_place_to_listen() {
+        for text in [
+            "127.0.0.1:8080",
+            "[::1]:0",
+            "localhost:8080",
+            "api.example:1",
+            "a-b_c:65535",
+            "3com.example.:80",
+        ] {
+            assert_eq!(text.parse::<Listen>().map(|listen| listen.to_string()).as_deref(), Ok(text));
+        }
+        assert!("localhost:8080".parse::<Listen>().is_ok_and(|listen| {
+            listen.resolve().is_ok_and(|address| address.ip().is_loopback() && address.port() == 8080)
+        }));
+    }
+
+    #[test]
+    fn what_a_resolver_might_take_for_another_address_is_refused() {
+        for text in [
+            "",
+            "localhost",
+            "8080",
+            ":8080",
+            "localhost:",
+            "localhost:+80",
+            "localhost:65536",
+            "localhost:http",
+            "0:80",
+            "127.1:80",
+            "0x7f000001:80",
+            "256.0.0.1:80",
+            "::1:80",
+            "*:80",
+            "a..b:80",
+            "http://localhost:80",
+            "a b:80",
+            "localhost:80 ",
+            "user@localhost:80",
+        ] {
+            assert_eq!(text.parse::<Listen>(), Err(InvalidListen), "{text}");
+        }
+    }
+}

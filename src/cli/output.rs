@@ -1,0 +1,44 @@
+//! Standard output and standard error. They may be closed or full, which is never a reason to panic.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the one place that prints")]
+
+use std::{
+    fmt::Display,
+    io::{self, ErrorKind, Write as _, stderr, stdout},
+};
+
+use anyhow::Context as _;
+
+/// Prints a line.
+pub(super) fn print(line: impl Display) -> anyhow::Result<()> {
+    print_raw(&format!("{line}\n"))
+}
+
+/// Prints a text as it is.
+pub(super) fn print_raw(text: &str) -> anyhow::Result<()> {
+    let mut out = stdout().lock();
+    finish(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// Prints what was done. If that fails, the error says that it was done all the same.
+pub(super) fn report(done: &str) -> anyhow::Result<()> {
+    print(done).with_context(|| done.to_owned())
+}
+
+/// Prints help and versions on standard output, and misuse on standard error; with colours on a terminal.
+pub(super) fn explain(error: &clap::Error) -> anyhow::Result<()> {
+    finish(error.print().and_then(|()| stdout().flush()))
+}
+
+/// Prints a line on standard error. If that fails, there is nobody left to tell.
+pub(super) fn note(line: impl Display) {
+    let _ = writeln!(stderr(), "{}", line.to_string().replace('\n', " "));
+}
+
+/// A reader such as `head` may go away early, which is not a failure.
+fn finish(written: io::Result<()>) -> anyhow::Result<()> {
+    match written {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot write to standard output"),
+    }
+}

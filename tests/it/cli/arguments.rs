@@ -1,0 +1,214 @@
+//! Every argument of every command, by the command line's own description: what cannot be meant is misuse.
+
+use std::process::Stdio;
+
+use clap::{Arg, ArgAction, Command, CommandFactory as _};
+use customers_api::cli::Cli;
+
+use super::Place;
+use crate::support::command;
+
+/// A good value of each argument that has no default.
+const GOOD: [(&str, &str); 11] = [
+    ("account", "acme"),
+    ("body", "body.json"),
+    ("key", "private.pem"),
+    ("key_id", "k-1"),
+    ("method", "GET"),
+    ("out", "new.pem"),
+    ("path", "/customers"),
+    ("public_key", "public.pem"),
+    ("queries", "a=b"),
+    ("sandbox", "true"),
+    ("workers", "1"),
+];
+
+fn good(argument: &Arg) -> String {
+    let default = argument.get_default_values().first().map(|value| value.to_str().unwrap().to_owned());
+    // A flag has a default, too.
+    let default = default.filter(|_| takes_value(argument));
+    default.unwrap_or_else(|| {
+        let id = argument.get_id().as_str();
+        let (_, good) =
+            GOOD.iter().find(|(name, _)| *name == id).unwrap_or_else(|| panic!("say in GOOD what {id} is"));
+        (*good).to_owned()
+    })
+}
+
+fn takes_value(argument: &Arg) -> bool {
+    matches!(argument.get_action(), ArgAction::Set | ArgAction::Append)
+}
+
+/// The commands that do something, with the words that call them.
+pub(super) fn leaves() -> Vec<(Vec<String>, Command)> {
+    fn collect(words: &[String], command: &Command, leaves: &mut Vec<(Vec<String>, Command)>) {
+        for subcommand in command.get_subcommands().filter(|subcommand| subcommand.get_name() != "help") {
+            collect(&[words, &[subcommand.get_name().to_owned()]].concat(), subcommand, leaves);
+        }
+        if !command.has_subcommands() {
+            leaves.push((words.to_vec(), command.clone()));
+        }
+    }
+
+    let (mut command, mut leaves) = (Cli::command(), Vec::new());
+    command.build();
+    collect(&[], &command, &mut leaves);
+    leaves
+}
+
+fn given(argument: &Arg, value: &str) -> Vec<String> {
+    match argument.get_long() {
+        Some(name) => vec![format!("--{name}={value}")],
+        None => vec![value.to_owned()],
+    }
+}
+
+/// Runs a command whose argument has this value, on the line or in the environment.
+fn run(
+    place: &Place,
+    words: &[String],
+    whole: &Command,
+    tried: &Arg,
+    value: &str,
+    is_variable: bool,
+) -> (Option<i32>, String) {
+    let mut line = words.to_vec();
+    for argument in whole.get_arguments() {
+        if argument.get_id() != tried.get_id() && argument.is_required_set() {
+            line.extend(given(argument, &good(argument)));
+        } else if argument.get_id() == tried.get_id() && !is_variable {
+            line.extend(given(argument, value));
+        }
+    }
+    let mut command = command();
+    // Whatever is accepted ends at once.
+    command.env("DATABASE_URL", "sqlite:no/such/folder/customers.db").env("CUSTOMERS_LISTEN", "192.0.2.1:1");
+    if is_variable {
+        command.env(tried.get_env().unwrap(), value);
+    } else if let Some(variable) = tried.get_env() {
+        command.env_remove(variable);
+    }
+    let output = command.args(&line).current_dir(place.0.path()).stdin(Stdio::null()).output().unwrap();
+    (output.status.code(), format!("{line:?}: {}", String::from_utf8_lossy(&output.stderr)))
+}
+
+#[test]
+fn a_value_that_is_empty_or_surrounded_by_white_space_is_misuse() {
+    let place = Place::new();
+    let mut tried = 0;
+    for (words, whole) in leaves() {
+        for argument in whole.get_arguments().filter(|argument| !argument.is_hide_set()) {
+            let is_help = matches!(argument.get_action(), ArgAction::Help | ArgAction::Version);
+            if is_help || argument.get_id() == "help" || argument.get_id() == "version" {
+                continue;
+            }
+            let good = good(argument);
+            for value in
+                ["", " ", "\t", "\u{a0}", &format!(" {good}"), &format!("{good} "), &format!("{good}\r")]
+            {
+                let ways = [(takes_value(argument), false), (argument.get_env().is_some(), true)];
+                for (_, is_variable) in ways.into_iter().filter(|(is_there, _)| *is_there) {
+                    let (code, said) = run(&place, &words, &whole, argument, value, is_variable);
+                    assert_eq!(
+                        code,
+                        Some(2),
+                        "{}={value:?}, variable: {is_variable}: {said}",
+                        argument.get_id()
+                    );
+                    tried += 1;
+                }
+            }
+        }
+    }
+    assert!(tried > 200, "{tried} values were tried");
+    assert_eq!(place.files(), Vec::<String>::new(), "misuse leaves nothing behind");
+}
+
+#[test]
+fn good_values_are_not_misuse() {
+    let place = Place::new();
+    for (words, whole) in leaves() {
+        for argument in whole.get_arguments() {
+            let ways = [(takes_value(argument), false), (argument.get_env().is_some(), true)];
+            for (_, is_variable) in ways.into_iter().filter(|(is_there, _)| *is_there) {
+                if argument.get_id() == "database_url" || argument.get_id() == "listen" {
+                    continue;
+                }
+                let (code, said) = run(&place, &words, &whole, argument, &good(argument), is_variable);
+                assert_ne!(code, Some(2), "{said}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_unknown_word_is_misuse() {
+    let place = Place::new();
+    for (arguments, word) in [
+        (&["serve", "--log", "warning"][..], "off, error, warn, info, debug or trace"),
+        (&["serve", "--log", "verbose"], "off, error, warn, info, debug or trace"),
+        (&["serve", "--log", "customer_api=debug"], "customers_api"),
+        (&["serve", "--log-format", "yaml"], "text, json"),
+        (&["serve", "--workers", "many"], "invalid digit"),
+        (&["serve", "--database-wait", "1s"], "invalid digit"),
+        (&["serve", "--database-url", "sqlite::memory:"], "needs the path of a file"),
+        (&["serve", "--database-url", "sqlite: customers.db"], "needs the path of a file"),
+        (&["serve", "--database-url", "sqlite:file:customers.db"], "needs the path of a file"),
+        (&["serve", "--database-url", "sqlite:-"], "needs the path of a file"),
+        (&["serve", "--database-url", "customers.db"], "unknown database"),
+        (&["serve", "--listen", "localhost"], "HOST:PORT"),
+        (&["serve", "--listen", "0:8080"], "HOST:PORT"),
+        (&["openapi", "--format", "xml"], "yaml, json"),
+        (&["keys", "generate", "--account", "a", "--out", "-"], "new file only"),
+        (
+            &["keys", "generate", "--account", "a", "--out", "k.pem", "--key-id", "--help"],
+            "must not be an option",
+        ),
+        (&["sign", "put", "/customers/c-1", "--key", "k.pem"], "capital letters"),
+        (&["sign", "GET", "customers", "--key", "k.pem"], "must begin with /"),
+        (&["sign", "GET", "/customers/c 1", "--key", "k.pem"], "percent-encoded"),
+        (&["sign", "GET", "/customers/é", "--key", "k.pem"], "percent-encoded"),
+        (&["sign", "GET", "/customers#a", "--key", "k.pem"], "percent-encoded"),
+        (&["sign", "GET", "/customers", "--key", "-", "--body", "-"], "cannot both be standard input"),
+        (&["sign", "GET", "/customers", "--key", "k.pem", "--query", "PageSize"], "NAME=VALUE"),
+    ] {
+        let error = place.fails(2, arguments);
+        assert!(error.contains(word), "{arguments:?}: {error}");
+    }
+    let output = command()
+        .args(["serve", "--listen", "192.0.2.1:1"])
+        .env("CUSTOMERS_SANDBOX", "maybe")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(place.files(), Vec::<String>::new(), "misuse leaves nothing behind");
+}
+
+#[test]
+fn no_error_shows_a_password() {
+    const SECRET: &str = "Tr0ub4dor";
+    let place = Place::new();
+    let url = format!("postgres://app:{SECRET}@db.invalid/customers");
+    let pairs = format!("host=db.invalid user=app password={SECRET} dbname=customers");
+    for url in [url.as_str(), pairs.as_str()] {
+        for arguments in [
+            &[url][..],
+            &["serve", url],
+            &["serve", "--listen", url],
+            &["serve", "--log", url],
+            &["serve", "--base-path", url],
+            &["serve", "--workers", url],
+            &["keys", url],
+            &["keys", "list", url],
+            &["keys", "generate", "--account", url, "--out", "k.pem"],
+            &["openapi", "--format", url],
+            &["sign", url, "/", "--key", "k.pem"],
+            &["sign", "GET", url, "--key", "k.pem"],
+        ] {
+            let error = place.fails(2, arguments);
+            assert!(!error.contains(SECRET), "{error}");
+        }
+    }
+    let error = place.fails(1, &["keys", "list", "--database-url", &url]);
+    assert!(!error.contains(SECRET) && !error.contains("app"), "{error}");
+}

@@ -1,0 +1,87 @@
+//! How each command ends if standard output cannot be written.
+
+use std::{fs::File, io, process::Stdio};
+
+use super::{Place, arguments::leaves};
+use crate::support::command;
+
+/// How each command is called, in a folder with a database, a key pair and an id that can be revoked.
+const CALLS: [&[&str]; 11] = [
+    &["--help"],
+    &["--version"],
+    &["serve", "--help"],
+    &["migrate"],
+    &["keys", "generate", "--account", "acme", "--out", "new.pem"],
+    &["keys", "add", "--account", "acme", "--public-key", "public.pem"],
+    &["keys", "list"],
+    &["keys", "revoke", "k-1"],
+    &["sign", "GET", "/customers", "--key", "private.pem"],
+    &["openapi"],
+    &["verify"],
+];
+
+/// Runs a command in a new folder. Returns its exit code and what it says on standard error.
+fn run(arguments: &[&str], stdout: Stdio) -> (Option<i32>, String) {
+    let place = Place::new();
+    place.succeeds(&["keys", "generate", "--account", "acme", "--out", "private.pem", "--key-id", "k-1"]);
+    std::fs::write(place.file("public.pem"), super::public_pem()).unwrap();
+    let mut command = command();
+    command.args(arguments).current_dir(place.0.path()).stdin(Stdio::null()).stdout(stdout);
+    let output = command.output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn every_command_is_called() {
+    for (words, _) in leaves() {
+        let is_called =
+            CALLS.iter().any(|call| call.starts_with(&words.iter().map(String::as_str).collect::<Vec<_>>()));
+        assert!(is_called, "say in CALLS how to call {words:?}");
+    }
+}
+
+#[test]
+fn a_command_succeeds_if_the_reader_of_its_output_went_away() {
+    for call in CALLS {
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        let (code, said) = run(call, Stdio::from(writer));
+        assert_eq!(code, Some(0), "{call:?}: {said}");
+        assert!(!said.contains("error"), "{call:?}: {said}");
+    }
+}
+
+#[test]
+fn a_command_fails_in_one_line_if_its_output_cannot_be_written() {
+    for call in CALLS {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let (code, said) = run(call, Stdio::from(full));
+        assert_eq!(code, Some(1), "{call:?}: {said}");
+        assert_eq!(said.lines().count(), 1, "{call:?}: {said}");
+        assert!(
+            said.contains("cannot write to standard output: No space left on device"),
+            "{call:?}: {said}"
+        );
+    }
+}
+
+#[test]
+fn a_change_that_was_made_is_told_even_if_standard_output_cannot_be_written() {
+    for (call, done) in
+        [(CALLS[3], "customers.db is up to date"), (CALLS[5], "registered "), (CALLS[7], "revoked k-1")]
+    {
+        let (_, said) = run(call, Stdio::from(File::options().write(true).open("/dev/full").unwrap()));
+        assert!(said.starts_with("error: ") && said.contains(done), "{call:?}: {said}");
+    }
+}
+
+#[test]
+fn misuse_and_failure_exit_alike_if_standard_error_cannot_be_written() {
+    let place = Place::new();
+    for (arguments, code) in [(&["keys"][..], 2), (&["keys", "list"], 1), (&["serve", "--log", "loud"], 2)] {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let status =
+            command().args(arguments).current_dir(place.0.path()).stderr(Stdio::from(full)).status().unwrap();
+        assert_eq!(status.code(), Some(code), "{arguments:?}");
+    }
+}
