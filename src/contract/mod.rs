@@ -38,7 +38,7 @@ struct Parameter {
 pub fn explain_customer_input(body: &[u8]) -> Vec<RequestExtensionItem> {
     let parsed = match json::parse(body) {
         Ok(parsed) => parsed,
-        Err(error) => return vec![explain::malformed(&error)],
+        Err(error) => return vec![explain::malformed(body, &error)],
     };
     let mut items: Vec<_> = parsed.duplicates.into_iter().map(explain::duplicate).collect();
     items.extend(explain::violations("", &CONTRACT.document, &CONTRACT.customer_input, &parsed.value));

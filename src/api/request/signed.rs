@@ -8,10 +8,15 @@ use actix_web::{
 };
 use tokio::{task::yield_now, time::timeout};
 
-use super::parts::Parts;
+use super::{connection, parts::Parts, undocumented};
 use crate::{
     account::Account,
-    api::{error::ApiError, settings::SIGNATURE_HEADER, state::Api},
+    api::{
+        error::ApiError,
+        operation::{Asked, Operation},
+        settings::SIGNATURE_HEADER,
+        state::Api,
+    },
     clock,
     model::RequestExtension,
     signature::Facts,
@@ -42,8 +47,11 @@ impl<T: FromParts> FromRequest for Signed<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (request, body) = (request.clone(), Bytes::from_request(request, payload));
+        Asked::note(request);
+        let body = Bytes::from_request(request, &mut connection::body(request, payload.take()));
+        let request = request.clone();
         Box::pin(async move {
+            connection::check_expectations(&request)?;
             let body = timeout(BODY_TIMEOUT, body).await.map_err(|_late| ApiError::Malformed)?;
             let body = body.map_err(|error| unreadable(&error))?;
             let api = request
@@ -53,7 +61,10 @@ impl<T: FromParts> FromRequest for Signed<T> {
             // All requests that arrived together are verified before the first one goes on to the store, so that their
             // writes share a commit. A single request continues immediately.
             yield_now().await;
-            let mut parts = Parts::new(api, &account, &request, &body);
+            let operation = Operation::of(&request);
+            let undocumented =
+                operation.map(|operation| undocumented::violations(operation, &request, &body));
+            let mut parts = Parts::new(api, &account, &request, &body, undocumented.unwrap_or_default());
             let input = T::from_parts(&mut parts)?;
             let violations = parts.violations;
             match input {

@@ -5,10 +5,12 @@ mod api;
 mod conformance;
 mod engine;
 mod people;
+mod raw;
 mod service;
 
 pub(crate) use answer::Answer;
 pub(crate) use api::{Request, Signer, TestApi, eventually, token_for};
 pub(crate) use engine::{Database, Engine, on_each_engine};
 pub(crate) use people::{full, mia, without};
+pub(crate) use raw::{Raw, RawAnswer};
 pub(crate) use service::{Service, command};
