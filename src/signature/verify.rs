@@ -90,11 +90,16 @@ fn accepted_algorithm(header: &JoseHeader) -> Result<Algorithm, Refusal> {
             "crit lists extensions that this service does not support: leave it out",
         ));
     }
-    if header.typ.as_ref().is_some_and(|typ| !typ.eq_ignore_ascii_case("JWT")) {
-        return Err(Refusal::of("typ", "typ must be JWT, or left out"));
+    if header.typ.as_ref().is_some_and(|typ| !is_jwt(typ)) {
+        return Err(Refusal::of("typ", "typ must be JWT or application/jwt, or left out"));
     }
     let alg = header.alg.as_deref().unwrap_or_default();
     alg.parse().map_err(|_| Refusal::of("alg", "alg must be ES384 or ES256"))
+}
+
+/// A media type whose `application/` may be left out (RFC 7515, 4.1.9).
+fn is_jwt(typ: &str) -> bool {
+    ["JWT", "application/jwt"].iter().any(|name| typ.eq_ignore_ascii_case(name))
 }
 
 fn check_signature(

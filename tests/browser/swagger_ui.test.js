@@ -78,6 +78,51 @@ describe('Without a key', () => {
   });
 });
 
+describe('The words of the documentation', () => {
+  /** What the documentation page says of each member; `null` where it says nothing. */
+  const words = {
+    FirstName: ["user's first name"],
+    LastName: ["user's last name (family name)"],
+    MiddleName: ["user's middle name"],
+    DateOfBirth: [null, '2024-04-16'],
+    IssuingCountry: ['ISO 3166-1 alpha-2 country code.', 'US'],
+    IssuedDate: [null, '2024-04-16'],
+    ExpiryDate: [null, '2024-04-16'],
+    IDType: ['Type of identification document:', 'Passport'],
+    Street: ["Street: the primary name of an address's street."],
+    Street2: ["Street2: the secondary name of an address's street."],
+    City: ["City: name of an address's city or town."],
+    PostCode: ["PostCode: the address's postcode"],
+    State: ["State: the address's state / province / county. For USA and Canada, state code in ISO 3166-2 code (e.g. "
+      + 'CA) is required.'],
+    Country: ['ISO 3166-1 alpha-2 country code.', 'US'],
+  };
+
+  test('are shown for the operation and for every member, also where it refers to a schema', async (t) => {
+    const server = await serve(t, { options: ['--sandbox'] });
+    await open(server, async (ui) => {
+      const operation = ui.operation('putCustomer');
+      assert.equal(await operation.locator('.opblock-summary-description').textContent(), 'Put Customer');
+      await operation.locator('.opblock-summary-control').click();
+      const body = operation.locator('.opblock-section-request-body');
+      await body.getByRole('tab', { name: 'Schema' }).click();
+      const closed = body.getByRole('button', { name: 'Expand all' });
+      while (await closed.count() > 0) await closed.first().click();
+
+      const shown = await body.locator('.json-schema-2020-12').evaluateAll((schemas) => schemas.map((schema) => {
+        const isOwn = (element) => element.closest('.json-schema-2020-12') === schema;
+        const text = (part) => [...schema.querySelectorAll(`.json-schema-2020-12${part}`)].find(isOwn)?.innerText ?? '';
+        return [text('__title'), text('-keyword--description').replace(/\s+/g, ' '), text('-keyword--examples')];
+      }));
+      for (const [member, [description, example]] of Object.entries(words)) {
+        const isSaid = ([title, says, examples]) => title === member
+          && says.startsWith(description ?? '') && examples.includes(example ? `"${example}"` : '');
+        assert.ok(shown.some(isSaid), `${member}: ${JSON.stringify(shown.filter(([title]) => title === member))}`);
+      }
+    });
+  });
+});
+
 describe('With a key', () => {
   for (const algorithm of ['ES384', 'ES256']) {
     test(`every operation is signed with ${algorithm}`, async (t) => {
@@ -350,6 +395,7 @@ describe('Wherever it is', () => {
 
         assert.deepEqual([put.status, list.status], [201, 200]);
         assert.equal(put.url, `${place.url}customers/c%201`);
+        assert.equal(new URL(put.location, put.url).href, put.url, 'Location leads to the customer');
         assert.equal(decoded(put.signature).claims.path, `${basePath}/customers/c%201`);
         assert.equal(decoded(list.signature).claims.path, `${basePath}/customers`);
       });
@@ -460,6 +506,10 @@ async function useEveryOperation(ui, algorithm) {
   assert.equal(get.json.FullName.FirstName, 'Ada');
   assert.equal(claimed(get).bodyHash, undefined);
   assert.equal(claimed(get).queryParams, undefined);
+
+  const head = await ui.send('headCustomer', { fields: { 'CustomerID': 'c 2', 'If-None-Match': '' } });
+  assert.deepEqual([head.status, head.json], [200, undefined]);
+  assert.equal(claimed(head).method, 'HEAD');
 
   const query = { PageSize: '1', SortDirection: 'ASC' };
   const first = await ui.send('listCustomers', { fields: query });

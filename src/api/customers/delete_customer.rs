@@ -21,7 +21,7 @@ use crate::{
     store::{DeleteOutcome, Version},
 };
 
-/// Delete a customer
+/// Delete Customer
 ///
 /// Deletes the customer permanently. The request is idempotent: if it is sent twice, the second response is 404.
 /// A customer that is created later under the same CustomerID never has an `ETag` of the deleted one.

@@ -25,7 +25,7 @@ use crate::{
     store::Position,
 };
 
-/// List the customers
+/// List Customers
 ///
 /// Returns one page of the account's customers, in the order of their creation. The request changes nothing.
 ///
@@ -33,7 +33,7 @@ use crate::{
 /// `PageToken`. Even while others write, no customer is listed twice, and a customer that exists from the first
 /// request to the last is not missed. A customer that is created in between may be missing.
 ///
-/// A query parameter that is unknown or given twice is refused with 400.
+/// A query parameter that is given twice is refused with 400.
 ///
 /// If several errors apply, the response is the first of this list: 413, 401, 400, 503 or 500.
 #[utoipa::path(

@@ -38,7 +38,7 @@ pub(super) struct IfMatchParameter {
         rename = "If-Match",
         max_length = 4096,
         nullable = false,
-        pattern = r#"^(\*|(W/)?"[!#-~]*"([ \t]*,[ \t]*(W/)?"[!#-~]*")*)$"#
+        pattern = r#"^(\*|(,[ \t]*)*(W/)?"[!#-~]*"([ \t]*,([ \t]*(W/)?"[!#-~]*")?)*)$"#
     )]
     if_match: Option<String>,
 }
@@ -52,9 +52,18 @@ pub(super) struct IfNoneMatchParameter {
         rename = "If-None-Match",
         max_length = 4096,
         nullable = false,
-        pattern = r#"^(\*|(W/)?"[!#-~]*"([ \t]*,[ \t]*(W/)?"[!#-~]*")*)$"#
+        pattern = r#"^(\*|(,[ \t]*)*(W/)?"[!#-~]*"([ \t]*,([ \t]*(W/)?"[!#-~]*")?)*)$"#
     )]
     if_none_match: Option<String>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub(super) struct IfModifiedSinceParameter {
+    /// An HTTP date, such as the `Last-Modified` of a response. If the customer was not changed after it, the
+    /// response is 304. It is ignored if it is not a valid date, or if the request has an `If-None-Match`.
+    #[param(rename = "If-Modified-Since", nullable = false)]
+    if_modified_since: Option<String>,
 }
 
 #[derive(IntoParams)]

@@ -3,10 +3,15 @@ use std::{future::Future, pin::Pin};
 use actix_web::{FromRequest, HttpRequest, dev::Payload, web::Data};
 use tokio::task::yield_now;
 
-use super::{body, parts::Parts};
+use super::{body, connection, parts::Parts, undocumented};
 use crate::{
     account::Account,
-    api::{error::ApiError, settings::SIGNATURE_HEADER, state::Api},
+    api::{
+        error::ApiError,
+        operation::{Asked, Operation},
+        settings::SIGNATURE_HEADER,
+        state::Api,
+    },
     clock,
     model::RequestExtension,
     signature::Facts,
@@ -34,8 +39,10 @@ impl<T: FromParts> FromRequest for Signed<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (request, payload) = (request.clone(), payload.take());
+        Asked::note(request);
+        let (request, payload) = (request.clone(), connection::body(request, payload.take()));
         Box::pin(async move {
+            connection::check_expectations(&request)?;
             let api = request
                 .app_data::<Data<Api>>()
                 .ok_or_else(|| ApiError::Internal("the request has no state".into()))?;
@@ -44,7 +51,10 @@ impl<T: FromParts> FromRequest for Signed<T> {
             // All requests that arrived together are verified before the first one goes on to the store, so that their
             // writes share a commit. A single request continues immediately.
             yield_now().await;
-            let mut parts = Parts::new(api, &account, &request, &body);
+            let operation = Operation::of(&request);
+            let undocumented =
+                operation.map(|operation| undocumented::violations(operation, &request, &body));
+            let mut parts = Parts::new(api, &account, &request, &body, undocumented.unwrap_or_default());
             let input = T::from_parts(&mut parts)?;
             let (is_body_refused, mut violations) = (parts.is_body_refused, parts.violations);
             if is_body_refused {

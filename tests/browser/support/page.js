@@ -162,6 +162,7 @@ class SwaggerUi {
       status: response.status(),
       json: await response.json().catch(() => undefined),
       signature: headers['api-signature'],
+      location: response.headers().location,
       url: request.url(),
       body: request.postDataBuffer(),
       curl: await curl.textContent(),

@@ -18,7 +18,7 @@ use customers_api::{
 };
 use serde_json::Value;
 
-use super::{Answer, Database, Engine, conformance};
+use super::{Answer, Database, Engine, Raw, conformance};
 
 /// The audience of every test's service.
 pub(crate) const AUDIENCE: &str = "customers-api";
@@ -101,8 +101,18 @@ impl TestApi {
         self.request("DELETE", &format!("/customers/{id}"))
     }
 
+    /// Asks for the headers of a customer.
+    pub(crate) fn head(&self, id: &str) -> Request<'_> {
+        self.request("HEAD", &format!("/customers/{id}"))
+    }
+
     pub(crate) fn list(&self, query: &str) -> Request<'_> {
         self.request("GET", &format!("/customers{query}"))
+    }
+
+    /// A connection to the service, on which nothing was sent yet.
+    pub(crate) async fn connect(&self) -> Raw {
+        Raw::connect(&self.address).await
     }
 
     /// A request of this path below the base path, percent-encoded, with its query.
