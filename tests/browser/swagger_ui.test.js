@@ -5,7 +5,8 @@ import { createHash } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 
 import {
-  binary, converted, ed25519, encrypted, fingerprint, PASSPHRASE, pkcs8, publicHalf, rsa, sec1, withoutPublicHalf,
+  binary, converted, ed25519, encrypted, fingerprint, PASSPHRASE, pkcs8, publicHalf, rsa, sec1, version2,
+  withoutPublicHalf,
 } from './support/keys.js';
 import { curlArguments, decoded, INSECURE_HOST, LAPTOP, launchBrowser, PHONE, withPage } from './support/page.js';
 import { startProxy, startServer } from './support/server.js';
@@ -13,7 +14,7 @@ import { startProxy, startServer } from './support/server.js';
 const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
   + "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/** One account with one key: no key id is needed. */
+/** One account with one key, under its fingerprint. */
 const ONE_KEY = { keys: [{ account: 'acme' }] };
 
 let browser;
@@ -145,7 +146,7 @@ describe('With a key', () => {
 
       assert.equal(put.status, 201);
       const { header, claims } = decoded(put.signature);
-      assert.deepEqual(header, { alg: 'ES384', typ: 'JWT' });
+      assert.deepEqual(header, { alg: 'ES384', typ: 'JWT', kid: fingerprint(server.keys[0].text) });
       const { iat, exp, ...rest } = claims;
       assert.ok(iat >= before && iat <= Date.now() / 1000 && exp === iat + 300);
       assert.deepEqual(rest, {
@@ -212,7 +213,7 @@ describe('With a key', () => {
     await open(server, async (ui) => {
       await ui.openDialog();
       await ui.choose('private.pem', text);
-      const facts = { 'Algorithm': 'ES384', 'Key id': 'none is sent', 'Fingerprint': fingerprint(text) };
+      const facts = { 'Algorithm': 'ES384', 'Key id': fingerprint(text), 'Fingerprint': fingerprint(text) };
       assert.deepEqual(await ui.facts(), facts);
       await ui.closeDialog();
       assert.equal(await ui.page.locator('.signing-summary').textContent(), `ES384 · ${fingerprint(text)}`);
@@ -255,24 +256,34 @@ describe('With a key', () => {
 describe('With several keys', () => {
   const TWO_KEYS = { keys: [{ account: 'acme' }, { account: 'other', options: ['--key-id', 'other-2026'] }] };
 
-  test('the server asks for the key id, and the fingerprint is the one that keys generate registers', async (t) => {
+  test('the fingerprint is sent, under which keys generate registers a key', async (t) => {
     const server = await serve(t, TWO_KEYS);
     const [{ text }] = server.keys;
     await open(server, async (ui) => {
       await ui.load(text);
-      const input = { fields: { 'If-Match': '' }, body: customer('Mia') };
-      const without = await ui.send('putCustomer', input);
-      assert.equal(without.status, 401);
-      assert.match(without.json.Detail, /kid/);
 
-      await ui.openDialog();
-      await ui.dialog.getByRole('button', { name: 'Use the fingerprint' }).click();
-      assert.equal((await ui.facts())['Key id'], fingerprint(text));
-      await ui.closeDialog();
-      const put = await ui.send('putCustomer', input);
+      const put = await ui.send('putCustomer', { fields: { 'If-Match': '' }, body: customer('Mia') });
 
       assert.equal(put.status, 201);
       assert.equal(decoded(put.signature).header.kid, fingerprint(text));
+    });
+  });
+
+  test('a key that is registered under another id is told which one', async (t) => {
+    const server = await serve(t, TWO_KEYS);
+    await open(server, async (ui) => {
+      await ui.load(server.keys[1].text);
+      const without = await ui.send('listCustomers');
+      assert.equal(without.status, 401);
+      assert.match(without.json.Detail, /registered under another id: send other-2026 as kid/);
+
+      await ui.openDialog();
+      await ui.setKeyId('other-2026');
+      assert.equal((await ui.facts())['Key id'], 'other-2026');
+      await ui.closeDialog();
+      const list = await ui.send('listCustomers');
+
+      assert.equal(list.status, 200);
     }, { refusals: [401] });
   });
 
@@ -300,6 +311,21 @@ describe('With several keys', () => {
       assert.ok(shown.includes(get.json.Detail));
     }, { refusals: [401] });
   });
+});
+
+describe('A key in version 2 of PKCS#8', () => {
+  for (const inside of [true, false]) {
+    test(`signs ${inside ? 'with' : 'without'} its public half inside of the private one`, async (t) => {
+      const server = await serve(t, ONE_KEY);
+      const [{ text }] = server.keys;
+      await open(server, async (ui) => {
+        await ui.load(version2(inside ? text : withoutPublicHalf(text), text), '', text);
+        const list = await ui.send('listCustomers');
+        assert.equal(list.status, 200);
+        assert.equal(decoded(list.signature).header.kid, fingerprint(text));
+      });
+    });
+  }
 });
 
 describe('A key that cannot be loaded', () => {
