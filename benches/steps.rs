@@ -14,10 +14,11 @@ use aws_lc_rs::digest::{SHA256, digest};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use customers_api::{
     account::Account,
-    contract,
+    clock, contract,
     model::{CustomerId, CustomerInput},
     random, record,
     signature::{Algorithm, EXPIRY_SECONDS_MAX, Facts, Key, Keyring, PrivateKey, sign, verify},
+    signature_id::SignatureId,
     store::{Access, Condition, DatabaseUrl, Store, StoredCustomer, Version},
 };
 use futures_util::future::try_join_all;
@@ -74,7 +75,7 @@ fn bodies(criterion: &mut Criterion) {
         });
         let input: CustomerInput = serde_json::from_str(&body).expect("a customer");
         let id: CustomerId = "bench".parse().expect("an id");
-        let (record, now) = (record::encode(&input).expect("a record"), customers_api::clock::now().into());
+        let (record, now) = (record::encode(&input).expect("a record"), clock::now().into());
         let stored =
             StoredCustomer { customer_id: id, record, version: Version::new(), created: now, updated: now };
         group.bench_function("answer", |bencher| {
@@ -102,12 +103,18 @@ fn stores(criterion: &mut Criterion) {
     }
 }
 
+/// A signature that was never used, as the store knows it.
+fn signature() -> SignatureId {
+    SignatureId { expires_at: clock::now().timestamp() + EXPIRY_SECONDS_MAX, hash: random::bytes() }
+}
+
 fn store_of(criterion: &mut Criterion, engine: &str, runtime: &Runtime, store: &Store) {
     let account = Account::sandbox();
     let input: CustomerInput = serde_json::from_value(customer(0, 1)).expect("a customer");
     let put = |id: String| {
         let (account, record) = (&account, record::encode(&input).expect("a record"));
-        async move { store.put(account, id.parse().expect("an id"), record, Condition::Always).await }
+        let (id, signature) = (id.parse().expect("an id"), signature());
+        async move { store.put(account, id, record, Condition::Always, Some(signature)).await }
     };
     let mut group = criterion.benchmark_group(format!("store on {engine}"));
     group.measurement_time(Duration::from_secs(5));

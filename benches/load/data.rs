@@ -118,7 +118,9 @@ impl Data {
                 async move {
                     let input: CustomerInput = input?;
                     let record = record::encode(&input)?;
-                    Ok::<_, anyhow::Error>(self.store.put(account, id?, record, Condition::Always).await?)
+                    Ok::<_, anyhow::Error>(
+                        self.store.put(account, id?, record, Condition::Always, None).await?,
+                    )
                 }
             });
             self.runtime.block_on(try_join_all(puts))?;

@@ -29,3 +29,11 @@ diesel::table! {
         value -> Binary,
     }
 }
+
+diesel::table! {
+    used_signatures (expires_at, hash) {
+        expires_at -> BigInt,
+        hash -> Binary,
+        outcome -> Binary,
+    }
+}

@@ -9,6 +9,7 @@ mod coverage;
 mod drift;
 mod exactness;
 mod examples;
+mod once;
 mod pages;
 mod postgres;
 mod postgres_cluster;

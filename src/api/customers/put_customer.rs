@@ -80,8 +80,8 @@ pub(super) async fn put_customer(
     request: Signed<PutCustomerRequest>,
     api: Data<Api>,
 ) -> Result<PutCustomerResponse, ApiError> {
-    let Signed { account, input: PutCustomerRequest { id, condition, customer } } = request;
-    match api.store.put(&account, id, record::encode(&customer)?, condition).await? {
+    let Signed { account, signature, input: PutCustomerRequest { id, condition, customer } } = request;
+    match api.store.put(&account, id, record::encode(&customer)?, condition, signature).await? {
         PutOutcome::Created(version) => Ok(PutCustomerResponse::Created(version)),
         PutOutcome::Updated(version) => Ok(PutCustomerResponse::Updated(version)),
         PutOutcome::ConditionFailed => Err(ApiError::PreconditionFailed),

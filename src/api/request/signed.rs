@@ -14,7 +14,8 @@ use crate::{
     api::{error::ApiError, settings::SIGNATURE_HEADER, state::Api},
     clock,
     model::RequestExtension,
-    signature::Facts,
+    signature::{Facts, Verified},
+    signature_id::SignatureId,
 };
 
 /// How long a body may take to arrive, so that a slow sender does not hold a connection.
@@ -27,6 +28,8 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) struct Signed<T> {
     /// The account whose key signed the request.
     pub account: Account,
+    /// Tells the signature from all others; `None` in the sandbox if the request is unsigned.
+    pub signature: Option<SignatureId>,
     /// What the request says.
     pub input: T,
 }
@@ -49,7 +52,7 @@ impl<T: FromParts> FromRequest for Signed<T> {
             let api = request
                 .app_data::<Data<Api>>()
                 .ok_or_else(|| ApiError::Internal("the request has no state".into()))?;
-            let account = authenticate(api, &request, &body).await?;
+            let (account, signature) = authenticate(api, &request, &body).await?;
             // All requests that arrived together are verified before the first one goes on to the store, so that their
             // writes share a commit. A single request continues immediately.
             yield_now().await;
@@ -57,7 +60,9 @@ impl<T: FromParts> FromRequest for Signed<T> {
             let input = T::from_parts(&mut parts)?;
             let violations = parts.violations;
             match input {
-                Some(input) if violations == RequestExtension::default() => Ok(Self { account, input }),
+                Some(input) if violations == RequestExtension::default() => {
+                    Ok(Self { account, signature, input })
+                }
                 _ => Err(ApiError::invalid(violations)),
             }
         })
@@ -71,10 +76,14 @@ fn unreadable(error: &actix_web::Error) -> ApiError {
     }
 }
 
-async fn authenticate(api: &Api, request: &HttpRequest, body: &[u8]) -> Result<Account, ApiError> {
+async fn authenticate(
+    api: &Api,
+    request: &HttpRequest,
+    body: &[u8],
+) -> Result<(Account, Option<SignatureId>), ApiError> {
     let mut signatures = request.headers().get_all(SIGNATURE_HEADER);
     let token = match (signatures.next(), signatures.next()) {
-        (None, _) if api.settings.sandbox => return Ok(Account::sandbox()),
+        (None, _) if api.settings.sandbox => return Ok((Account::sandbox(), None)),
         (None, _) => return Err(ApiError::signature_missing()),
         (Some(_), Some(_)) => return Err(ApiError::signature_repeated()),
         (Some(token), None) => str::from_utf8(token.as_bytes()).unwrap_or_default(),
@@ -87,5 +96,6 @@ async fn authenticate(api: &Api, request: &HttpRequest, body: &[u8]) -> Result<A
         query: request.uri().query().unwrap_or_default(),
         body,
     };
-    Ok(api.registry.verify(token, &facts).await?)
+    let Verified { account, signature } = api.registry.verify(token, &facts).await?;
+    Ok((account, Some(signature)))
 }

@@ -28,7 +28,7 @@ async fn any_valid_customer_comes_out_equal(engine: Engine) {
         let id: CustomerId = id.parse().unwrap();
         let input: CustomerInput = serde_json::from_value(customer.clone()).unwrap();
         let record = record::encode(&input).unwrap();
-        store.put(&account, id.clone(), record, Condition::Always).await.unwrap();
+        store.put(&account, id.clone(), record, Condition::Always, None).await.unwrap();
         let kept = store.get(&account, &id).await.unwrap().unwrap();
         assert_eq!(kept.customer_id, id);
         let mut answer = Vec::new();

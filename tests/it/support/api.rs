@@ -55,6 +55,20 @@ impl TestApi {
         let database = engine.database().await;
         let store = database.open().await;
         let signer = register(&store, "acme", Algorithm::Es384, "acme-1").await;
+        Self::serve(database, store, signer, sandbox, base_path).await
+    }
+
+    /// Starts another service on the same database, with the same signer.
+    pub(crate) async fn replica(&self) -> Self {
+        let Signer { account, key, key_id } = &self.signer;
+        let key = PrivateKey::from_pem(key.to_pem()).unwrap();
+        let signer = Signer { account: account.clone(), key, key_id: key_id.clone() };
+        let database = self.database.shared();
+        let store = database.open().await;
+        Self::serve(database, store, signer, false, "/").await
+    }
+
+    async fn serve(database: Database, store: Store, signer: Signer, sandbox: bool, base_path: &str) -> Self {
         let settings =
             Settings { audience: AUDIENCE.to_owned(), base_path: base_path.parse().unwrap(), sandbox };
         let api = Api::new(settings, store.clone()).await.unwrap();
