@@ -3,7 +3,7 @@
 // Usage: node client.js BASE_URL KEY
 
 import assert from "node:assert/strict";
-import { createHash, createPrivateKey, sign } from "node:crypto";
+import { createHash, createPrivateKey, randomUUID, sign } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 
@@ -24,7 +24,8 @@ function signer(file: string): Middleware {
       const { pathname, searchParams } = new URL(url);
       const iat = Math.floor(Date.now() / 1000);
       const claims = {
-        aud: "customers-api", iat, exp: iat + LIFETIME_SECONDS, method: init.method, path: pathname,
+        aud: "customers-api", iat, exp: iat + LIFETIME_SECONDS, jti: randomUUID(), method: init.method,
+        path: pathname,
         ...(searchParams.size > 0 && { queryParams: Object.fromEntries(searchParams) }),
         ...(init.body && { bodyHash: createHash("sha256").update(init.body as string).digest("hex") }),
       };

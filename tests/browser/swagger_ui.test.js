@@ -147,8 +147,9 @@ describe('With a key', () => {
       assert.equal(put.status, 201);
       const { header, claims } = decoded(put.signature);
       assert.deepEqual(header, { alg: 'ES384', typ: 'JWT', kid: fingerprint(server.keys[0].text) });
-      const { iat, exp, ...rest } = claims;
+      const { iat, exp, jti, ...rest } = claims;
       assert.ok(iat >= before && iat <= Date.now() / 1000 && exp === iat + 300);
+      assert.match(jti, /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
       assert.deepEqual(rest, {
         aud: 'somebody-else',
         method: 'PUT',

@@ -16,6 +16,7 @@ mod head;
 mod limits;
 mod linearizable;
 mod log;
+mod once;
 mod pages;
 mod postgres;
 mod postgres_cluster;

@@ -7,7 +7,7 @@ use aws_lc_rs::{
     hmac,
 };
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL};
-use customers_api::{clock, signature::Algorithm};
+use customers_api::{clock, random, signature::Algorithm};
 use jsonwebtoken::EncodingKey;
 use serde_json::{Value, json};
 
@@ -24,8 +24,8 @@ fn hash(body: &[u8]) -> String {
 /// The claims of `PUT /customers/c-1` with this body.
 fn claims(body: &[u8]) -> Value {
     json!({
-        "aud": "customers-api", "iat": now(), "exp": now() + 300, "method": "PUT", "path": "/customers/c-1",
-        "bodyHash": hash(body)
+        "aud": "customers-api", "iat": now(), "exp": now() + 300, "jti": random::uuid(), "method": "PUT",
+        "path": "/customers/c-1", "bodyHash": hash(body)
     })
 }
 
@@ -352,17 +352,17 @@ async fn the_base_path_belongs_to_the_signed_path(engine: Engine) {
 async fn without_a_key_id_the_only_active_key_serves(engine: Engine) {
     let api = TestApi::start(engine).await;
     let body = mia().to_string();
-    let anonymous = token(&api.signer, &json!({ "alg": "ES384" }), &claims(body.as_bytes()));
-    api.put("c-1", &mia()).token(anonymous.clone()).send().await.expect(201);
+    let anonymous = || token(&api.signer, &json!({ "alg": "ES384" }), &claims(body.as_bytes()));
+    api.put("c-1", &mia()).token(anonymous()).send().await.expect(201);
 
     let second = api.register("acme", Algorithm::Es384, "acme-2").await;
     api.put("c-1", &mia()).signed_by(&second).send().await.expect(204);
-    let answer = api.put("c-1", &mia()).token(anonymous.clone()).send().await.expect(401);
+    let answer = api.put("c-1", &mia()).token(anonymous()).send().await.expect(401);
     assert_eq!(answer.detail(), "several keys are active: send kid in the JOSE header");
 
     assert!(api.store.revoke_signing_key("acme-2", clock::now().into()).await.unwrap());
     eventually("the first key is the only active one again", || async {
-        api.put("c-1", &mia()).token(anonymous.clone()).send().await.status == 204
+        api.put("c-1", &mia()).token(anonymous()).send().await.status == 204
     })
     .await;
 }

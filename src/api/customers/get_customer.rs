@@ -63,7 +63,7 @@ pub(super) async fn get_customer(
     request: Signed<GetCustomerRequest>,
     api: Data<Api>,
 ) -> Result<GetCustomerResponse, ApiError> {
-    let Signed { account, input } = request;
+    let Signed { account, signature: _, input } = request;
     let stored = api.store.get(&account, &input.id).await?.ok_or(ApiError::CustomerNotFound)?;
     // All requests that arrived together are looked up before the first one is answered, so that their responses leave
     // close together and wake the client once.

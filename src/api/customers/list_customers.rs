@@ -55,7 +55,8 @@ pub(super) async fn list_customers(
     request: Signed<ListCustomersRequest>,
     api: Data<Api>,
 ) -> Result<ListCustomersResponse, ApiError> {
-    let Signed { account, input: ListCustomersRequest { page_size, direction, after } } = request;
+    let Signed { account, signature: _, input: ListCustomersRequest { page_size, direction, after } } =
+        request;
     let page = api.store.list(&account, direction, after, page_size.get()).await?;
     let page_token = page.next.map(|next| api.page_tokens.issue(&account, direction, next)).transpose()?;
     Ok(ListCustomersResponse(api.records.page(&account, &page.customers, page_token.as_deref())?))

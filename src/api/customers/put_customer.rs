@@ -79,10 +79,10 @@ pub(super) async fn put_customer(
     request: Signed<PutCustomerRequest>,
     api: Data<Api>,
 ) -> Result<PutCustomerResponse, ApiError> {
-    let Signed { account, input: PutCustomerRequest { id, condition, customer } } = request;
+    let Signed { account, signature, input: PutCustomerRequest { id, condition, customer } } = request;
     let version = Version::new();
     let record = api.records.encode(&account, &id, version, &customer)?;
-    match api.store.put(&account, id, version, record, condition).await? {
+    match api.store.put(&account, id, version, record, condition, signature).await? {
         PutOutcome::Created(version) => Ok(PutCustomerResponse::Created(version)),
         PutOutcome::Updated(version) => Ok(PutCustomerResponse::Updated(version)),
         PutOutcome::ConditionFailed => Err(ApiError::PreconditionFailed),

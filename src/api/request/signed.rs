@@ -14,7 +14,8 @@ use crate::{
     },
     clock,
     model::RequestExtension,
-    signature::Facts,
+    signature::{Facts, Verified},
+    signature_id::SignatureId,
 };
 
 /// A request whose sender is proven, and which the contract accepts.
@@ -24,6 +25,8 @@ use crate::{
 pub(crate) struct Signed<T> {
     /// The account whose key signed the request.
     pub account: Account,
+    /// Tells the signature from all others; `None` in the sandbox if the request is unsigned.
+    pub signature: Option<SignatureId>,
     /// What the request says.
     pub input: T,
 }
@@ -47,7 +50,7 @@ impl<T: FromParts> FromRequest for Signed<T> {
                 .app_data::<Data<Api>>()
                 .ok_or_else(|| ApiError::Internal("the request has no state".into()))?;
             let body = body::read(&request, payload, &api.body_budget).await?;
-            let account = authenticate(api, &request, &body).await?;
+            let (account, signature) = authenticate(api, &request, &body).await?;
             // All requests that arrived together are verified before the first one goes on to the store, so that their
             // writes share a commit. A single request continues immediately.
             yield_now().await;
@@ -61,17 +64,23 @@ impl<T: FromParts> FromRequest for Signed<T> {
                 violations.body = api.explainer.explain(&body).await?;
             }
             match input {
-                Some(input) if violations == RequestExtension::default() => Ok(Self { account, input }),
+                Some(input) if violations == RequestExtension::default() => {
+                    Ok(Self { account, signature, input })
+                }
                 _ => Err(ApiError::invalid(violations)),
             }
         })
     }
 }
 
-async fn authenticate(api: &Api, request: &HttpRequest, body: &[u8]) -> Result<Account, ApiError> {
+async fn authenticate(
+    api: &Api,
+    request: &HttpRequest,
+    body: &[u8],
+) -> Result<(Account, Option<SignatureId>), ApiError> {
     let mut signatures = request.headers().get_all(SIGNATURE_HEADER);
     let token = match (signatures.next(), signatures.next()) {
-        (None, _) if api.settings.sandbox => return Ok(Account::sandbox()),
+        (None, _) if api.settings.sandbox => return Ok((Account::sandbox(), None)),
         (None, _) => return Err(ApiError::signature_missing()),
         (Some(_), Some(_)) => return Err(ApiError::signature_repeated()),
         (Some(token), None) => str::from_utf8(token.as_bytes()).unwrap_or_default(),
@@ -84,5 +93,6 @@ async fn authenticate(api: &Api, request: &HttpRequest, body: &[u8]) -> Result<A
         query: request.uri().query().unwrap_or_default(),
         body,
     };
-    Ok(api.registry.verify(token, &facts).await?)
+    let Verified { account, signature } = api.registry.verify(token, &facts).await?;
+    Ok((account, Some(signature)))
 }

@@ -101,6 +101,8 @@ export async function claimsOf(request, server, now) {
     aud: server.audience,
     iat: now,
     exp: now + LIFETIME_SECONDS,
+    // Two requests with equal claims are one to the server.
+    jti: crypto.randomUUID(),
     method: request.method.toUpperCase(),
     path: serverPath(url, server),
   };

@@ -79,7 +79,7 @@ impl Sqlite {
         if let Some(created_at) = writer.last_created()? {
             lane.start_after(created_at);
         }
-        let runtime = Builder::new_current_thread().build().map_err(StoreError::failed)?;
+        let runtime = Builder::new_current_thread().enable_time().build().map_err(StoreError::failed)?;
         let write = move || runtime.block_on(lane.run(writer));
         threads.spawn("sqlite-writer", write).map_err(StoreError::failed)?;
         Ok(Self {
