@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::support::{Engine, TestApi, full, mia, on_each_engine};
@@ -387,27 +386,6 @@ async fn malformed_preconditions_are_refused(engine: Engine) {
     api.put("c-1", &mia()).header("if-none-match", "\"a\"").send().await.expect(400);
 }
 
-async fn of_64_writers_that_create_one_id_exactly_one_succeeds(engine: Engine) {
-    let api = TestApi::start(engine).await;
-    let answers = join_all((0..64).map(|_| api.put("c-1", &mia()).header("if-none-match", "*").send())).await;
-    let created = answers.iter().filter(|answer| answer.status == 201).count();
-    let refused = answers.iter().filter(|answer| answer.status == 412).count();
-    assert_eq!((created, refused), (1, 63));
-
-    let answers = join_all((0..64).map(|_| api.put("c-2", &mia()).send())).await;
-    let created = answers.iter().filter(|answer| answer.status == 201).count();
-    let replaced = answers.iter().filter(|answer| answer.status == 204).count();
-    assert_eq!((created, replaced), (1, 63), "without a precondition, one creates and the others replace");
-}
-
-async fn of_64_writers_that_replace_one_version_exactly_one_succeeds(engine: Engine) {
-    let api = TestApi::start(engine).await;
-    let tag = api.put("c-1", &mia()).send().await.expect(201).header("etag").to_owned();
-    let answers = join_all((0..64).map(|_| api.put("c-1", &full()).header("if-match", &tag).send())).await;
-    assert_eq!(answers.iter().filter(|answer| answer.status == 204).count(), 1);
-    assert_eq!(answers.iter().filter(|answer| answer.status == 412).count(), 63);
-}
-
 async fn every_answer_has_a_request_id_of_its_own(engine: Engine) {
     let api = TestApi::start(engine).await;
     let mut seen = BTreeSet::new();
@@ -451,7 +429,5 @@ on_each_engine! {
     an_entity_tag_never_comes_back,
     an_unchanged_customer_is_not_sent_again,
     malformed_preconditions_are_refused,
-    of_64_writers_that_create_one_id_exactly_one_succeeds,
-    of_64_writers_that_replace_one_version_exactly_one_succeeds,
     every_answer_has_a_request_id_of_its_own,
 }

@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use awc::http::header::HttpDate;
+use futures_util::future::join_all;
 
 use crate::support::{Answer, Engine, TestApi, eventually, full, mia, on_each_engine};
 
@@ -97,7 +98,30 @@ async fn the_last_modification_is_never_later_than_the_date(engine: Engine) {
     api.get("c-1").header("if-modified-since", read.header("date")).send().await.expect(200);
 }
 
+async fn of_64_writers_that_create_one_id_exactly_one_succeeds(engine: Engine) {
+    let api = TestApi::start(engine).await;
+    let answers = join_all((0..64).map(|_| api.put("c-1", &mia()).header("if-none-match", "*").send())).await;
+    let created = answers.iter().filter(|answer| answer.status == 201).count();
+    let refused = answers.iter().filter(|answer| answer.status == 412).count();
+    assert_eq!((created, refused), (1, 63));
+
+    let answers = join_all((0..64).map(|_| api.put("c-2", &mia()).send())).await;
+    let created = answers.iter().filter(|answer| answer.status == 201).count();
+    let replaced = answers.iter().filter(|answer| answer.status == 204).count();
+    assert_eq!((created, replaced), (1, 63), "without a precondition, one creates and the others replace");
+}
+
+async fn of_64_writers_that_replace_one_version_exactly_one_succeeds(engine: Engine) {
+    let api = TestApi::start(engine).await;
+    let tag = api.put("c-1", &mia()).send().await.expect(201).header("etag").to_owned();
+    let answers = join_all((0..64).map(|_| api.put("c-1", &full()).header("if-match", &tag).send())).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status == 204).count(), 1);
+    assert_eq!(answers.iter().filter(|answer| answer.status == 412).count(), 63);
+}
+
 on_each_engine! {
+    of_64_writers_that_replace_one_version_exactly_one_succeeds,
+    of_64_writers_that_create_one_id_exactly_one_succeeds,
     empty_elements_of_a_list_are_ignored,
     a_customer_that_was_not_changed_since_a_date_is_not_sent_again,
     a_change_is_never_hidden_by_a_date,

@@ -16,10 +16,7 @@ use crate::{
     account::Account,
     api::{error::ApiError, operation::Operation, state::Api},
     contract,
-    model::{
-        CustomerId, CustomerInput, Reason, RequestExtension, RequestExtensionItem, SortDirection,
-        VIOLATIONS_MAX,
-    },
+    model::{CustomerId, CustomerInput, Reason, RequestExtension, RequestExtensionItem, SortDirection},
     store::Position,
 };
 
@@ -64,22 +61,15 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// The parameters of the query. One that is given twice is a violation.
-    pub(crate) fn query(&mut self, names: &[&'static str]) -> Vec<(&'static str, Cow<'a, str>)> {
+    /// The parameters of the query. Of one that is given twice, which is refused, the first counts.
+    pub(crate) fn query(&self, names: &[&'static str]) -> Vec<(&'static str, Cow<'a, str>)> {
         let query = self.request.uri().query().unwrap_or_default();
         let mut pairs: Vec<(&'static str, Cow<'a, str>)> = Vec::new();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            if self.violations.query.len() > VIOLATIONS_MAX {
-                break;
-            }
             let Some(&known) = names.iter().find(|known| **known == name) else { continue };
-            if pairs.iter().any(|(name, _)| *name == known) {
-                let item = violation(known, "is given more than once");
-                let item = RequestExtensionItem { reason: Reason::DuplicateMember, ..item };
-                self.violations.query.push(item);
-                continue;
+            if pairs.iter().all(|(name, _)| *name != known) {
+                pairs.push((known, value));
             }
-            pairs.push((known, value));
         }
         pairs
     }

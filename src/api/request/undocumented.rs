@@ -9,7 +9,7 @@ use super::parts::violation;
 use crate::{
     api::operation::Operation,
     contract::{Segment, field_of},
-    model::{RequestExtension, RequestExtensionItem, VIOLATIONS_MAX},
+    model::{Reason, RequestExtension, RequestExtensionItem, VIOLATIONS_MAX},
 };
 
 /// The preconditions of RFC 9110, 13.1, each as the contract writes it. Not among them is `If-Modified-Since`, which 13.1.3
@@ -17,7 +17,8 @@ use crate::{
 const PRECONDITIONS: [(HeaderName, &str); 3] =
     [(IF_MATCH, "If-Match"), (IF_NONE_MATCH, "If-None-Match"), (IF_UNMODIFIED_SINCE, "If-Unmodified-Since")];
 
-/// The parameters, preconditions and bodies of a request that its operation does not have.
+/// The parameters, preconditions and bodies of a request that its operation does not have, and the parameters that are
+/// given twice.
 pub(super) fn violations(operation: &Operation, request: &HttpRequest, body: &[u8]) -> RequestExtension {
     RequestExtension {
         query: query(operation, request),
@@ -29,9 +30,19 @@ pub(super) fn violations(operation: &Operation, request: &HttpRequest, body: &[u
 
 fn query(operation: &Operation, request: &HttpRequest) -> Vec<RequestExtensionItem> {
     let query = request.uri().query().unwrap_or_default();
+    let mut seen = Vec::new();
     form_urlencoded::parse(query.as_bytes())
-        .filter(|(name, _)| !operation.has_query_parameter(name))
-        .map(|(name, _)| violation(&field_of([Segment::Member(&name)]), "is not a known parameter"))
+        .filter_map(|(name, _)| {
+            if !operation.has_query_parameter(&name) {
+                return Some(violation(&field_of([Segment::Member(&name)]), "is not a known parameter"));
+            }
+            if seen.contains(&name) {
+                let item = violation(&name, "is given more than once");
+                return Some(RequestExtensionItem { reason: Reason::DuplicateMember, ..item });
+            }
+            seen.push(name);
+            None
+        })
         .take(VIOLATIONS_MAX + 1)
         .collect()
 }
