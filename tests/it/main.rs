@@ -26,3 +26,4 @@ mod store;
 mod support;
 mod swagger_ui;
 mod tidy;
+mod walks;

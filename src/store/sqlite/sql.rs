@@ -15,6 +15,13 @@ use super::super::{
     version::Version,
 };
 
+diesel::table! {
+    /// One row: no customer gets an earlier timestamp.
+    last_delete (timestamp) {
+        timestamp -> BigInt,
+    }
+}
+
 /// Puts a customer that does not exist yet.
 pub(super) struct Insert<'a>(pub &'a NewRow<'a>);
 

@@ -16,7 +16,7 @@ use super::{
     connect::Connection,
     erase::Eraser,
     file::File,
-    sql::{Insert, Update},
+    sql::{Insert, Update, last_delete},
 };
 
 /// The only connection that writes customers.
@@ -31,12 +31,14 @@ impl Writer {
         Self { connection, file, eraser }
     }
 
-    /// The timestamp of the newest customer: rows are in the order of their creation.
-    pub(super) fn last_created(&mut self) -> Result<Option<i64>, StoreError> {
+    /// A timestamp that no customer was created after: rows are in the order of their creation, and of those that are
+    /// gone the last delete tells.
+    pub(super) fn last_timestamp(&mut self) -> Result<i64, StoreError> {
         let last = diesel::dsl::sql::<diesel::sql_types::BigInt>(
-            "SELECT created_at FROM customers ORDER BY seq DESC LIMIT 1",
+            "SELECT max(timestamp, coalesce((SELECT created_at FROM customers ORDER BY seq DESC LIMIT 1), 0)) \
+             FROM last_delete",
         );
-        self.connection.run(|connection| last.get_result(connection).optional())
+        self.connection.run(|connection| last.get_result(connection))
     }
 }
 
@@ -64,7 +66,12 @@ fn apply(connection: &mut SqliteConnection, write: &mut Write) -> QueryResult<()
             slot.fill(put(connection, &row, condition)?);
         }
         Change::Delete { if_match, slot } => {
-            slot.fill(delete(connection, account, customer_id, if_match.as_deref())?);
+            let outcome = delete(connection, account, customer_id, if_match.as_deref())?;
+            if outcome == DeleteOutcome::Deleted {
+                let noted = last_delete::timestamp.eq(*timestamp);
+                diesel::update(last_delete::table).set(noted).execute(connection)?;
+            }
+            slot.fill(outcome);
         }
     }
     Ok(())
