@@ -26,7 +26,7 @@ pub(super) struct InvalidPageToken;
 
 /// The content of a token.
 #[derive(Serialize, Deserialize)]
-struct Content(SortDirection, i64, String);
+struct Content(SortDirection, i64, String, String);
 
 impl PageTokens {
     /// The key is the same for all replicas.
@@ -40,8 +40,8 @@ impl PageTokens {
         direction: SortDirection,
         position: Position,
     ) -> Result<String, ApiError> {
-        let Position { created, customer_id } = position;
-        let content = Content(direction, created.micros(), customer_id.into_string());
+        let Position { created, customer_id, snapshot } = position;
+        let content = Content(direction, created.micros(), customer_id.into_string(), snapshot.into_string());
         let mut token = serde_json::to_vec(&content).map_err(|error| ApiError::Internal(error.into()))?;
         let mac = sign(&self.0, &authenticated(account, &token));
         token.extend_from_slice(mac.as_ref());
@@ -61,9 +61,10 @@ impl PageTokens {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(token).ok()?;
         let (content, mac) = bytes.split_at_checked(bytes.len().checked_sub(MAC_BYTES)?)?;
         verify(&self.0, &authenticated(account, content), mac).ok()?;
-        let Content(direction, created, customer_id) = serde_json::from_slice(content).ok()?;
+        let Content(direction, created, customer_id, snapshot) = serde_json::from_slice(content).ok()?;
         let customer_id = CustomerId::try_from(customer_id).ok()?;
-        Some((direction, Position { created: Timestamp::from_micros(created)?, customer_id }))
+        let created = Timestamp::from_micros(created)?;
+        Some((direction, Position { created, customer_id, snapshot: snapshot.into() }))
     }
 }
 

@@ -12,6 +12,6 @@ pub struct Customers {
     pub items: Vec<Customer>,
     /// Send it to get the next page. It is absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, min_length = 1, max_length = 512, pattern = r"^[^\u0000]*$")]
+    #[schema(nullable = false, min_length = 1, max_length = 2048, pattern = r"^[^\u0000]*$")]
     pub page_token: Option<String>,
 }

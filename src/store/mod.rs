@@ -25,7 +25,7 @@ pub use self::{
     postgres::url::{InvalidPostgresUrl, PostgresUrl},
     types::{
         Access, Condition, CustomerPage, DeleteOutcome, Position, PutOutcome, RawCustomer, Record, Reseal,
-        SealKeyRow, SigningKey, StoredCustomer, UnusableKey,
+        SealKeyRow, SigningKey, Snapshot, StoredCustomer, UnusableKey,
     },
     url::{DatabaseUrl, InvalidDatabaseUrl},
     version::{InvalidVersion, Version},
@@ -156,7 +156,7 @@ impl Store {
         limit: u32,
     ) -> Result<CustomerPage, StoreError> {
         let rows = async { on!(self.list(account, direction, after, i64::from(limit) + 1)) };
-        let mut rows = within(ANSWER_TIMEOUT, rows).await?;
+        let (snapshot, mut rows) = within(ANSWER_TIMEOUT, rows).await?;
         let is_last = rows.len() <= limit as usize;
         rows.truncate(limit as usize);
         // A damaged row does not hide the others.
@@ -169,7 +169,11 @@ impl Store {
             return Err(StoreError::failed("a page of damaged rows"));
         }
         let next = customers.last().filter(|_| !is_last);
-        let next = next.map(|last| Position { created: last.created, customer_id: last.customer_id.clone() });
+        let next = next.map(|last| Position {
+            created: last.created,
+            customer_id: last.customer_id.clone(),
+            snapshot,
+        });
         Ok(CustomerPage { customers, next })
     }
 

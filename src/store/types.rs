@@ -131,6 +131,26 @@ pub struct SealKeyRow {
     pub check_value: Vec<u8>,
 }
 
+/// What was there when a walk through a list began, in the words of the engine. Later pages leave out customers that
+/// were created since: otherwise a customer that is deleted and created again could be listed twice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot(pub(super) String);
+
+impl From<String> for Snapshot {
+    /// Takes what [`Snapshot::into_string`] has given.
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl Snapshot {
+    /// At most 1,100 ASCII characters.
+    #[must_use]
+    pub fn into_string(self) -> String {
+        self.0
+    }
+}
+
 /// A position in a list: right after this customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Position {
@@ -138,6 +158,8 @@ pub struct Position {
     pub created: Timestamp,
     /// The customer's id, which orders customers that were created at the same time.
     pub customer_id: CustomerId,
+    /// What was there when the walk began.
+    pub snapshot: Snapshot,
 }
 
 /// A page of a list.

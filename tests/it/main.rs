@@ -32,3 +32,4 @@ mod support;
 mod swagger_ui;
 mod tidy;
 mod undocumented;
+mod walks;

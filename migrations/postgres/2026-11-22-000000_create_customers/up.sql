@@ -1,11 +1,14 @@
 -- Timestamps are microseconds since the Unix epoch, UTC. No column has a collation, which CockroachDB would refuse: the
 -- queries that order rows say that bytes are compared. There is no `seq`: a heap has no order to keep.
+--
+-- `created_in` is the transaction that created the customer: a list that was begun before leaves the customer out.
 CREATE TABLE customers (
     account TEXT NOT NULL,
     customer_id TEXT NOT NULL,
     version BYTEA NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
+    created_in XID8 NOT NULL DEFAULT pg_current_xact_id(),
     sealed_by TEXT,
     record BYTEA NOT NULL,
     PRIMARY KEY (account, customer_id)

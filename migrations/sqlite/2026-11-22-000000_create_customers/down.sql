@@ -1,4 +1,5 @@
 DROP TABLE used_signatures;
 DROP TABLE secrets;
 DROP TABLE signing_keys;
+DROP TABLE last_delete;
 DROP TABLE customers;

@@ -16,6 +16,14 @@ CREATE TABLE customers (
 
 CREATE INDEX customers_by_creation ON customers (account, created_at);
 
+-- One row. Customers get later timestamps than the last delete, even if the newest ones are gone, the service was started
+-- again, and the clock was set back.
+CREATE TABLE last_delete (
+    timestamp INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO last_delete VALUES (0);
+
 CREATE TABLE signing_keys (
     key_id TEXT NOT NULL PRIMARY KEY,
     account TEXT NOT NULL,

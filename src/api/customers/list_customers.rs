@@ -30,8 +30,9 @@ use crate::{
 /// Returns one page of the account's customers, in the order of their creation. The request changes nothing.
 ///
 /// To read all customers, send the `PageToken` of each response with the next request, until a response has no
-/// `PageToken`. Even while others write, no customer is listed twice, and a customer that exists from the first
-/// request to the last is not missed. A customer that is created in between may be missing.
+/// `PageToken`. Even while others write, no CustomerID is listed twice, and a customer that exists from the first
+/// request to the last is not missed. A customer that is created after the first request or deleted before the last
+/// may be listed or missing. A customer that is replaced keeps its place.
 ///
 /// A query parameter that is given twice is refused with 400.
 ///

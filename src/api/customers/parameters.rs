@@ -94,7 +94,7 @@ pub(super) struct ListParameters {
     page_size: Option<i32>,
     /// Continues where another page ended: the `PageToken` of that response. A token is opaque, and one that was
     /// changed is refused with 400.
-    #[param(min_length = 1, max_length = 512, pattern = r"^[^\u0000]*$")]
+    #[param(min_length = 1, max_length = 2048, pattern = r"^[^\u0000]*$")]
     page_token: Option<String>,
     /// The order, by `Created`. With a `PageToken` it can be left out: the list continues in the direction of the
     /// token. The other direction is refused with 400.

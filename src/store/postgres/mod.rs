@@ -10,6 +10,7 @@ mod migrate;
 mod sql;
 mod tls;
 pub(super) mod url;
+mod walk;
 mod write;
 
 use std::{future::Future, sync::Arc, time::Duration};
@@ -47,7 +48,7 @@ use super::{
     group::Lane,
     row::{CustomerRow, DamagedRow, SigningKeyRow, raw},
     schema::{customers, seal_keys, secrets, signing_keys},
-    types::{Position, RawCustomer, Reseal, SealKeyRow, SigningKey, StoredCustomer, UnusableKey},
+    types::{Position, RawCustomer, Reseal, SealKeyRow, SigningKey, Snapshot, StoredCustomer, UnusableKey},
     used::expired_before,
 };
 use crate::{
@@ -132,21 +133,21 @@ impl Postgres {
         direction: SortDirection,
         after: Option<Position>,
         limit: i64,
-    ) -> Result<Vec<Result<StoredCustomer, DamagedRow>>, StoreError> {
+    ) -> Result<(Snapshot, Vec<Result<StoredCustomer, DamagedRow>>), StoreError> {
         use customers::created_at;
         let customer_id = || ByteByByte::new(customers::customer_id);
         let mut query = customers::table
             .filter(customers::account.eq(account.as_str()))
-            .select(CustomerRow::as_select())
+            .select((CustomerRow::as_select(), walk::snapshot()))
             .limit(limit)
             .into_boxed();
         // The first comparison is implied by the second; the index needs it to find the place.
         query = match (direction, &after) {
             (_, None) => query,
-            (SortDirection::Asc, Some(Position { created, customer_id: id })) => query
+            (SortDirection::Asc, Some(Position { created, customer_id: id, snapshot: _ })) => query
                 .filter(created_at.ge(created.micros()))
                 .filter(created_at.gt(created.micros()).or(customer_id().gt(id.as_str()))),
-            (SortDirection::Desc, Some(Position { created, customer_id: id })) => query
+            (SortDirection::Desc, Some(Position { created, customer_id: id, snapshot: _ })) => query
                 .filter(created_at.le(created.micros()))
                 .filter(created_at.lt(created.micros()).or(customer_id().lt(id.as_str()))),
         };
@@ -154,10 +155,15 @@ impl Postgres {
             SortDirection::Asc => query.order_by((created_at.asc(), customer_id().asc())),
             SortDirection::Desc => query.order_by((created_at.desc(), customer_id().desc())),
         };
+        if let Some(Position { created: _, customer_id: _, snapshot }) = &after {
+            query = query.filter(walk::was_there(snapshot)?);
+        }
         let mut reader = connection(&self.readers).await?;
         let rows = within(query.load(&mut reader.connection)).await;
-        let rows: Vec<CustomerRow> = finish(reader, rows).await?;
-        Ok(rows.into_iter().map(StoredCustomer::try_from).collect())
+        let rows: Vec<(CustomerRow, String)> = finish(reader, rows).await?;
+        let begin = || walk::begin(rows.as_slice().first().map_or("", |(_, snapshot)| snapshot));
+        let snapshot = after.map_or_else(begin, |position| position.snapshot);
+        Ok((snapshot, rows.into_iter().map(|(row, _)| StoredCustomer::try_from(row)).collect()))
     }
 
     pub(super) async fn scan(

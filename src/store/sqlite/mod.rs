@@ -30,7 +30,9 @@ use super::{
     group::Lane,
     row::{CustomerRow, DamagedRow, SigningKeyRow, raw},
     schema::{customers, seal_keys, secrets, signing_keys},
-    types::{Access, Position, RawCustomer, Reseal, SealKeyRow, SigningKey, StoredCustomer, UnusableKey},
+    types::{
+        Access, Position, RawCustomer, Reseal, SealKeyRow, SigningKey, Snapshot, StoredCustomer, UnusableKey,
+    },
 };
 use crate::{
     account::Account,
@@ -76,9 +78,7 @@ impl Sqlite {
         let file = Arc::new(File::remember(&path)?);
         let eraser = Eraser::start(threads, &file)?;
         let mut writer = Writer::new(connection, Arc::clone(&file), eraser.clone());
-        if let Some(created_at) = writer.last_created()? {
-            lane.start_after(created_at);
-        }
+        lane.start_after(writer.last_timestamp()?);
         let runtime = Builder::new_current_thread().enable_time().build().map_err(StoreError::failed)?;
         let write = move || runtime.block_on(lane.run(writer));
         threads.spawn("sqlite-writer", write).map_err(StoreError::failed)?;
@@ -107,11 +107,18 @@ impl Sqlite {
         direction: SortDirection,
         after: Option<Position>,
         limit: i64,
-    ) -> Result<Vec<Result<StoredCustomer, DamagedRow>>, StoreError> {
+    ) -> Result<(Snapshot, Vec<Result<StoredCustomer, DamagedRow>>), StoreError> {
         use customers::{created_at, customer_id};
         self.file.check_now_and_then()?;
         let account = account.clone();
+        let begun = after.as_ref().map(|Position { snapshot, .. }| snapshot.0.parse::<i64>());
+        let begun = begun.transpose().map_err(StoreError::failed)?;
         let rows = self.lists.run(move |connection| {
+            // Groups are committed in the order of their timestamps. So what is created later has a later timestamp.
+            let newest = match begun {
+                Some(newest) => newest,
+                None => newest_created(connection, &account)?,
+            };
             let mut query = customers::table
                 .filter(customers::account.eq(account.as_str()))
                 .select(CustomerRow::as_select())
@@ -120,10 +127,10 @@ impl Sqlite {
             // The first comparison is implied by the second; the index needs it to find the place.
             query = match (direction, &after) {
                 (_, None) => query,
-                (SortDirection::Asc, Some(Position { created, customer_id: id })) => query
+                (SortDirection::Asc, Some(Position { created, customer_id: id, snapshot: _ })) => query
                     .filter(created_at.ge(created.micros()))
                     .filter(created_at.gt(created.micros()).or(customer_id.gt(id.as_str()))),
-                (SortDirection::Desc, Some(Position { created, customer_id: id })) => query
+                (SortDirection::Desc, Some(Position { created, customer_id: id, snapshot: _ })) => query
                     .filter(created_at.le(created.micros()))
                     .filter(created_at.lt(created.micros()).or(customer_id.lt(id.as_str()))),
             };
@@ -131,9 +138,13 @@ impl Sqlite {
                 SortDirection::Asc => query.order_by((created_at.asc(), customer_id.asc())),
                 SortDirection::Desc => query.order_by((created_at.desc(), customer_id.desc())),
             };
-            query.load(connection)
+            if begun.is_some() {
+                query = query.filter(created_at.le(newest));
+            }
+            Ok((newest, query.load(connection)?))
         });
-        Ok(rows.await?.into_iter().map(StoredCustomer::try_from).collect())
+        let (newest, rows): (i64, Vec<CustomerRow>) = rows.await?;
+        Ok((Snapshot(newest.to_string()), rows.into_iter().map(StoredCustomer::try_from).collect()))
     }
 
     pub(super) async fn scan(
@@ -276,4 +287,11 @@ impl Sqlite {
         });
         kept.await
     }
+}
+
+/// When the newest customer of an account was created.
+fn newest_created(connection: &mut SqliteConnection, account: &Account) -> QueryResult<i64> {
+    let own = customers::table.filter(customers::account.eq(account.as_str()));
+    let newest: Option<i64> = own.select(diesel::dsl::max(customers::created_at)).get_result(connection)?;
+    Ok(newest.unwrap_or_default())
 }

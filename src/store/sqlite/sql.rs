@@ -16,6 +16,13 @@ use super::super::{
 };
 use crate::signature_id::SignatureId;
 
+diesel::table! {
+    /// One row: no customer gets an earlier timestamp.
+    last_delete (timestamp) {
+        timestamp -> BigInt,
+    }
+}
+
 /// Puts a customer that does not exist yet.
 pub(super) struct Insert<'a>(pub &'a NewRow<'a>);
 

@@ -20,7 +20,7 @@ use super::{
     connect::Connection,
     erase::Eraser,
     file::File,
-    sql::{Insert, InsertUsed, PRUNE_ROWS_MAX, Prune, SelectUsed, Update},
+    sql::{Insert, InsertUsed, PRUNE_ROWS_MAX, Prune, SelectUsed, Update, last_delete},
 };
 use crate::telemetry::chain;
 
@@ -46,12 +46,14 @@ impl Writer {
         Self { connection, file, eraser, signed_writes: 0, pruned_at: Instant::now() }
     }
 
-    /// The timestamp of the newest customer: rows are in the order of their creation.
-    pub(super) fn last_created(&mut self) -> Result<Option<i64>, StoreError> {
+    /// A timestamp that no customer was created after: rows are in the order of their creation, and of those that are
+    /// gone the last delete tells.
+    pub(super) fn last_timestamp(&mut self) -> Result<i64, StoreError> {
         let last = diesel::dsl::sql::<diesel::sql_types::BigInt>(
-            "SELECT created_at FROM customers ORDER BY seq DESC LIMIT 1",
+            "SELECT max(timestamp, coalesce((SELECT created_at FROM customers ORDER BY seq DESC LIMIT 1), 0)) \
+             FROM last_delete",
         );
-        self.connection.run(|connection| last.get_result(connection).optional())
+        self.connection.run(|connection| last.get_result(connection))
     }
 
     /// Whether it is time to prune, after this group.
@@ -120,6 +122,10 @@ fn carry_out(connection: &mut SqliteConnection, write: &mut Write) -> QueryResul
         }
         Change::Delete { if_match, slot } => {
             let outcome = delete(connection, account, customer_id, if_match.as_deref())?;
+            if outcome == DeleteOutcome::Deleted {
+                let noted = last_delete::timestamp.eq(*timestamp);
+                diesel::update(last_delete::table).set(noted).execute(connection)?;
+            }
             slot.fill(outcome);
             Ok(outcome.to_bytes())
         }
