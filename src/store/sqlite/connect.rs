@@ -1,6 +1,7 @@
 //! Connections to the file, and the meaning of their errors.
 
 use std::{
+    error::Error as StdError,
     fs::OpenOptions,
     io,
     path::{Path, PathBuf},
@@ -29,6 +30,9 @@ const START_PATIENCE: Duration = Duration::from_secs(10);
 
 /// SQLite's text for `SQLITE_BUSY`: somebody else holds a lock.
 const LOCKED: &str = "database is locked";
+
+/// SQLite's texts for `SQLITE_NOTADB` and `SQLITE_CORRUPT`.
+const DAMAGE: [&str; 2] = ["file is not a database", "database disk image is malformed"];
 
 /// SQLite's text for `SQLITE_FULL`.
 const DISK_FULL: &str = "database or disk is full";
@@ -134,4 +138,10 @@ fn message(error: &DieselError) -> Option<&str> {
         DieselError::DatabaseError(DatabaseErrorKind::Unknown, info) => Some(info.message()),
         _ => None,
     }
+}
+
+/// Whether an error says that the file is not the database that was written.
+pub(super) fn is_damage(error: &(dyn StdError + Send + Sync + 'static)) -> bool {
+    let message = error.downcast_ref().and_then(message);
+    message.is_some_and(|message| DAMAGE.contains(&message))
 }

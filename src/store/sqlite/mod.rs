@@ -18,7 +18,7 @@ use diesel::{delete, insert_into, prelude::*, update};
 use tokio::runtime::Builder;
 
 use self::{
-    connect::{Connection, migrate, touch},
+    connect::{Connection, is_damage, migrate, touch},
     erase::Eraser,
     file::File,
     lookup::Lookups,
@@ -196,7 +196,7 @@ impl Sqlite {
             })
         };
         let checked = tokio::task::spawn_blocking(check).await.map_err(StoreError::unavailable)?;
-        if let Err(StoreError::Failed(_)) = &checked {
+        if matches!(&checked, Err(StoreError::Failed(cause)) if is_damage(cause.as_ref())) {
             self.file.give_up();
         }
         checked
