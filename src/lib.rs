@@ -11,7 +11,8 @@
 //! - [`store`] – customers and keys in the database
 //! - [`contract`] – `openapi.yaml`, embedded; says everything that is wrong with a document
 //! - [`telemetry`] – logs
-//! - [`account`], [`clock`], [`random`] – who owns what, and the seams through which time and randomness come
+//! - [`account`], [`signature_id`], [`clock`], [`random`] – who owns what, what tells signatures apart, and the seams
+//!   through which time and randomness come
 //!
 //! Imports point one way: `cli` → `api` → `registry` → (`signature`, `model`, `store`, `contract`) → (`account`, `clock`, `random`).
 
@@ -25,6 +26,7 @@ pub mod random;
 pub mod record;
 pub mod registry;
 pub mod signature;
+pub mod signature_id;
 pub mod store;
 pub mod telemetry;
 pub mod threads;

@@ -17,8 +17,7 @@ use tokio::{
 };
 
 use crate::{
-    account::Account,
-    signature::{Facts, Key, Keyring, PublicKey, Refusal, verify},
+    signature::{Facts, Key, Keyring, PublicKey, Refusal, Verified, verify},
     store::{SigningKey, Store, StoreError, UnusableKey},
     telemetry::chain,
 };
@@ -79,10 +78,10 @@ impl Registry {
         Ok(Self { shared, finished, _refresher: Arc::new(Refresher(refresher)) })
     }
 
-    /// The account whose key signed exactly this request.
-    pub async fn verify(&self, token: &str, facts: &Facts<'_>) -> Result<Account, RegistryError> {
+    /// Proves whose key signed exactly this request.
+    pub async fn verify(&self, token: &str, facts: &Facts<'_>) -> Result<Verified, RegistryError> {
         match verify(token, self.shared.keyring()?.as_ref(), facts) {
-            Ok(account) => Ok(account),
+            Ok(verified) => Ok(verified),
             Err(refusal) if refusal.key_is_unknown() => {
                 self.read_again().await;
                 verify(token, self.shared.keyring()?.as_ref(), facts).map_err(RegistryError::Refused)

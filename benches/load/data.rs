@@ -118,7 +118,7 @@ impl Data {
                 async move {
                     let input: CustomerInput = input?;
                     let record = Record { bytes: serde_json::to_vec(&input)?, sealed_by: None };
-                    let put = self.store.put(account, id?, Version::new(), record, Condition::Always);
+                    let put = self.store.put(account, id?, Version::new(), record, Condition::Always, None);
                     Ok::<_, anyhow::Error>(put.await?)
                 }
             });

@@ -6,6 +6,7 @@ Usage: client.py BASE_URL KEY
 import sys
 from datetime import date
 from pathlib import Path
+from urllib.parse import quote, urljoin
 
 import customers_client as api
 import urllib3
@@ -34,7 +35,8 @@ def refused(status, call, *arguments, **options):
         call(*arguments, **options)
     except ApiException as exception:
         assert exception.status == status, f"{exception.status} instead of {status}: {exception.body}"
-        assert status == 304 or isinstance(exception.data, api.Error), exception.body
+        has_content = status != 304 and call.__name__ != "head_customer"
+        assert isinstance(exception.data, api.Error) if has_content else exception.data is None, exception.body
         return exception.data
     raise AssertionError(f"accepted, instead of {status}")
 
@@ -59,7 +61,9 @@ sam = api.CustomerInput(
 first, second = "python 1/ü+%", "python-2"
 
 created = client.put_customer_with_http_info(first, sam, if_none_match="*")
-assert created.status_code == 201 and created.headers["location"].startswith("/customers/python%201")
+assert created.status_code == 201
+location = urljoin(f"{base_url}/customers/{quote(first, safe='')}", created.headers["location"])
+assert location.startswith(f"{base_url}/customers/python%201"), location
 assert client.put_customer_with_http_info(second, sam).status_code == 201
 assert refused(412, client.put_customer, first, sam, if_none_match="*").type == api.ErrorType.PRECONDITIONFAILED
 sam.full_name.middle_name = None
@@ -70,6 +74,9 @@ customer = client.get_customer(first)
 assert customer.customer_id == first and customer.created.utcoffset() is not None
 assert customer.to_dict().items() >= sam.to_dict().items(), customer
 refused(304, client.get_customer, first, if_none_match=updated.headers["etag"])
+head = client.head_customer_with_http_info(first)
+assert head.status_code == 200 and head.headers["etag"] == updated.headers["etag"] and head.data is None
+assert client.head_customers_with_http_info().status_code == 200
 
 page = client.list_customers(page_size=1, sort_direction=api.SortDirection.ASC)
 rest = client.list_customers(page_size=1, page_token=page.page_token, sort_direction=api.SortDirection.ASC)
@@ -84,4 +91,5 @@ assert error.type == api.ErrorType.UNAUTHORIZED and "Api-Signature" in error.det
 for customer_id in first, second:
     assert client.delete_customer_with_http_info(customer_id).status_code == 204
 assert refused(404, client.get_customer, first).type == api.ErrorType.RESOURCENOTFOUND
+assert refused(404, client.head_customer, first) is None
 assert client.list_customers().items == []

@@ -3,7 +3,7 @@
 // Usage: node client.js BASE_URL KEY
 
 import assert from "node:assert/strict";
-import { createHash, createPrivateKey, sign } from "node:crypto";
+import { createHash, createPrivateKey, randomUUID, sign } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 
@@ -24,7 +24,8 @@ function signer(file: string): Middleware {
       const { pathname, searchParams } = new URL(url);
       const iat = Math.floor(Date.now() / 1000);
       const claims = {
-        aud: "customers-api", iat, exp: iat + LIFETIME_SECONDS, method: init.method, path: pathname,
+        aud: "customers-api", iat, exp: iat + LIFETIME_SECONDS, jti: randomUUID(), method: init.method,
+        path: pathname,
         ...(searchParams.size > 0 && { queryParams: Object.fromEntries(searchParams) }),
         ...(init.body && { bodyHash: createHash("sha256").update(init.body as string).digest("hex") }),
       };
@@ -62,7 +63,8 @@ const [first, second] = ["typescript 1/ü+%", "typescript-2"];
 
 const created = (await client.putCustomerRaw({ customerID: first, customerInput: sam, ifNoneMatch: "*" })).raw;
 assert.equal(created.status, 201);
-assert.match(created.headers.get("Location") ?? "", /^\/customers\/typescript%201/);
+const location = new URL(created.headers.get("Location") ?? "", `${basePath}/customers/${encodeURIComponent(first)}`);
+assert.match(location.pathname, /^\/customers\/typescript%201/);
 assert.equal((await client.putCustomerRaw({ customerID: second, customerInput: sam })).raw.status, 201);
 const again = await refused(412, client.putCustomer({ customerID: first, customerInput: sam, ifNoneMatch: "*" }));
 assert.equal(again.type, ErrorType.PreconditionFailed);
@@ -76,6 +78,9 @@ assert.equal(customerID, first);
 assert(moment <= new Date());
 assert.deepEqual(JSON.parse(JSON.stringify(customer)), JSON.parse(JSON.stringify(sam)));
 await refused(304, client.getCustomer({ customerID: first, ifNoneMatch: updated.headers.get("ETag") ?? "" }));
+const head = (await client.headCustomerRaw({ customerID: first })).raw;
+assert.deepEqual([head.status, head.headers.get("ETag")], [200, updated.headers.get("ETag")]);
+await client.headCustomers();
 
 const ascending = { pageSize: 1, sortDirection: SortDirection.Asc };
 const page = await client.listCustomers(ascending);

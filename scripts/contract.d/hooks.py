@@ -17,7 +17,7 @@ from signature import Signer
 
 KEYS = os.environ.get("CONTRACT_KEYS")
 SIGNATURE = "Api-Signature"
-ENTITY_TAGS = r'\A(\*|(W/)?"[!#-~]{0,40}"([ \t]*,[ \t]*(W/)?"[!#-~]{0,40}"){0,3})\Z'
+ENTITY_TAGS = r'\A(\*|(,[ \t]*){0,2}(W/)?"[!#-~]{0,40}"([ \t]*,([ \t]*(W/)?"[!#-~]{0,40}")?){0,3})\Z'
 
 schemathesis.openapi.format("entity-tags", strategies.from_regex(ENTITY_TAGS))
 

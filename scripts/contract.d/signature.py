@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+import uuid
 from pathlib import Path
 from urllib.parse import parse_qsl
 
@@ -20,7 +21,10 @@ class Signer:
         """The Api-Signature of a request; its target is the path and the query as they are sent."""
         path, _, query = target.partition("?")
         now = int(time.time())
-        claims = {"aud": "customers-api", "iat": now, "exp": now + LIFETIME_SECONDS, "method": method, "path": path}
+        claims = {
+            "aud": "customers-api", "iat": now, "exp": now + LIFETIME_SECONDS, "jti": str(uuid.uuid4()),
+            "method": method, "path": path,
+        }
         params: dict[str, list[str]] = {}
         for name, value in parse_qsl(query, keep_blank_values=True):
             params.setdefault(name, []).append(value)

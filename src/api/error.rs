@@ -46,8 +46,8 @@ pub enum ApiError {
     /// The signature does not prove who sent the request.
     #[error(transparent)]
     Unauthorized(Refusal),
-    /// The body is not plain `application/json`.
-    #[error("send the body as application/json, without a content encoding")]
+    /// The body is not plain `application/json` in UTF-8.
+    #[error("send the body as application/json in UTF-8, without a content coding")]
     UnsupportedMediaType,
     /// The request breaks the contract.
     #[error("{}", invalid_text(*total))]

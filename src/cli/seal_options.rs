@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use anyhow::ensure;
 use clap::{Args, builder::BoolishValueParser};
 
 use crate::{
@@ -28,13 +29,17 @@ pub(super) struct SealOptions {
     #[command(flatten)]
     file: SealKeysFile,
     /// Refuse records that are not sealed, whatever the database says
-    #[arg(long, env = "CUSTOMERS_SEAL_ONLY", value_parser = BoolishValueParser::new(), requires = "seal_keys")]
+    #[arg(long, env = "CUSTOMERS_SEAL_ONLY", value_parser = BoolishValueParser::new())]
     seal_only: bool,
 }
 
 impl SealOptions {
     /// To read and write records.
-    pub(super) async fn start(&self, store: &Store) -> Result<Records, SealError> {
+    pub(super) async fn start(&self, store: &Store) -> anyhow::Result<Records> {
+        ensure!(
+            !self.seal_only || self.file.seal_keys.is_some(),
+            "--seal-only needs --seal-keys FILE: there is no key to seal with"
+        );
         let records = Records::start(store, self.file.seal_keys.clone(), self.seal_only).await?;
         records.register(store).await?;
         Ok(records)

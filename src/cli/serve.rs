@@ -81,9 +81,6 @@ impl Serve {
         let store = database.open(Access::Create).await?;
         let settings = Settings { audience, base_path: base_path.clone(), sandbox };
         let records = seal.start(&store).await?;
-        if !sandbox && !records.are_sealed() {
-            tracing::warn!("records are not sealed: give --seal-keys to seal them");
-        }
         let api =
             Api::new(settings, store.clone(), records.clone()).await.context("cannot read the database")?;
         let registry = api.registry().clone();
@@ -97,6 +94,9 @@ impl Serve {
             tracing::warn!(
                 "SANDBOX: requests without a signature are accepted. Never do this in production."
             );
+        }
+        if !sandbox && !records.are_sealed() {
+            tracing::warn!("records are not sealed: give --seal-keys to seal them");
         }
         announce(server.address, &base_path, sandbox, &database);
         let stopper = server.stopper();

@@ -19,6 +19,13 @@ const NAME_BYTES_MAX: usize = 64;
 
 /// What a path ends with that was cut.
 const CUT: &str = "...";
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// What serde says of valid JSON that it does not read, and what is said here.
+const LIMITS: [(&str, &str); 2] = [
+    ("recursion limit exceeded", "nests deeper than 127 levels"),
+    ("number out of range", "has a number beyond the range of 64-bit floating point"),
+];
 
 /// The pattern of every text in the contract.
 const WITHOUT_NUL: &str = r"^[^\u0000]*$";
@@ -65,10 +72,25 @@ fn is_name(name: &str) -> bool {
     (1..=NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(allowed)
 }
 
-// serde's description of a syntax error repeats nothing of the text.
-pub(super) fn malformed(error: &serde_json::Error) -> RequestExtensionItem {
-    let description = format!("is not valid JSON: {error}");
+pub(super) fn malformed(body: &[u8], error: &serde_json::Error) -> RequestExtensionItem {
+    let description = if body.starts_with(BYTE_ORDER_MARK) {
+        "begins with a byte order mark: send it without one".to_owned()
+    } else if let Err(error) = str::from_utf8(body) {
+        format!("is not UTF-8 after byte {}", error.valid_up_to())
+    } else {
+        syntax_error(error)
+    };
     RequestExtensionItem { field: String::new(), reason: Reason::MalformedJson, description }
+}
+
+// serde's description of a syntax error repeats nothing of the text.
+fn syntax_error(error: &serde_json::Error) -> String {
+    let error = error.to_string();
+    let limit = LIMITS.iter().find_map(|(serde, here)| error.strip_prefix(serde).map(|place| (here, place)));
+    match limit {
+        Some((limit, place)) => format!("{limit}{place}"),
+        None => format!("is not valid JSON: {error}"),
+    }
 }
 
 pub(super) fn duplicate(field: String) -> RequestExtensionItem {

@@ -57,7 +57,7 @@ pub fn explain_customer_input(body: &[u8]) -> Vec<RequestExtensionItem> {
             let violations = explain::violations("", &CONTRACT.document, validator, &value);
             duplicates.chain(violations).take(VIOLATIONS_MAX + 1).collect()
         }
-        Err(error) => vec![explain::malformed(&error)],
+        Err(error) => vec![explain::malformed(body, &error)],
     }
 }
 

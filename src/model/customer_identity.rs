@@ -8,7 +8,7 @@ use super::{country_code::CountryCode, date::Date, id_type::IdType, strict, text
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct CustomerIdentity {
-    /// The country that issued the document.
+    /// ISO 3166-1 alpha-2 country code.
     #[garde(skip)]
     pub issuing_country: CountryCode,
     /// The number of the document.
@@ -26,7 +26,14 @@ pub struct CustomerIdentity {
     #[garde(skip)]
     #[schema(nullable = false)]
     pub expiry_date: Option<Date>,
-    /// What kind of document it is.
+    /// Type of identification document:
+    ///
+    /// - DrivingLicense
+    /// - NationalIDCard
+    /// - Passport
+    /// - AddressProof
+    /// - ResidencePermit
+    /// - TaxID
     #[serde(rename = "IDType", deserialize_with = "strict::name")]
     #[garde(skip)]
     pub id_type: IdType,

@@ -34,7 +34,7 @@ pub struct StreetAddress {
     #[garde(length(chars, min = 1, max = 100), custom(without_nul), custom(state_of(self.country)))]
     #[schema(min_length = 1, max_length = 100, pattern = r"^[^\u0000]*$")]
     pub state: String,
-    /// The country of the address.
+    /// ISO 3166-1 alpha-2 country code.
     #[garde(skip)]
     pub country: CountryCode,
 }

@@ -30,6 +30,15 @@ pub struct Facts<'a> {
     pub body: &'a [u8],
 }
 
+/// When a signature with these claims expires, rounded up to a second. The claims must be without violations.
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "without violations, `exp` is at most some minutes from now"
+)]
+pub(super) fn expires_at(claims: &Map<String, Value>) -> i64 {
+    claims.get("exp").and_then(Value::as_f64).unwrap_or_default().ceil() as i64
+}
+
 /// Everything that is wrong with these claims.
 pub(super) fn violations(claims: &Map<String, Value>, facts: &Facts<'_>) -> Vec<Violation> {
     let mut violations = Vec::new();

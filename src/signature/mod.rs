@@ -20,4 +20,4 @@ pub use key::{InvalidKey, PrivateKey, PublicKey};
 pub use keyring::{Key, Keyring};
 pub use refusal::{Refusal, Violation};
 pub use sign::{SignError, sign};
-pub use verify::{SIGNATURE_BYTES_MAX, verify};
+pub use verify::{SIGNATURE_BYTES_MAX, Verified, verify};

@@ -8,6 +8,7 @@ use super::{
     claims::Facts,
     key::{InvalidKey, PrivateKey},
 };
+use crate::random;
 
 /// Why a request could not be signed.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +27,7 @@ struct Claims<'a> {
     aud: &'a str,
     iat: i64,
     exp: i64,
+    jti: String,
     method: &'a str,
     path: &'a str,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -43,7 +45,7 @@ enum Values {
 
 /// Makes the `Api-Signature` of a request: a JWS in compact form that [`super::verify()`] accepts for the same facts.
 ///
-/// The token expires `expires_in` seconds after `now`.
+/// The token expires `expires_in` seconds after `now`. A random `jti` tells it from another one with equal claims.
 pub fn sign(
     key: &PrivateKey,
     key_id: Option<&str>,
@@ -55,6 +57,7 @@ pub fn sign(
         aud: audience,
         iat: now,
         exp: now + expires_in,
+        jti: random::uuid().to_string(),
         method,
         path,
         query_params: query_params(query),

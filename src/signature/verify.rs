@@ -1,3 +1,4 @@
+use aws_lc_rs::digest::{Context, SHA256};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
@@ -9,7 +10,10 @@ use super::{
     keyring::Keyring,
     refusal::Refusal,
 };
-use crate::account::Account;
+use crate::{
+    account::Account,
+    signature_id::{SIGNATURE_HASH_BYTES, SignatureId},
+};
 
 /// The maximum length of a signature, in bytes.
 pub const SIGNATURE_BYTES_MAX: usize = 8 * 1024;
@@ -37,11 +41,20 @@ fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> R
     T::deserialize(deserializer).map(Some)
 }
 
-/// The account whose key signed exactly this request.
+/// What a good signature proves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// The account whose key signed exactly this request.
+    pub account: Account,
+    /// Tells the signature from all others.
+    pub signature: SignatureId,
+}
+
+/// Proves whose key signed exactly this request.
 ///
 /// No claim is parsed before the signature is verified. Then all claims are checked, so that a refusal lists everything
 /// that is wrong.
-pub fn verify(token: &str, keyring: &Keyring, facts: &Facts<'_>) -> Result<Account, Refusal> {
+pub fn verify(token: &str, keyring: &Keyring, facts: &Facts<'_>) -> Result<Verified, Refusal> {
     const COMPACT: &str =
         "Api-Signature must be a JWS in compact form: header.claims.signature, each in base64url";
     if token.len() > SIGNATURE_BYTES_MAX {
@@ -80,7 +93,24 @@ pub fn verify(token: &str, keyring: &Keyring, facts: &Facts<'_>) -> Result<Accou
         ))
     })?;
     let violations = claims::violations(&claims, facts);
-    if violations.is_empty() { Ok(key.account.clone()) } else { Err(Refusal::of_claims(violations)) }
+    if !violations.is_empty() {
+        return Err(Refusal::of_claims(violations));
+    }
+    let signature =
+        SignatureId { expires_at: claims::expires_at(&claims), hash: hash(&key.public_key, message) };
+    Ok(Verified { account: key.account.clone(), signature })
+}
+
+/// Identifies what was signed, and the key. The bytes of the signature do not count: with ECDSA, (r, n-s) is as good as
+/// (r, s). The key counts by itself and not by its id, so that it cannot come back under another id.
+fn hash(key: &PublicKey, message: &str) -> [u8; SIGNATURE_HASH_BYTES] {
+    let mut context = Context::new(&SHA256);
+    // The last line of the PEM ends the key.
+    context.update(key.to_pem().as_bytes());
+    context.update(message.as_bytes());
+    let mut hash = [0; SIGNATURE_HASH_BYTES];
+    hash.copy_from_slice(&context.finish().as_ref()[..SIGNATURE_HASH_BYTES]);
+    hash
 }
 
 fn accepted_algorithm(header: &JoseHeader) -> Result<Algorithm, Refusal> {
@@ -90,11 +120,16 @@ fn accepted_algorithm(header: &JoseHeader) -> Result<Algorithm, Refusal> {
             "crit lists extensions that this service does not support: leave it out",
         ));
     }
-    if header.typ.as_ref().is_some_and(|typ| !typ.eq_ignore_ascii_case("JWT")) {
-        return Err(Refusal::of("typ", "typ must be JWT, or left out"));
+    if header.typ.as_ref().is_some_and(|typ| !is_jwt(typ)) {
+        return Err(Refusal::of("typ", "typ must be JWT or application/jwt, or left out"));
     }
     let alg = header.alg.as_deref().unwrap_or_default();
     alg.parse().map_err(|_| Refusal::of("alg", "alg must be ES384 or ES256"))
+}
+
+/// A media type whose `application/` may be left out (RFC 7515, 4.1.9).
+fn is_jwt(typ: &str) -> bool {
+    ["JWT", "application/jwt"].iter().any(|name| typ.eq_ignore_ascii_case(name))
 }
 
 fn check_signature(

@@ -11,16 +11,21 @@ use std::{
         atomic::{AtomicI64, Ordering},
     },
     thread,
+    time::Duration,
 };
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
 
 use super::{
     error::StoreError,
     types::{Condition, DeleteOutcome, PutOutcome, Record},
+    used::{DamagedOutcome, Outcome},
     version::Version,
 };
-use crate::clock;
+use crate::{clock, signature_id::SignatureId};
 
 /// How many writes may wait.
 pub(super) const QUEUE_WRITES_MAX: usize = 1024;
@@ -28,10 +33,15 @@ pub(super) const QUEUE_WRITES_MAX: usize = 1024;
 /// How many writes one transaction takes, unless told otherwise: beyond this, a group gets slower but not cheaper.
 pub const GROUP_WRITES_MAX: usize = 128;
 
+/// How long no write must come before an engine does what can wait.
+const IDLE_PAUSE: Duration = Duration::from_secs(1);
+
 /// A write in a queue.
 pub(super) struct Write {
     pub account: String,
     pub customer_id: String,
+    /// The signature that carries out the write, and must not do so twice.
+    pub signature: Option<SignatureId>,
     /// When the write was taken from the queue, in microseconds since the Unix epoch.
     pub timestamp: i64,
     pub change: Change,
@@ -55,6 +65,15 @@ impl<T> Slot<T> {
         self.outcome = Some(outcome);
     }
 
+    /// Notes an outcome that is given as bytes.
+    fn read(&mut self, outcome: &[u8]) -> Result<(), DamagedOutcome>
+    where
+        T: Outcome,
+    {
+        self.fill(T::from_bytes(outcome)?);
+        Ok(())
+    }
+
     /// The caller may be gone.
     fn tell(self, result: Result<(), StoreError>) {
         let outcome = self.outcome.ok_or_else(|| StoreError::failed("the engine gave no outcome"));
@@ -73,6 +92,14 @@ impl Write {
         match &self.change {
             Change::Put { slot, .. } => matches!(slot.outcome, Some(PutOutcome::Updated(_))),
             Change::Delete { slot, .. } => matches!(slot.outcome, Some(DeleteOutcome::Deleted)),
+        }
+    }
+
+    /// Notes the outcome that was written down, now or when the signature was used first.
+    pub(super) fn fill(&mut self, outcome: &[u8]) -> Result<(), DamagedOutcome> {
+        match &mut self.change {
+            Change::Put { slot, .. } => slot.read(outcome),
+            Change::Delete { slot, .. } => slot.read(outcome),
         }
     }
 
@@ -96,6 +123,11 @@ pub(super) trait Engine {
     /// Commits the writes as one transaction, and fills the slot of each. All of them are durable afterwards, or none
     /// is. The engine may reorder the writes of different customers.
     async fn commit(&mut self, group: &mut [Write]) -> Result<(), StoreError>;
+
+    /// Does a small part of what can wait until no write comes. Returns whether there is more of it.
+    async fn tidy_up(&mut self) -> bool {
+        false
+    }
 }
 
 /// Commits a group and tells each caller. This is the one policy for failures:
@@ -138,32 +170,34 @@ impl Queue {
     /// Puts a write into the queue, and waits for its outcome.
     pub(super) async fn put(
         &self,
-        (account, customer_id): (String, String),
+        key: (String, String),
+        signature: Option<SignatureId>,
         record: Record,
         condition: Condition,
         version: Version,
     ) -> Result<PutOutcome, StoreError> {
-        self.submit(account, customer_id, |slot| Change::Put { record, condition, version, slot }).await
+        self.submit(key, signature, |slot| Change::Put { record, condition, version, slot }).await
     }
 
     /// Puts a delete into the queue, and waits for its outcome.
     pub(super) async fn delete(
         &self,
-        (account, customer_id): (String, String),
+        key: (String, String),
+        signature: Option<SignatureId>,
         if_match: Option<Vec<Version>>,
     ) -> Result<DeleteOutcome, StoreError> {
-        self.submit(account, customer_id, |slot| Change::Delete { if_match, slot }).await
+        self.submit(key, signature, |slot| Change::Delete { if_match, slot }).await
     }
 
     async fn submit<T>(
         &self,
-        account: String,
-        customer_id: String,
+        (account, customer_id): (String, String),
+        signature: Option<SignatureId>,
         change: impl FnOnce(Slot<T>) -> Change,
     ) -> Result<T, StoreError> {
         let (reply, outcome) = oneshot::channel();
         let change = change(Slot { outcome: None, reply });
-        let write = Write { account, customer_id, timestamp: 0, change };
+        let write = Write { account, customer_id, signature, timestamp: 0, change };
         self.lane(&write).try_send(write).map_err(|_| StoreError::Busy)?;
         outcome.await.map_err(|_| StoreError::unavailable("the writer has ended"))?
     }
@@ -195,8 +229,14 @@ impl Lane {
 
     /// Commits group after group, until every [`Queue`] is gone and its last write is made.
     pub(super) async fn run(mut self, mut engine: impl Engine) {
+        let mut pause = IDLE_PAUSE;
         loop {
-            let mut group = gather(&mut self.writes, self.group_writes_max).await;
+            let gathered = timeout(pause, gather(&mut self.writes, self.group_writes_max)).await;
+            let Ok(mut group) = gathered else {
+                pause = if engine.tidy_up().await { Duration::ZERO } else { IDLE_PAUSE };
+                continue;
+            };
+            pause = IDLE_PAUSE;
             if group.is_empty() {
                 return;
             }
@@ -266,10 +306,10 @@ mod tests {
         let (queue, [lane]) = Queue::with_lanes(GROUP_WRITES_MAX);
         let (sizes, key) = (Arc::default(), |id: usize| ("acme".to_owned(), id.to_string()));
         let record = || Record { bytes: Vec::new(), sealed_by: None };
-        let put = |id| queue.put(key(id), record(), Condition::Always, Version::new());
+        let put = |id| queue.put(key(id), None, record(), Condition::Always, Version::new());
         let puts = join_all((0..3).map(put));
         let writes = async {
-            let (puts, delete) = tokio::join!(puts, queue.delete(key(3), None));
+            let (puts, delete) = tokio::join!(puts, queue.delete(key(3), None, None));
             puts.into_iter().map(|put| put.map(drop)).chain([delete.map(drop)]).collect::<Vec<_>>()
         };
         let engine = Script(answers, Arc::clone(&sizes));

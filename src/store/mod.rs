@@ -12,6 +12,7 @@ mod schema;
 mod sqlite;
 mod types;
 mod url;
+mod used;
 mod version;
 
 use std::{future::Future, time::Duration};
@@ -33,6 +34,7 @@ use self::{group::Queue, postgres::Postgres, row::DamagedRow, sqlite::Sqlite};
 use crate::{
     account::Account,
     model::{CustomerId, SortDirection, Timestamp},
+    signature_id::SignatureId,
     threads::Threads,
 };
 
@@ -108,7 +110,8 @@ impl Store {
         within(CHECK_TIMEOUT, async { on!(self.check()) }).await
     }
 
-    /// Creates or replaces a customer, which gets this version. Returns when the outcome is on disk.
+    /// Creates or replaces a customer, which gets this version. Returns when the outcome is on disk. If the signature was
+    /// used before, nothing changes, and the outcome is the first one again.
     pub async fn put(
         &self,
         account: &Account,
@@ -116,20 +119,23 @@ impl Store {
         version: Version,
         record: Record,
         condition: Condition,
+        signature: Option<SignatureId>,
     ) -> Result<PutOutcome, StoreError> {
         let key = (account.as_str().to_owned(), id.into_string());
-        within(ANSWER_TIMEOUT, self.writes.put(key, record, condition, version)).await
+        within(ANSWER_TIMEOUT, self.writes.put(key, signature, record, condition, version)).await
     }
 
-    /// Deletes a customer, if it has one of these versions; `None` means any. Returns when the outcome is on disk.
+    /// Deletes a customer, if it has one of these versions; `None` means any. Returns when the outcome is on disk. If the
+    /// signature was used before, nothing changes, and the outcome is the first one again.
     pub async fn delete(
         &self,
         account: &Account,
         id: CustomerId,
         if_match: Option<Vec<Version>>,
+        signature: Option<SignatureId>,
     ) -> Result<DeleteOutcome, StoreError> {
         let key = (account.as_str().to_owned(), id.into_string());
-        within(ANSWER_TIMEOUT, self.writes.delete(key, if_match)).await
+        within(ANSWER_TIMEOUT, self.writes.delete(key, signature, if_match)).await
     }
 
     /// Reads a customer.

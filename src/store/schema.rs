@@ -37,3 +37,11 @@ diesel::table! {
         check_value -> Binary,
     }
 }
+
+diesel::table! {
+    used_signatures (expires_at, hash) {
+        expires_at -> BigInt,
+        hash -> Binary,
+        outcome -> Binary,
+    }
+}

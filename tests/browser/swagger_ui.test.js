@@ -5,7 +5,8 @@ import { createHash } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 
 import {
-  binary, converted, ed25519, encrypted, fingerprint, PASSPHRASE, pkcs8, publicHalf, rsa, sec1, withoutPublicHalf,
+  binary, converted, ed25519, encrypted, fingerprint, PASSPHRASE, pkcs8, publicHalf, rsa, sec1, version2,
+  withoutPublicHalf,
 } from './support/keys.js';
 import { curlArguments, decoded, INSECURE_HOST, LAPTOP, launchBrowser, PHONE, withPage } from './support/page.js';
 import { startProxy, startServer } from './support/server.js';
@@ -13,7 +14,7 @@ import { startProxy, startServer } from './support/server.js';
 const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
   + "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/** One account with one key: no key id is needed. */
+/** One account with one key, under its fingerprint. */
 const ONE_KEY = { keys: [{ account: 'acme' }] };
 
 let browser;
@@ -78,6 +79,51 @@ describe('Without a key', () => {
   });
 });
 
+describe('The words of the documentation', () => {
+  /** What the documentation page says of each member; `null` where it says nothing. */
+  const words = {
+    FirstName: ["user's first name"],
+    LastName: ["user's last name (family name)"],
+    MiddleName: ["user's middle name"],
+    DateOfBirth: [null, '2024-04-16'],
+    IssuingCountry: ['ISO 3166-1 alpha-2 country code.', 'US'],
+    IssuedDate: [null, '2024-04-16'],
+    ExpiryDate: [null, '2024-04-16'],
+    IDType: ['Type of identification document:', 'Passport'],
+    Street: ["Street: the primary name of an address's street."],
+    Street2: ["Street2: the secondary name of an address's street."],
+    City: ["City: name of an address's city or town."],
+    PostCode: ["PostCode: the address's postcode"],
+    State: ["State: the address's state / province / county. For USA and Canada, state code in ISO 3166-2 code (e.g. "
+      + 'CA) is required.'],
+    Country: ['ISO 3166-1 alpha-2 country code.', 'US'],
+  };
+
+  test('are shown for the operation and for every member, also where it refers to a schema', async (t) => {
+    const server = await serve(t, { options: ['--sandbox'] });
+    await open(server, async (ui) => {
+      const operation = ui.operation('putCustomer');
+      assert.equal(await operation.locator('.opblock-summary-description').textContent(), 'Put Customer');
+      await operation.locator('.opblock-summary-control').click();
+      const body = operation.locator('.opblock-section-request-body');
+      await body.getByRole('tab', { name: 'Schema' }).click();
+      const closed = body.getByRole('button', { name: 'Expand all' });
+      while (await closed.count() > 0) await closed.first().click();
+
+      const shown = await body.locator('.json-schema-2020-12').evaluateAll((schemas) => schemas.map((schema) => {
+        const isOwn = (element) => element.closest('.json-schema-2020-12') === schema;
+        const text = (part) => [...schema.querySelectorAll(`.json-schema-2020-12${part}`)].find(isOwn)?.innerText ?? '';
+        return [text('__title'), text('-keyword--description').replace(/\s+/g, ' '), text('-keyword--examples')];
+      }));
+      for (const [member, [description, example]] of Object.entries(words)) {
+        const isSaid = ([title, says, examples]) => title === member
+          && says.startsWith(description ?? '') && examples.includes(example ? `"${example}"` : '');
+        assert.ok(shown.some(isSaid), `${member}: ${JSON.stringify(shown.filter(([title]) => title === member))}`);
+      }
+    });
+  });
+});
+
 describe('With a key', () => {
   for (const algorithm of ['ES384', 'ES256']) {
     test(`every operation is signed with ${algorithm}`, async (t) => {
@@ -100,9 +146,10 @@ describe('With a key', () => {
 
       assert.equal(put.status, 201);
       const { header, claims } = decoded(put.signature);
-      assert.deepEqual(header, { alg: 'ES384', typ: 'JWT' });
-      const { iat, exp, ...rest } = claims;
+      assert.deepEqual(header, { alg: 'ES384', typ: 'JWT', kid: fingerprint(server.keys[0].text) });
+      const { iat, exp, jti, ...rest } = claims;
       assert.ok(iat >= before && iat <= Date.now() / 1000 && exp === iat + 300);
+      assert.match(jti, /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
       assert.deepEqual(rest, {
         aud: 'somebody-else',
         method: 'PUT',
@@ -167,7 +214,7 @@ describe('With a key', () => {
     await open(server, async (ui) => {
       await ui.openDialog();
       await ui.choose('private.pem', text);
-      const facts = { 'Algorithm': 'ES384', 'Key id': 'none is sent', 'Fingerprint': fingerprint(text) };
+      const facts = { 'Algorithm': 'ES384', 'Key id': fingerprint(text), 'Fingerprint': fingerprint(text) };
       assert.deepEqual(await ui.facts(), facts);
       await ui.closeDialog();
       assert.equal(await ui.page.locator('.signing-summary').textContent(), `ES384 · ${fingerprint(text)}`);
@@ -210,24 +257,34 @@ describe('With a key', () => {
 describe('With several keys', () => {
   const TWO_KEYS = { keys: [{ account: 'acme' }, { account: 'other', options: ['--key-id', 'other-2026'] }] };
 
-  test('the server asks for the key id, and the fingerprint is the one that keys generate registers', async (t) => {
+  test('the fingerprint is sent, under which keys generate registers a key', async (t) => {
     const server = await serve(t, TWO_KEYS);
     const [{ text }] = server.keys;
     await open(server, async (ui) => {
       await ui.load(text);
-      const input = { fields: { 'If-Match': '' }, body: customer('Mia') };
-      const without = await ui.send('putCustomer', input);
-      assert.equal(without.status, 401);
-      assert.match(without.json.Detail, /kid/);
 
-      await ui.openDialog();
-      await ui.dialog.getByRole('button', { name: 'Use the fingerprint' }).click();
-      assert.equal((await ui.facts())['Key id'], fingerprint(text));
-      await ui.closeDialog();
-      const put = await ui.send('putCustomer', input);
+      const put = await ui.send('putCustomer', { fields: { 'If-Match': '' }, body: customer('Mia') });
 
       assert.equal(put.status, 201);
       assert.equal(decoded(put.signature).header.kid, fingerprint(text));
+    });
+  });
+
+  test('a key that is registered under another id is told which one', async (t) => {
+    const server = await serve(t, TWO_KEYS);
+    await open(server, async (ui) => {
+      await ui.load(server.keys[1].text);
+      const without = await ui.send('listCustomers');
+      assert.equal(without.status, 401);
+      assert.match(without.json.Detail, /registered under another id: send other-2026 as kid/);
+
+      await ui.openDialog();
+      await ui.setKeyId('other-2026');
+      assert.equal((await ui.facts())['Key id'], 'other-2026');
+      await ui.closeDialog();
+      const list = await ui.send('listCustomers');
+
+      assert.equal(list.status, 200);
     }, { refusals: [401] });
   });
 
@@ -255,6 +312,21 @@ describe('With several keys', () => {
       assert.ok(shown.includes(get.json.Detail));
     }, { refusals: [401] });
   });
+});
+
+describe('A key in version 2 of PKCS#8', () => {
+  for (const inside of [true, false]) {
+    test(`signs ${inside ? 'with' : 'without'} its public half inside of the private one`, async (t) => {
+      const server = await serve(t, ONE_KEY);
+      const [{ text }] = server.keys;
+      await open(server, async (ui) => {
+        await ui.load(version2(inside ? text : withoutPublicHalf(text), text), '', text);
+        const list = await ui.send('listCustomers');
+        assert.equal(list.status, 200);
+        assert.equal(decoded(list.signature).header.kid, fingerprint(text));
+      });
+    });
+  }
 });
 
 describe('A key that cannot be loaded', () => {
@@ -350,6 +422,7 @@ describe('Wherever it is', () => {
 
         assert.deepEqual([put.status, list.status], [201, 200]);
         assert.equal(put.url, `${place.url}customers/c%201`);
+        assert.equal(new URL(put.location, put.url).href, put.url, 'Location leads to the customer');
         assert.equal(decoded(put.signature).claims.path, `${basePath}/customers/c%201`);
         assert.equal(decoded(list.signature).claims.path, `${basePath}/customers`);
       });
@@ -460,6 +533,10 @@ async function useEveryOperation(ui, algorithm) {
   assert.equal(get.json.FullName.FirstName, 'Ada');
   assert.equal(claimed(get).bodyHash, undefined);
   assert.equal(claimed(get).queryParams, undefined);
+
+  const head = await ui.send('headCustomer', { fields: { 'CustomerID': 'c 2', 'If-None-Match': '' } });
+  assert.deepEqual([head.status, head.json], [200, undefined]);
+  assert.equal(claimed(head).method, 'HEAD');
 
   const query = { PageSize: '1', SortDirection: 'ASC' };
   const first = await ui.send('listCustomers', { fields: query });

@@ -15,18 +15,23 @@ use crate::support::{Answer, Engine, Request, TestApi, eventually, mia, on_each_
 /// What makes a fresh service, in which nobody is, answer an operation with a status.
 pub(crate) type Provocation = for<'a> fn(&'a TestApi, &'a str) -> LocalBoxFuture<'a, Answer>;
 
-const ALL: &[&str] = &["putCustomer", "getCustomer", "deleteCustomer", "listCustomers"];
+const ALL: &[&str] =
+    &["putCustomer", "getCustomer", "headCustomer", "deleteCustomer", "listCustomers", "headCustomers"];
+
+const READS: &[&str] = &["getCustomer", "headCustomer", "listCustomers", "headCustomers"];
 
 const PROVOCATIONS: [(u16, &[&str], Provocation); 13] = [
-    (200, &["getCustomer", "listCustomers"], |api, operation| after_a_put(api, ask(api, operation))),
+    (200, READS, |api, operation| after_a_put(api, ask(api, operation))),
     (201, &["putCustomer"], |api, operation| ask(api, operation).send().boxed_local()),
     (204, &["putCustomer", "deleteCustomer"], |api, operation| after_a_put(api, ask(api, operation))),
-    (304, &["getCustomer"], |api, operation| {
+    (304, &["getCustomer", "headCustomer"], |api, operation| {
         after_a_put(api, ask(api, operation).header("if-none-match", "*"))
     }),
     (400, ALL, |api, operation| ask_wrongly(api, operation).send().boxed_local()),
     (401, ALL, |api, operation| ask(api, operation).unsigned().send().boxed_local()),
-    (404, &["getCustomer", "deleteCustomer"], |api, operation| ask(api, operation).send().boxed_local()),
+    (404, &["getCustomer", "headCustomer", "deleteCustomer"], |api, operation| {
+        ask(api, operation).send().boxed_local()
+    }),
     (412, &["putCustomer"], |api, operation| {
         ask(api, operation).header("if-match", "*").send().boxed_local()
     }),
@@ -52,8 +57,10 @@ fn ask<'a>(api: &'a TestApi, operation: &str) -> Request<'a> {
     match operation {
         "putCustomer" => api.put("c-1", &mia()),
         "getCustomer" => api.get("c-1"),
+        "headCustomer" => api.head("c-1"),
         "deleteCustomer" => api.delete("c-1"),
         "listCustomers" => api.list(""),
+        "headCustomers" => api.request("HEAD", "/customers"),
         other => panic!("say here how to ask for {other}"),
     }
 }
@@ -63,8 +70,10 @@ fn ask_wrongly<'a>(api: &'a TestApi, operation: &str) -> Request<'a> {
     match operation {
         "putCustomer" => api.put("%00", &mia()),
         "getCustomer" => api.get("%00"),
+        "headCustomer" => api.head("%00"),
         "deleteCustomer" => api.delete("%00"),
         "listCustomers" => api.list("?PageSize=0"),
+        "headCustomers" => api.request("HEAD", "/customers?PageSize=0"),
         other => panic!("say here how to ask for {other} wrongly"),
     }
 }

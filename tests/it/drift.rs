@@ -31,6 +31,67 @@ fn every_schema_of_the_contract_compiles_and_takes_its_own_examples() {
     }
 }
 
+/// What the documentation page of `putCustomer` says of the members: a description, or an example.
+const WORDS: [(&str, &str, Option<&str>, Option<&str>); 18] = [
+    ("FullName", "FirstName", Some("user's first name"), None),
+    ("FullName", "LastName", Some("user's last name (family name)"), None),
+    ("FullName", "MiddleName", Some("user's middle name"), None),
+    ("CustomerInput", "DateOfBirth", None, Some("2024-04-16")),
+    ("Customer", "DateOfBirth", None, Some("2024-04-16")),
+    ("CustomerIdentity", "IssuingCountry", Some("ISO 3166-1 alpha-2 country code."), Some("US")),
+    ("CustomerIdentity", "IssuedDate", None, Some("2024-04-16")),
+    ("CustomerIdentity", "ExpiryDate", None, Some("2024-04-16")),
+    ("CustomerIdentity", "IDType", Some(ID_TYPE), Some("Passport")),
+    ("StreetAddress", "Street", Some("Street: the primary name of an address's street."), None),
+    ("StreetAddress", "Street2", Some("Street2: the secondary name of an address's street."), None),
+    ("StreetAddress", "City", Some("City: name of an address's city or town."), None),
+    ("StreetAddress", "PostCode", Some("PostCode: the address's postcode"), None),
+    ("StreetAddress", "State", Some(STATE), None),
+    ("StreetAddress", "Country", Some("ISO 3166-1 alpha-2 country code."), Some("US")),
+    // What the page says of these types.
+    ("", "CountryCode", Some("ISO 3166-1 alpha-2 country code."), Some("US")),
+    ("", "IDType", Some(ID_TYPE), Some("Passport")),
+    ("", "Date", None, Some("2024-04-16")),
+];
+
+const ID_TYPE: &str = "Type of identification document: - DrivingLicense - NationalIDCard - Passport - AddressProof \
+    - ResidencePermit - TaxID";
+
+const STATE: &str = "State: the address's state / province / county. For USA and Canada, state code in ISO 3166-2 code \
+    (e.g. CA) is required.";
+
+/// A description in one line.
+fn in_one_line(description: &Value) -> String {
+    description.as_str().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn every_member_has_the_words_and_examples_of_the_page() {
+    let schemas = &contract::document()["components"]["schemas"];
+    for (schema, member, description, example) in WORDS {
+        let value = if schema.is_empty() { &schemas[member] } else { &schemas[schema]["properties"][member] };
+        let referred = value["$ref"].as_str().map(|reference| reference.trim_start_matches('#'));
+        let referred =
+            referred.map_or(&Value::Null, |pointer| contract::document().pointer(pointer).unwrap());
+        if let Some(description) = description {
+            assert_eq!(in_one_line(&value["description"]), description, "{schema}.{member}");
+        }
+        if let Some(example) = example {
+            let examples = [value, referred].map(|value| &value["examples"][0]);
+            assert!(examples.contains(&&Value::from(example)), "{schema}.{member}: {examples:?}");
+        }
+    }
+    let put = &contract::document()["paths"]["/customers/{CustomerID}"]["put"];
+    assert_eq!(put["summary"], "Put Customer");
+    let description = put["description"].as_str().unwrap();
+    assert!(
+        description
+            .starts_with("Creating a customer is required prior to other operations referring to CustomerID")
+    );
+    assert!(put["parameters"][1]["description"].as_str().unwrap().starts_with("Digitally signed JWT."));
+    assert_eq!(put["responses"]["201"]["description"], "Customer created");
+}
+
 /// Notes every difference by JSON pointer, in both directions.
 fn compare(pointer: &str, written: &Value, made: &Value, found: &mut Vec<String>) {
     let below = |key: &str| format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"));

@@ -25,7 +25,7 @@ async fn put(store: &Store, customers: &[(String, String)], scale: usize) {
         let puts = customers.iter().map(|(id, text)| {
             let length = scale * (1 + usize::from(text.as_bytes()[text.len() - 1]) % 9);
             let record = Record { bytes: format!("{text:.<length$}").into_bytes(), sealed_by: None };
-            store.put(&account, id.parse().unwrap(), Version::new(), record, Condition::Always)
+            store.put(&account, id.parse().unwrap(), Version::new(), record, Condition::Always, None)
         });
         for outcome in join_all(puts).await {
             outcome.unwrap();
@@ -79,7 +79,7 @@ async fn no_byte_of_what_was_deleted_or_replaced_is_left_in_the_files() {
     assert!(words(&database, "DLT").is_superset(&both(&deleted)), "they are found while they are there");
     for ids in deleted.chunks(500) {
         let account = account();
-        let deletes = ids.iter().map(|(id, _)| store.delete(&account, id.parse().unwrap(), None));
+        let deletes = ids.iter().map(|(id, _)| store.delete(&account, id.parse().unwrap(), None, None));
         assert!(join_all(deletes).await.into_iter().all(|outcome| outcome.is_ok()));
     }
     let again: Vec<_> = replaced.iter().map(|(id, _)| (id.clone(), "NEW".to_owned() + id)).collect();
@@ -107,7 +107,7 @@ async fn erasing_goes_on_by_itself_under_traffic() {
     put(&store, &deleted, 60).await;
     let ids: Vec<_> = deleted.iter().map(|(id, _)| id.parse().unwrap()).collect();
     for id in ids {
-        store.delete(&account(), id, None).await.unwrap();
+        store.delete(&account(), id, None, None).await.unwrap();
     }
     eventually("the deleted customers leave the files", || async {
         put(&store, &customers("KPT", 20), 60).await;

@@ -39,7 +39,7 @@ async fn open(url: &str) -> Store {
 }
 
 async fn put(store: &Store, customer_id: &str, condition: Condition) -> Result<PutOutcome, StoreError> {
-    store.put(&account(), id(customer_id), Version::new(), living_in("Musterstadt"), condition).await
+    store.put(&account(), id(customer_id), Version::new(), living_in("Musterstadt"), condition, None).await
 }
 
 async fn ids(store: &Store, direction: SortDirection, page_size: u32) -> Vec<String> {

@@ -27,7 +27,7 @@ fn account() -> Account {
 async fn put(store: &Store, customer_id: &str) -> Result<PutOutcome, StoreError> {
     let input: CustomerInput = serde_json::from_value(mia()).unwrap();
     let record = Record { bytes: serde_json::to_vec(&input).unwrap(), sealed_by: None };
-    store.put(&account(), customer_id.parse().unwrap(), Version::new(), record, Condition::Always).await
+    store.put(&account(), customer_id.parse().unwrap(), Version::new(), record, Condition::Always, None).await
 }
 
 async fn create(store: &Store, customer_id: &str) {
@@ -159,7 +159,7 @@ async fn a_write_whose_caller_gave_up_is_not_made_later() {
 async fn is_refused_for_good(store: &Store, put_back: impl FnOnce()) {
     let gone = |error: StoreError| matches!(error, StoreError::Unavailable(_));
     assert!(put(store, "c-2").await.is_err_and(gone));
-    assert!(store.delete(&account(), "c-1".parse().unwrap(), None).await.is_err_and(gone));
+    assert!(store.delete(&account(), "c-1".parse().unwrap(), None, None).await.is_err_and(gone));
     assert!(store.get(&account(), &"c-1".parse().unwrap()).await.is_err_and(gone));
     assert!(store.list(&account(), SortDirection::Asc, None, 10).await.is_err_and(gone));
     assert!(store.signing_keys().await.is_err_and(gone));

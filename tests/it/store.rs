@@ -28,7 +28,10 @@ fn record(customer: Value) -> Record {
 }
 
 async fn put(store: &Store, customer_id: &str, condition: Condition) -> PutOutcome {
-    store.put(&account("acme"), id(customer_id), Version::new(), record(mia()), condition).await.unwrap()
+    store
+        .put(&account("acme"), id(customer_id), Version::new(), record(mia()), condition, None)
+        .await
+        .unwrap()
 }
 
 async fn list(store: &Store, direction: SortDirection, after: Option<Position>, limit: u32) -> CustomerPage {
@@ -60,7 +63,14 @@ async fn a_customer_is_kept_as_it_is(engine: Engine) {
     }
     for customer in [mia(), full(), extreme] {
         let outcome = store
-            .put(&account("acme"), id("c-1"), Version::new(), record(customer.clone()), Condition::Always)
+            .put(
+                &account("acme"),
+                id("c-1"),
+                Version::new(),
+                record(customer.clone()),
+                Condition::Always,
+                None,
+            )
             .await
             .unwrap();
         let stored = store.get(&account("acme"), &id("c-1")).await.unwrap().unwrap();
@@ -96,8 +106,9 @@ async fn each_condition_decides(engine: Engine) {
     let third = updated(put(&store, "c-1", Condition::Present).await);
     let fourth = updated(put(&store, "c-1", Condition::Always).await);
 
-    let delete =
-        |name: &'static str, versions| store.delete(Box::leak(Box::new(account("acme"))), id(name), versions);
+    let delete = |name: &'static str, versions| {
+        store.delete(Box::leak(Box::new(account("acme"))), id(name), versions, None)
+    };
     assert_eq!(delete("c-2", None).await.unwrap(), DeleteOutcome::NotFound);
     assert_eq!(delete("c-2", Some(vec![fourth])).await.unwrap(), DeleteOutcome::NotFound);
     assert_eq!(
@@ -135,9 +146,11 @@ async fn accounts_are_apart(engine: Engine) {
     created(put(&store, "c-1", Condition::Always).await);
     let other = account("other");
     assert!(store.get(&other, &id("c-1")).await.unwrap().is_none());
-    assert_eq!(store.delete(&other, id("c-1"), None).await.unwrap(), DeleteOutcome::NotFound);
+    assert_eq!(store.delete(&other, id("c-1"), None, None).await.unwrap(), DeleteOutcome::NotFound);
     assert_eq!(store.list(&other, SortDirection::Desc, None, 10).await.unwrap().customers, []);
-    created(store.put(&other, id("c-1"), Version::new(), record(full()), Condition::Always).await.unwrap());
+    created(
+        store.put(&other, id("c-1"), Version::new(), record(full()), Condition::Always, None).await.unwrap(),
+    );
     let mine = store.get(&account("acme"), &id("c-1")).await.unwrap().unwrap();
     assert_eq!(mine.record, record(mia()));
 }
@@ -180,7 +193,7 @@ async fn a_queue_that_is_full_refuses_and_forgets_nothing(engine: Engine) {
     let store = database.open().await;
     let (acme, number) = (account("acme"), 5000);
     let writes = (0..number).map(|number| {
-        store.put(&acme, id(&format!("c-{number}")), Version::new(), record(mia()), Condition::Always)
+        store.put(&acme, id(&format!("c-{number}")), Version::new(), record(mia()), Condition::Always, None)
     });
     let outcomes = join_all(writes).await;
     let written = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
@@ -222,7 +235,7 @@ async fn pages_go_on_after_a_customer_that_is_gone(engine: Engine) {
     for (direction, next) in [(SortDirection::Asc, "c-2"), (SortDirection::Desc, "c-3")] {
         let page = list(&store, direction, None, 2).await;
         let last = page.next.clone().unwrap();
-        store.delete(&account("acme"), last.customer_id.clone(), None).await.unwrap();
+        store.delete(&account("acme"), last.customer_id.clone(), None, None).await.unwrap();
         let page = list(&store, direction, page.next, 2).await;
         assert_eq!(page.customers[0].customer_id, id(next));
     }
@@ -315,7 +328,7 @@ async fn a_write_that_is_refused_harms_no_other(engine: Engine) {
             customer["PrimaryResidence"]["City"] = "Nowhere".into();
         }
         let id = id(&format!("c-{number}"));
-        store.put(&account("acme"), id, Version::new(), record(customer), Condition::Always).await
+        store.put(&account("acme"), id, Version::new(), record(customer), Condition::Always, None).await
     });
     let outcomes = join_all(writes).await;
 
@@ -358,7 +371,7 @@ async fn a_scan_reads_every_account_once_in_the_order_of_keys(engine: Engine) {
     for name in ["b", "B", "a", "a.b"] {
         for customer_id in ["2", "10", "é", "Z", "a"] {
             let outcome = store
-                .put(&account(name), id(customer_id), Version::new(), record(mia()), Condition::Always)
+                .put(&account(name), id(customer_id), Version::new(), record(mia()), Condition::Always, None)
                 .await;
             created(outcome.unwrap());
             expected.push((name.to_owned(), customer_id.to_owned()));

@@ -1,6 +1,9 @@
 //! Swagger UI beside the API, as far as it can be seen without a browser.
 
+use std::io::Read as _;
+
 use customers_api::contract;
+use flate2::read::GzDecoder;
 use serde_json::json;
 
 use crate::support::{Engine, TestApi};
@@ -42,7 +45,54 @@ async fn the_page_and_its_files_are_served_under_a_strict_policy() {
     }
     api.request("GET", "/swagger-ui/nothing.js").unsigned().send().await.expect(404);
     let answer = api.request("POST", "/swagger-ui/").unsigned().send().await.expect(405);
-    assert_eq!(answer.header("allow"), "GET");
+    assert_eq!(answer.header("allow"), "GET, HEAD");
+}
+
+#[actix_web::test]
+async fn a_file_is_sent_in_a_coding_that_the_client_asks_for() {
+    let api = TestApi::start(Engine::Sqlite).await;
+    let ask = async |file: &str, accepted: Option<&str>| {
+        let request = api.request("GET", &format!("/swagger-ui/{file}")).unsigned();
+        let request =
+            accepted.into_iter().fold(request, |request, coding| request.header("accept-encoding", coding));
+        request.send().await.expect(200)
+    };
+    for file in ["swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"] {
+        let plain = ask(file, None).await;
+        assert!(!plain.headers.contains_key("content-encoding"), "{file}");
+        assert_eq!(plain.header("vary"), "Accept-Encoding", "{file}");
+        for accepted in [
+            "gzip",
+            "GZIP",
+            "br, gzip;q=0.5",
+            "gzip;q=0.001",
+            "gzip, identity",
+            "identity;q=0.5, gzip",
+            "gzip, *;q=0",
+        ] {
+            let answer = ask(file, Some(accepted)).await;
+            assert_eq!(answer.header("content-encoding"), "gzip", "{accepted}");
+            assert_eq!(answer.header("vary"), "Accept-Encoding", "{accepted}");
+            let mut decoded = Vec::new();
+            GzDecoder::new(answer.body.as_slice()).read_to_end(&mut decoded).unwrap();
+            assert!(decoded == plain.body, "{file} {accepted}: the same file");
+        }
+        for accepted in [
+            "",
+            "identity",
+            "gzip;q=0",
+            "gzip;q=0, identity",
+            "identity, gzip;q=0.5",
+            "br",
+            "*;q=0",
+            "deflate, gzip;q=0.0",
+        ] {
+            let answer = ask(file, Some(accepted)).await;
+            assert!(!answer.headers.contains_key("content-encoding"), "{accepted}");
+            assert_eq!(answer.header("vary"), "Accept-Encoding", "{accepted}");
+            assert!(answer.body == plain.body, "{file} {accepted}: the same file");
+        }
+    }
 }
 
 #[actix_web::test]

@@ -31,7 +31,7 @@ fn id(text: &str) -> CustomerId {
 async fn put(store: &Store, customer_id: &str, condition: Condition) -> Result<PutOutcome, StoreError> {
     let input: CustomerInput = serde_json::from_value(mia()).unwrap();
     let record = Record { bytes: serde_json::to_vec(&input).unwrap(), sealed_by: None };
-    store.put(&account(), id(customer_id), Version::new(), record, condition).await
+    store.put(&account(), id(customer_id), Version::new(), record, condition, None).await
 }
 
 async fn create(store: &Store, customer_id: &str) {
@@ -46,7 +46,7 @@ async fn create_all(store: &Store, customer_ids: &[String]) {
 }
 
 async fn delete(store: &Store, customer_id: &str) {
-    let outcome = store.delete(&account(), id(customer_id), None).await;
+    let outcome = store.delete(&account(), id(customer_id), None, None).await;
     assert!(matches!(outcome, Ok(DeleteOutcome::Deleted)), "{customer_id}: {outcome:?}");
 }
 
@@ -111,7 +111,7 @@ async fn nobody_is_listed_twice_or_missed_while_others_write(engine: Engine) {
                 }
                 1 => put(store, old, Condition::Present).await.map(drop),
                 2 => put(store, old, Condition::Always).await.map(drop),
-                3..=5 => store.delete(&account(), id(&fickle), None).await.map(drop),
+                3..=5 => store.delete(&account(), id(&fickle), None, None).await.map(drop),
                 _ => put(store, &fickle, Condition::Always).await.map(drop),
             }
             .unwrap();

@@ -77,7 +77,7 @@ fuzz_target!(|input: Input<'_>| {
         assert_eq!(message(&token), message(&signed), "what was signed is what is accepted");
         assert!(follows_the_rules, "{header} {claims} {facts:?}");
     }
-    if let Ok(account) = verdict {
-        assert_eq!(account.as_str(), SIGNERS[input.signer()].key_id, "the account is that of the key");
+    if let Ok(verified) = verdict {
+        assert_eq!(verified.account.as_str(), SIGNERS[input.signer()].key_id, "the account is that of the key");
     }
 });

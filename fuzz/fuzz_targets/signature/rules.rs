@@ -20,7 +20,7 @@ pub fn names_the_key(header: &Value, signer: usize, is_alone: bool) -> bool {
         && is_named
         && !signer.is_revoked
         && header.get("alg").is_some_and(|alg| alg == signer.key.algorithm().name())
-        && typ.is_none_or(|typ| typ.as_deref() == Some("jwt"))
+        && typ.is_none_or(|typ| matches!(typ.as_deref(), Some("jwt" | "application/jwt")))
         && !header.contains_key("crit")
 }
 

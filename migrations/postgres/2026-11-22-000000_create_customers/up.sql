@@ -36,3 +36,13 @@ CREATE TABLE seal_keys (
     key_id TEXT NOT NULL PRIMARY KEY,
     check_value BYTEA NOT NULL
 );
+
+-- Signatures that carried out a write, so that each does so once. `expires_at` is in Unix seconds and comes first in the
+-- key: inserts are nearly in order, and what has expired is at one end. `hash` is over the key and the signed text,
+-- `outcome` is what the caller was told.
+CREATE TABLE used_signatures (
+    expires_at BIGINT NOT NULL,
+    hash BYTEA NOT NULL,
+    outcome BYTEA NOT NULL,
+    PRIMARY KEY (expires_at, hash)
+);

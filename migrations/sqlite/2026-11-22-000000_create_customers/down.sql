@@ -1,3 +1,4 @@
+DROP TABLE used_signatures;
 DROP TABLE secrets;
 DROP TABLE signing_keys;
 DROP TABLE last_delete;

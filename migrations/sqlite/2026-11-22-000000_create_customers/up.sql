@@ -44,3 +44,13 @@ CREATE TABLE seal_keys (
     key_id TEXT NOT NULL PRIMARY KEY,
     check_value BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Signatures that carried out a write, so that each does so once. `expires_at` is in Unix seconds and comes first in the
+-- key: inserts are nearly in order, and what has expired is at one end. `hash` is over the key and the signed text,
+-- `outcome` is what the caller was told.
+CREATE TABLE used_signatures (
+    expires_at INTEGER NOT NULL,
+    hash BLOB NOT NULL,
+    outcome BLOB NOT NULL,
+    PRIMARY KEY (expires_at, hash)
+) STRICT, WITHOUT ROWID;

@@ -21,9 +21,9 @@ use crate::{
     store::{DeleteOutcome, Version},
 };
 
-/// Delete a customer
+/// Delete Customer
 ///
-/// Deletes the customer permanently. The request is idempotent: if it is sent twice, the second response is 404.
+/// Deletes the customer permanently. The request is idempotent: a second one, with a new signature, gets 404.
 /// A customer that is created later under the same CustomerID never has an `ETag` of the deleted one.
 ///
 /// With `If-Match` the request only deletes the version that the caller has read. If the precondition is false,
@@ -51,8 +51,8 @@ pub(super) async fn delete_customer(
     request: Signed<DeleteCustomerRequest>,
     api: Data<Api>,
 ) -> Result<DeleteCustomerResponse, ApiError> {
-    let Signed { account, input: DeleteCustomerRequest { id, if_match } } = request;
-    match api.store.delete(&account, id, if_match).await? {
+    let Signed { account, signature, input: DeleteCustomerRequest { id, if_match } } = request;
+    match api.store.delete(&account, id, if_match, signature).await? {
         DeleteOutcome::Deleted => Ok(DeleteCustomerResponse),
         DeleteOutcome::NotFound => Err(ApiError::CustomerNotFound),
         DeleteOutcome::ConditionFailed => Err(ApiError::PreconditionFailed),

@@ -1,9 +1,12 @@
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
 
 use actix_web::{
     HttpRequest, HttpResponse, Responder,
     body::BoxBody,
-    http::header::{ContentType, ETAG, HttpDate, IF_NONE_MATCH, LAST_MODIFIED},
+    http::header::{ContentType, DATE, ETAG, HttpDate, IF_NONE_MATCH, LAST_MODIFIED},
     web::Data,
 };
 use tokio::task::yield_now;
@@ -14,7 +17,9 @@ use utoipa::{
 
 use super::{
     examples,
-    parameters::{ApiSignatureParameter, CustomerIdParameter, IfNoneMatchParameter},
+    parameters::{
+        ApiSignatureParameter, CustomerIdParameter, IfModifiedSinceParameter, IfNoneMatchParameter,
+    },
 };
 use crate::{
     api::{
@@ -26,15 +31,16 @@ use crate::{
         request::{EntityTags, FromParts, Parts, Signed, etag},
         state::Api,
     },
-    model::CustomerId,
+    clock,
+    model::{CustomerId, Timestamp},
     store::StoredCustomer,
 };
 
-/// Read a customer
+/// Get Customer
 ///
 /// Returns the customer and its current `ETag`. The request changes nothing.
 ///
-/// With `If-None-Match`, an unchanged customer is not sent again: the response is 304.
+/// With `If-None-Match` or `If-Modified-Since`, an unchanged customer is not sent again: the response is 304.
 ///
 /// If several errors apply, the response is the first of this list: 413, 401, 400, 404, 503 or 500.
 #[utoipa::path(
@@ -42,7 +48,7 @@ use crate::{
     impl_for = GetCustomerRequest,
     path = "/customers/{CustomerID}",
     operation_id = "getCustomer",
-    params(CustomerIdParameter, ApiSignatureParameter, IfNoneMatchParameter),
+    params(CustomerIdParameter, ApiSignatureParameter, IfNoneMatchParameter, IfModifiedSinceParameter),
     responses(
         GetCustomerResponse,
         (status = 400, response = BadRequest),
@@ -57,13 +63,12 @@ pub(super) async fn get_customer(
     request: Signed<GetCustomerRequest>,
     api: Data<Api>,
 ) -> Result<GetCustomerResponse, ApiError> {
-    let Signed { account, input: GetCustomerRequest { id, if_none_match } } = request;
-    let stored = api.store.get(&account, &id).await?.ok_or(ApiError::CustomerNotFound)?;
+    let Signed { account, signature: _, input } = request;
+    let stored = api.store.get(&account, &input.id).await?.ok_or(ApiError::CustomerNotFound)?;
     // All requests that arrived together are looked up before the first one is answered, so that their responses leave
     // close together and wake the client once.
     yield_now().await;
-    let is_known = if_none_match.is_some_and(|tags| tags.include(stored.version));
-    if is_known {
+    if input.knows(&stored) {
         return Ok(GetCustomerResponse::NotModified(stored));
     }
     let json = api.records.customer(&account, &stored)?;
@@ -74,14 +79,35 @@ pub(super) async fn get_customer(
 pub(super) struct GetCustomerRequest {
     id: CustomerId,
     if_none_match: Option<EntityTags>,
+    if_modified_since: Option<SystemTime>,
+}
+
+impl GetCustomerRequest {
+    /// Whether the caller has the customer already (RFC 9110, 13.2.2).
+    fn knows(&self, stored: &StoredCustomer) -> bool {
+        match (&self.if_none_match, self.if_modified_since) {
+            (Some(tags), _) => tags.include(stored.version),
+            (None, Some(since)) => last_modified(stored.updated) <= since,
+            (None, None) => false,
+        }
+    }
 }
 
 impl FromParts for GetCustomerRequest {
     fn from_parts(parts: &mut Parts<'_>) -> Result<Option<Self>, ApiError> {
         let id = parts.customer_id();
         let if_none_match = parts.header_value(&IF_NONE_MATCH, "If-None-Match");
-        Ok(id.map(|id| Self { id, if_none_match }))
+        let if_modified_since = parts.if_modified_since();
+        Ok(id.map(|id| Self { id, if_none_match, if_modified_since }))
     }
+}
+
+/// The first full second at which the customer was as it is now. If it were rounded down, it could not tell apart two
+/// changes of one second.
+fn last_modified(updated: Timestamp) -> SystemTime {
+    const SECOND: i64 = 1_000_000;
+    let seconds = (updated.micros() + SECOND - 1).div_euclid(SECOND);
+    SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
 }
 
 /// The response of `getCustomer`, unless it fails.
@@ -99,9 +125,12 @@ impl Responder for GetCustomerResponse {
             Self::Found(stored, json) => (HttpResponse::Ok(), Some(json), stored),
             Self::NotModified(stored) => (HttpResponse::NotModified(), None, stored),
         };
+        // The framework's own `Date` may be half a second old, and `Last-Modified` must not be later (RFC 9110, 8.8.2.1).
+        let now = SystemTime::from(clock::now());
         response
             .insert_header((ETAG, etag(stored.version)))
-            .insert_header((LAST_MODIFIED, HttpDate::from(std::time::SystemTime::from(stored.updated))));
+            .insert_header((DATE, HttpDate::from(now)))
+            .insert_header((LAST_MODIFIED, HttpDate::from(last_modified(stored.updated).min(now))));
         match json {
             Some(json) => response.content_type(ContentType::json()).body(json),
             None => response.finish(),

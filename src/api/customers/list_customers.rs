@@ -25,7 +25,7 @@ use crate::{
     store::Position,
 };
 
-/// List the customers
+/// List Customers
 ///
 /// Returns one page of the account's customers, in the order of their creation. The request changes nothing.
 ///
@@ -34,7 +34,7 @@ use crate::{
 /// request to the last is not missed. A customer that is created after the first request or deleted before the last
 /// may be listed or missing. A customer that is replaced keeps its place.
 ///
-/// A query parameter that is unknown or given twice is refused with 400.
+/// A query parameter that is given twice is refused with 400.
 ///
 /// If several errors apply, the response is the first of this list: 413, 401, 400, 503 or 500.
 #[utoipa::path(
@@ -56,7 +56,8 @@ pub(super) async fn list_customers(
     request: Signed<ListCustomersRequest>,
     api: Data<Api>,
 ) -> Result<ListCustomersResponse, ApiError> {
-    let Signed { account, input: ListCustomersRequest { page_size, direction, after } } = request;
+    let Signed { account, signature: _, input: ListCustomersRequest { page_size, direction, after } } =
+        request;
     let page = api.store.list(&account, direction, after, page_size.get()).await?;
     let page_token = page.next.map(|next| api.page_tokens.issue(&account, direction, next)).transpose()?;
     Ok(ListCustomersResponse(api.records.page(&account, &page.customers, page_token.as_deref())?))

@@ -25,6 +25,12 @@ pub(super) struct ApiSignatureParameter {
     /// A JWS in compact form, signed with ES384 or ES256, with at most 8192 characters. Its claims cover the
     /// method, the path, the query and the body of the request. Without it the response is 401, unless the server
     /// runs as a sandbox.
+    ///
+    /// A signature carries out a write at most once. A write whose signature was used before changes nothing, and
+    /// its response is the first one again: the same status, `ETag` and `Location`. So a request can be sent again
+    /// after its response was lost. 412 and an unknown customer (404) are repeated, too. After any other error the
+    /// same request can be sent again; it is then carried out if it was not before. Two requests with equal claims are
+    /// one: add a random `jti` to each.
     #[param(rename = "Api-Signature", nullable = false)]
     api_signature: Option<String>,
 }
@@ -38,7 +44,7 @@ pub(super) struct IfMatchParameter {
         rename = "If-Match",
         max_length = 4096,
         nullable = false,
-        pattern = r#"^(\*|(W/)?"[!#-~]*"([ \t]*,[ \t]*(W/)?"[!#-~]*")*)$"#
+        pattern = r#"^(\*|(,[ \t]*)*(W/)?"[!#-~]*"([ \t]*,([ \t]*(W/)?"[!#-~]*")?)*)$"#
     )]
     if_match: Option<String>,
 }
@@ -52,9 +58,18 @@ pub(super) struct IfNoneMatchParameter {
         rename = "If-None-Match",
         max_length = 4096,
         nullable = false,
-        pattern = r#"^(\*|(W/)?"[!#-~]*"([ \t]*,[ \t]*(W/)?"[!#-~]*")*)$"#
+        pattern = r#"^(\*|(,[ \t]*)*(W/)?"[!#-~]*"([ \t]*,([ \t]*(W/)?"[!#-~]*")?)*)$"#
     )]
     if_none_match: Option<String>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub(super) struct IfModifiedSinceParameter {
+    /// An HTTP date, such as the `Last-Modified` of a response. If the customer was not changed after it, the
+    /// response is 304. It is ignored if it is not a valid date, or if the request has an `If-None-Match`.
+    #[param(rename = "If-Modified-Since", nullable = false)]
+    if_modified_since: Option<String>,
 }
 
 #[derive(IntoParams)]

@@ -31,7 +31,7 @@ use crate::{
     store::{Condition, PutOutcome, Version},
 };
 
-/// Create or replace a customer
+/// Put Customer
 ///
 /// Creating a customer is required prior to other operations referring to CustomerID.
 ///
@@ -79,10 +79,10 @@ pub(super) async fn put_customer(
     request: Signed<PutCustomerRequest>,
     api: Data<Api>,
 ) -> Result<PutCustomerResponse, ApiError> {
-    let Signed { account, input: PutCustomerRequest { id, condition, customer } } = request;
+    let Signed { account, signature, input: PutCustomerRequest { id, condition, customer } } = request;
     let version = Version::new();
     let record = api.records.encode(&account, &id, version, &customer)?;
-    match api.store.put(&account, id, version, record, condition).await? {
+    match api.store.put(&account, id, version, record, condition, signature).await? {
         PutOutcome::Created(version) => Ok(PutCustomerResponse::Created(version)),
         PutOutcome::Updated(version) => Ok(PutCustomerResponse::Updated(version)),
         PutOutcome::ConditionFailed => Err(ApiError::PreconditionFailed),
@@ -113,6 +113,15 @@ impl FromParts for PutCustomerRequest {
     }
 }
 
+/// The path relative to itself, so that it is right whatever a proxy puts before it or takes away. `a:b` alone would be a
+/// URI with a scheme, and `..` another path (RFC 3986, 4.2 and 5.2.4).
+fn location(path: &str) -> String {
+    match path.rsplit('/').next().unwrap_or_default() {
+        dots @ ("." | "..") => format!("./{}", dots.replace('.', "%2E")),
+        segment => format!("./{segment}"),
+    }
+}
+
 /// The response of `putCustomer`, unless it fails.
 #[derive(Debug)]
 pub(super) enum PutCustomerResponse {
@@ -126,7 +135,7 @@ impl Responder for PutCustomerResponse {
     fn respond_to(self, request: &HttpRequest) -> HttpResponse {
         match self {
             Self::Created(version) => HttpResponse::Created()
-                .insert_header((LOCATION, request.uri().path()))
+                .insert_header((LOCATION, location(request.uri().path())))
                 .insert_header((ETAG, etag(version)))
                 .finish(),
             Self::Updated(version) => HttpResponse::NoContent().insert_header((ETAG, etag(version))).finish(),

@@ -73,7 +73,7 @@ errors! {
         &ApiError::ContentTooLarge,
     );
     UnsupportedMediaType => with_example(
-        response("The body is not `application/json`.", &[]),
+        response("The body is not `application/json` in UTF-8, or it has a content coding.", &[]),
         "putCustomer",
         &ApiError::UnsupportedMediaType,
     );

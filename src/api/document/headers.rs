@@ -40,7 +40,7 @@ impl Modify for Headers {
         );
         add(
             "Last-Modified",
-            "When the customer was last changed.",
+            "When the customer was last changed, rounded up to a full second, but never later than `Date`.",
             text().pattern(Some(
                 "^(Mon|Tue|Wed|Thu|Fri|Sat|Sun), [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT$",
             )),
@@ -48,9 +48,9 @@ impl Modify for Headers {
         );
         add(
             "Location",
-            "Where the customer can be read.",
+            "Where the customer can be read, relative to the URI of the request (RFC 3986, 5.2).",
             format("uri-reference"),
-            json!("/customers/c-1001"),
+            json!("./c-1001"),
         );
         add(
             "Retry-After",

@@ -1,6 +1,7 @@
 //! The OpenAPI document that the annotations make. The tests hold it equal to `openapi.yaml`.
 
 mod errors;
+mod head;
 mod headers;
 mod openapi;
 mod responses;

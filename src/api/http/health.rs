@@ -1,8 +1,21 @@
 //! Probes for monitoring: is the process alive, and can it do its work?
 
-use actix_web::{HttpResponse, web::Data};
+use actix_web::{HttpResponse, dev::ServiceRequest, web::Data};
 
 use crate::api::{error::ApiError, readiness::NotReady, state::Api};
+
+/// Where to ask whether the process is alive.
+pub(super) const LIVE: &str = "/livez";
+
+/// Where to ask whether the service can do its work.
+pub(super) const READY: &str = "/readyz";
+
+/// The probe that a request is, if it is one.
+pub(super) fn probe(request: &ServiceRequest) -> Option<&'static str> {
+    let api: &Data<Api> = request.app_data()?;
+    let path = request.path().strip_prefix(api.settings.base_path.as_str())?;
+    [LIVE, READY].into_iter().find(|probe| *probe == path)
+}
 
 /// The process is alive.
 pub(super) async fn live() -> HttpResponse {

@@ -1,18 +1,14 @@
 //! Around every request: its id, its log line, and the one form of errors, whatever layer they come from.
 
-use std::{
-    error::Error as _,
-    panic::AssertUnwindSafe,
-    time::{Duration, Instant},
-};
+use std::{error::Error as _, panic::AssertUnwindSafe, time::Instant};
 
 use actix_web::{
-    Error, HttpResponse, ResponseError as _,
+    Error, HttpMessage as _, HttpResponse, ResponseError as _,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     error::InternalError,
     http::{
-        Method, StatusCode,
+        ConnectionType, Method, StatusCode,
         header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
     },
     middleware::Next,
@@ -20,14 +16,21 @@ use actix_web::{
 use futures_util::FutureExt as _;
 use uuid::Uuid;
 
+use super::health;
 use crate::{
-    api::{error::ApiError, operation::Operation},
+    api::{
+        error::ApiError,
+        operation::{Asked, Operation},
+    },
     random, telemetry,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// The status in the log of a request whose client did not wait for the answer. No client ever sees it.
+const CLIENT_GONE: u16 = 499;
 
 /// Customers are personal data, and a cache does not know accounts.
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
@@ -37,7 +40,10 @@ pub(super) async fn respond(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let (id, started, method) = (random::uuid(), Instant::now(), request.method().clone());
+    let (id, asked) = (random::uuid(), Asked::default());
+    let mut line = Line::new(id, &request, asked.clone());
+    let asks_for_upgrade = request.head().connection_type() == ConnectionType::Upgrade;
+    request.extensions_mut().insert(asked);
     match AssertUnwindSafe(next.call(request)).catch_unwind().await {
         Ok(Ok(response)) => {
             let operation = Operation::of(response.request());
@@ -49,13 +55,17 @@ pub(super) async fn respond(
                 None => response.map_into_boxed_body(),
             };
             set_headers(response.headers_mut(), id);
-            log(id, &method, operation, response.status(), started.elapsed());
+            if asks_for_upgrade {
+                // The framework would answer `Connection: upgrade`, and close the connection.
+                response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+            }
+            line.answered(operation, response.status());
             Ok(response)
         }
-        Ok(Err(error)) => Err(finish(error_response(&error, id, None), &method, id, started)),
+        Ok(Err(error)) => Err(finish(error_response(&error, id, None), line)),
         Err(_panic) => {
             let error = ApiError::Internal("a handler panicked".into()).into();
-            Err(finish(error_response(&error, id, None), &method, id, started))
+            Err(finish(error_response(&error, id, None), line))
         }
     }
 }
@@ -84,9 +94,9 @@ fn render(error: &ApiError, id: Uuid, operation: Option<&'static Operation>) -> 
 }
 
 /// Finishes the response to a request that the framework does not give back.
-fn finish(mut response: HttpResponse, method: &Method, id: Uuid, started: Instant) -> Error {
-    set_headers(response.headers_mut(), id);
-    log(id, method, None, response.status(), started.elapsed());
+fn finish(mut response: HttpResponse, mut line: Line) -> Error {
+    set_headers(response.headers_mut(), line.id);
+    line.answered(None, response.status());
     InternalError::from_response("the response is complete", response).into()
 }
 
@@ -100,17 +110,46 @@ fn set_headers(headers: &mut HeaderMap, id: Uuid) {
     }
 }
 
-/// One line for each request, without its path, query and body: they contain personal data.
-fn log(
+/// The log line of a request, without its path, query and body: they contain personal data. If the request is dropped
+/// before there is an answer, because its client is gone, it is logged all the same: what it asked for may be done.
+struct Line {
     id: Uuid,
-    method: &Method,
-    operation: Option<&'static Operation>,
-    status: StatusCode,
-    elapsed: Duration,
-) {
-    let route = operation.map_or("-", Operation::path);
-    let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
-    tracing::info!(request_id = %id, %method, %route, status = status.as_u16(), micros, "answered");
+    method: Method,
+    started: Instant,
+    probe: Option<&'static str>,
+    asked: Asked,
+    is_logged: bool,
+}
+
+impl Line {
+    fn new(id: Uuid, request: &ServiceRequest, asked: Asked) -> Self {
+        let (method, probe) = (request.method().clone(), health::probe(request));
+        Self { id, method, started: Instant::now(), probe, asked, is_logged: false }
+    }
+
+    fn answered(&mut self, operation: Option<&'static Operation>, status: StatusCode) {
+        self.log(operation, status.as_u16(), "answered");
+    }
+
+    fn log(&mut self, operation: Option<&'static Operation>, status: u16, message: &'static str) {
+        let Self { id, method, .. } = self;
+        let route = operation.map(Operation::path).or(self.probe).unwrap_or("-");
+        let micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        if self.probe.is_some() {
+            tracing::debug!(request_id = %id, %method, %route, status, micros, "{message}");
+        } else {
+            tracing::info!(request_id = %id, %method, %route, status, micros, "{message}");
+        }
+        self.is_logged = true;
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if !self.is_logged {
+            self.log(self.asked.operation(), CLIENT_GONE, "not answered: the client is gone");
+        }
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use actix_web::{
-    HttpRequest, HttpResponse, Resource, Route,
+    FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, Route,
     guard::fn_guard,
     http::{
         Method,
@@ -12,7 +12,7 @@ use actix_web::{
     web::{self, ServiceConfig},
 };
 
-use super::health;
+use super::health::{self, LIVE, READY};
 use crate::{
     api::{
         base_path::BasePath,
@@ -37,16 +37,16 @@ pub(super) fn configure(config: &mut ServiceConfig, base_path: &BasePath) {
         config.service(resource(&at(path), routes).app_data(PathOperations(operations)));
     }
     if !base.is_empty() {
-        config.service(get(base, web::to(to_swagger_ui)));
+        config.service(get(base, to_swagger_ui));
     }
     config
-        .service(get(&at("/openapi.yaml"), web::to(openapi_yaml)))
-        .service(get(&at("/openapi.json"), web::to(openapi_json)))
-        .service(get(&at("/livez"), web::to(health::live)))
-        .service(get(&at("/readyz"), web::to(health::ready)))
-        .service(get(&at("/"), web::to(to_swagger_ui)))
-        .service(get(&at("/swagger-ui"), web::to(to_swagger_ui)))
-        .service(get(&at("/swagger-ui/{file}*"), web::to(swagger_ui::file)))
+        .service(get(&at("/openapi.yaml"), openapi_yaml))
+        .service(get(&at("/openapi.json"), openapi_json))
+        .service(get(&at(LIVE), health::live))
+        .service(get(&at(READY), health::ready))
+        .service(get(&at("/"), to_swagger_ui))
+        .service(get(&at("/swagger-ui"), to_swagger_ui))
+        .service(get(&at("/swagger-ui/{file}*"), swagger_ui::file))
         .default_service(web::to(not_found));
 }
 
@@ -66,8 +66,12 @@ fn resource(path: &str, routes: impl IntoIterator<Item = (Method, Route)>) -> Re
 }
 
 /// Something to read that is not an operation of the contract.
-fn get(path: &str, route: Route) -> Resource {
-    resource(path, [(Method::GET, route)])
+fn get<H, Args>(path: &str, handler: H) -> Resource
+where
+    H: Handler<Args, Output: Responder + 'static>,
+    Args: FromRequest + 'static,
+{
+    resource(path, [(Method::GET, web::to(handler.clone())), (Method::HEAD, web::to(handler))])
 }
 
 async fn not_found() -> Result<HttpResponse, ApiError> {

@@ -57,18 +57,25 @@ impl FromStr for EntityTags {
         if text.len() > ENTITY_TAGS_BYTES_MAX {
             return Err(InvalidEntityTags);
         }
-        let (mut tags, mut rest) = (Vec::new(), text);
-        loop {
+        let (mut tags, mut rest) = (Vec::new(), skip_commas(text));
+        while !rest.is_empty() {
             let (tag, after) = tag(rest).ok_or(InvalidEntityTags)?;
             tags.push(tag);
-            if after.is_empty() {
-                return Ok(Self::OneOf(tags));
+            rest = skip_commas(after);
+            let is_separated = rest.is_empty() || after.trim_start_matches(SPACE).starts_with(',');
+            if !is_separated {
+                return Err(InvalidEntityTags);
             }
-            let space = |character: char| matches!(character, ' ' | '\t');
-            let after = after.trim_start_matches(space).strip_prefix(',').ok_or(InvalidEntityTags)?;
-            rest = after.trim_start_matches(space);
         }
+        if tags.is_empty() { Err(InvalidEntityTags) } else { Ok(Self::OneOf(tags)) }
     }
+}
+
+const SPACE: [char; 2] = [' ', '\t'];
+
+/// The text after commas and white space: a list may have empty elements (RFC 9110, 5.6.1.2).
+fn skip_commas(text: &str) -> &str {
+    text.trim_start_matches([' ', '\t', ','])
 }
 
 /// The tag at the start of a text, and the rest. A tag may contain commas, so a list cannot be split at them.

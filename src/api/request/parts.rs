@@ -2,9 +2,13 @@ use std::{
     borrow::Cow,
     fmt::Display,
     str::{Bytes, FromStr},
+    time::SystemTime,
 };
 
-use actix_web::{HttpRequest, http::header::HeaderName};
+use actix_web::{
+    HttpRequest,
+    http::header::{HeaderName, HttpDate, IF_MODIFIED_SINCE},
+};
 use percent_encoding::percent_decode_str;
 
 use super::media_type;
@@ -12,10 +16,7 @@ use crate::{
     account::Account,
     api::{error::ApiError, operation::Operation, state::Api},
     contract,
-    model::{
-        CustomerId, CustomerInput, Reason, RequestExtension, RequestExtensionItem, SortDirection,
-        VIOLATIONS_MAX,
-    },
+    model::{CustomerId, CustomerInput, Reason, RequestExtension, RequestExtensionItem, SortDirection},
     store::Position,
 };
 
@@ -32,8 +33,14 @@ pub(crate) struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    pub(super) fn new(api: &'a Api, account: &'a Account, request: &'a HttpRequest, body: &'a [u8]) -> Self {
-        Self { api, account, request, body, violations: RequestExtension::default(), is_body_refused: false }
+    pub(super) fn new(
+        api: &'a Api,
+        account: &'a Account,
+        request: &'a HttpRequest,
+        body: &'a [u8],
+        violations: RequestExtension,
+    ) -> Self {
+        Self { api, account, request, body, violations, is_body_refused: false }
     }
 
     /// The last segment of the path as a customer's id. It is decoded here, because the router decodes leniently.
@@ -54,26 +61,15 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// The parameters of the query. An unknown parameter is a violation, and so is one that is given twice.
-    pub(crate) fn query(&mut self, names: &[&'static str]) -> Vec<(&'static str, Cow<'a, str>)> {
+    /// The parameters of the query. Of one that is given twice, which is refused, the first counts.
+    pub(crate) fn query(&self, names: &[&'static str]) -> Vec<(&'static str, Cow<'a, str>)> {
         let query = self.request.uri().query().unwrap_or_default();
         let mut pairs: Vec<(&'static str, Cow<'a, str>)> = Vec::new();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            let items = &mut self.violations.query;
-            if items.len() > VIOLATIONS_MAX {
-                break;
+            let Some(&known) = names.iter().find(|known| **known == name) else { continue };
+            if pairs.iter().all(|(name, _)| *name != known) {
+                pairs.push((known, value));
             }
-            let Some(&known) = names.iter().find(|known| **known == name) else {
-                let field = contract::field_of([contract::Segment::Member(&name)]);
-                items.push(violation(&field, "is not a known parameter"));
-                continue;
-            };
-            if pairs.iter().any(|(name, _)| *name == known) {
-                let item = violation(known, "is given more than once");
-                items.push(RequestExtensionItem { reason: Reason::DuplicateMember, ..item });
-                continue;
-            }
-            pairs.push((known, value));
         }
         pairs
     }
@@ -116,13 +112,22 @@ impl<'a> Parts<'a> {
             return None;
         }
         let text = lines.join(", ");
+        let text = text.trim_matches([' ', '\t']);
         match text.parse() {
             Ok(value) => Some(value),
             Err(error) => {
-                self.violations.header.extend(self.explain("header", name, &text, &error));
+                self.violations.header.extend(self.explain("header", name, text, &error));
                 None
             }
         }
+    }
+
+    /// The date of `If-Modified-Since`. One that cannot be read is ignored (RFC 9110, 13.1.3).
+    pub(crate) fn if_modified_since(&self) -> Option<SystemTime> {
+        let mut lines = self.request.headers().get_all(IF_MODIFIED_SINCE);
+        let (Some(only), None) = (lines.next(), lines.next()) else { return None };
+        let date: HttpDate = only.to_str().ok()?.parse().ok()?;
+        Some(date.into())
     }
 
     /// The body as a customer.
@@ -177,7 +182,8 @@ fn is_segment(text: &str) -> bool {
     true
 }
 
-fn violation(field: &str, description: &str) -> RequestExtensionItem {
+/// A value that does not match its schema.
+pub(super) fn violation(field: &str, description: &str) -> RequestExtensionItem {
     RequestExtensionItem {
         field: field.to_owned(),
         reason: Reason::SchemaValidation,

@@ -3,13 +3,19 @@ use std::{future::Future, pin::Pin};
 use actix_web::{FromRequest, HttpRequest, dev::Payload, web::Data};
 use tokio::task::yield_now;
 
-use super::{body, parts::Parts};
+use super::{body, connection, parts::Parts, undocumented};
 use crate::{
     account::Account,
-    api::{error::ApiError, settings::SIGNATURE_HEADER, state::Api},
+    api::{
+        error::ApiError,
+        operation::{Asked, Operation},
+        settings::SIGNATURE_HEADER,
+        state::Api,
+    },
     clock,
     model::RequestExtension,
-    signature::Facts,
+    signature::{Facts, Verified},
+    signature_id::SignatureId,
 };
 
 /// A request whose sender is proven, and which the contract accepts.
@@ -19,6 +25,8 @@ use crate::{
 pub(crate) struct Signed<T> {
     /// The account whose key signed the request.
     pub account: Account,
+    /// Tells the signature from all others; `None` in the sandbox if the request is unsigned.
+    pub signature: Option<SignatureId>,
     /// What the request says.
     pub input: T,
 }
@@ -34,34 +42,45 @@ impl<T: FromParts> FromRequest for Signed<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (request, payload) = (request.clone(), payload.take());
+        Asked::note(request);
+        let (request, payload) = (request.clone(), connection::body(request, payload.take()));
         Box::pin(async move {
+            connection::check_expectations(&request)?;
             let api = request
                 .app_data::<Data<Api>>()
                 .ok_or_else(|| ApiError::Internal("the request has no state".into()))?;
             let body = body::read(&request, payload, &api.body_budget).await?;
-            let account = authenticate(api, &request, &body).await?;
+            let (account, signature) = authenticate(api, &request, &body).await?;
             // All requests that arrived together are verified before the first one goes on to the store, so that their
             // writes share a commit. A single request continues immediately.
             yield_now().await;
-            let mut parts = Parts::new(api, &account, &request, &body);
+            let operation = Operation::of(&request);
+            let undocumented =
+                operation.map(|operation| undocumented::violations(operation, &request, &body));
+            let mut parts = Parts::new(api, &account, &request, &body, undocumented.unwrap_or_default());
             let input = T::from_parts(&mut parts)?;
             let (is_body_refused, mut violations) = (parts.is_body_refused, parts.violations);
             if is_body_refused {
                 violations.body = api.explainer.explain(&body).await?;
             }
             match input {
-                Some(input) if violations == RequestExtension::default() => Ok(Self { account, input }),
+                Some(input) if violations == RequestExtension::default() => {
+                    Ok(Self { account, signature, input })
+                }
                 _ => Err(ApiError::invalid(violations)),
             }
         })
     }
 }
 
-async fn authenticate(api: &Api, request: &HttpRequest, body: &[u8]) -> Result<Account, ApiError> {
+async fn authenticate(
+    api: &Api,
+    request: &HttpRequest,
+    body: &[u8],
+) -> Result<(Account, Option<SignatureId>), ApiError> {
     let mut signatures = request.headers().get_all(SIGNATURE_HEADER);
     let token = match (signatures.next(), signatures.next()) {
-        (None, _) if api.settings.sandbox => return Ok(Account::sandbox()),
+        (None, _) if api.settings.sandbox => return Ok((Account::sandbox(), None)),
         (None, _) => return Err(ApiError::signature_missing()),
         (Some(_), Some(_)) => return Err(ApiError::signature_repeated()),
         (Some(token), None) => str::from_utf8(token.as_bytes()).unwrap_or_default(),
@@ -74,5 +93,6 @@ async fn authenticate(api: &Api, request: &HttpRequest, body: &[u8]) -> Result<A
         query: request.uri().query().unwrap_or_default(),
         body,
     };
-    Ok(api.registry.verify(token, &facts).await?)
+    let Verified { account, signature } = api.registry.verify(token, &facts).await?;
+    Ok((account, Some(signature)))
 }

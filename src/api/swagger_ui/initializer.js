@@ -50,7 +50,7 @@ async function sign(request, server) {
   const { key, keyId } = loaded.get();
   if (!key || request.loadSpec) return request;
   const claims = await claimsOf(request, server, Math.floor(Date.now() / 1000));
-  request.headers[SIGNATURE_HEADER] = await key.sign(claims, keyId);
+  request.headers[SIGNATURE_HEADER] = await key.sign(claims, keyId || key.fingerprint);
   return request;
 }
 
@@ -184,7 +184,7 @@ function Facts() {
       `The value of the field ${SIGNATURE_HEADER} is not used.`),
     h('dl', { className: 'signing-facts' },
       h('dt', null, 'Algorithm'), h('dd', null, code(key.algorithm)),
-      h('dt', null, 'Key id'), h('dd', null, keyId ? code(keyId) : 'none is sent'),
+      h('dt', null, 'Key id'), h('dd', null, code(keyId || key.fingerprint)),
       h('dt', null, 'Fingerprint'), h('dd', null, code(key.fingerprint))));
 }
 
@@ -197,12 +197,10 @@ function KeyId() {
       h('input', {
         id: 'signing-key-id', type: 'text', value: keyId, placeholder: key?.fingerprint, spellCheck: false,
         autoComplete: 'off', 'aria-describedby': 'signing-key-id-help', onChange: ({ target }) => set(target.value),
-      }),
-      key && h('button', { type: 'button', className: 'btn', onClick: () => set(key.fingerprint) },
-        'Use the fingerprint')),
+      })),
     h('p', { id: 'signing-key-id-help' },
-      'Required if the server knows several keys. If it is empty, no key id is sent. ',
-      'A key is registered under its fingerprint, unless another id was chosen.'));
+      'The id under which the key is registered. It is the fingerprint, unless another id was chosen, ',
+      'and so the fingerprint is sent if this is empty.'));
 }
 
 function Buttons({ close }) {

@@ -1,11 +1,14 @@
 //! Swagger UI: its own files come from the vendored package, the files beside this one replace or extend them.
 
+mod content_coding;
+
 use std::sync::{Arc, LazyLock};
 
 use actix_web::{
-    HttpResponse,
+    HttpRequest, HttpResponse,
     http::header::{
-        CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+        CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, VARY,
+        X_CONTENT_TYPE_OPTIONS,
     },
     web::{Data, Path},
 };
@@ -21,7 +24,11 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 static VENDORED: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| Arc::new(Config::default()));
 
 /// Sends one of the files of the page.
-pub(crate) async fn file(name: Path<String>, api: Data<Api>) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn file(
+    request: HttpRequest,
+    name: Path<String>,
+    api: Data<Api>,
+) -> Result<HttpResponse, ApiError> {
     let mut response = HttpResponse::Ok();
     response
         .insert_header((CONTENT_SECURITY_POLICY, POLICY))
@@ -33,10 +40,15 @@ pub(crate) async fn file(name: Path<String>, api: Data<Api>) -> Result<HttpRespo
     let vendored = utoipa_swagger_ui::serve(&name, Arc::clone(&VENDORED));
     let vendored = vendored.map_err(|error| ApiError::Internal(error.to_string().into()))?;
     let SwaggerFile { bytes, content_type, gzpipped, .. } = vendored.ok_or(ApiError::RouteNotFound)?;
-    if gzpipped {
-        response.insert_header((CONTENT_ENCODING, "gzip"));
+    response.insert_header((CONTENT_TYPE, content_type));
+    if !gzpipped {
+        return Ok(response.body(bytes.into_owned()));
     }
-    Ok(response.insert_header((CONTENT_TYPE, content_type)).body(bytes.into_owned()))
+    response.insert_header((VARY, "Accept-Encoding"));
+    if content_coding::asks_for_gzip(&request) {
+        return Ok(response.insert_header((CONTENT_ENCODING, "gzip")).body(bytes.into_owned()));
+    }
+    Ok(response.body(content_coding::without_gzip(bytes).await?))
 }
 
 /// The files that replace or extend the vendored ones.

@@ -62,8 +62,7 @@ export class SigningKey {
    * @throws {InvalidKey}
    */
   static async fromPem(text) {
-    const der = privateKeyDer(text);
-    const { curve, point } = wellFormed(() => readPkcs8(der));
+    const { der, curve, point } = wellFormed(() => readPkcs8(privateKeyDer(text)));
     const key = await importKey(der, curve);
     return new SigningKey(key, curve, await thumbprint(curve, point));
   }
@@ -75,11 +74,11 @@ export class SigningKey {
 
   /**
    * @param {object} claims
-   * @param {string} keyId empty for none
+   * @param {string} keyId
    * @returns {Promise<string>} a JWS in compact form
    */
   async sign(claims, keyId) {
-    const header = { alg: this.algorithm, typ: 'JWT', ...(keyId && { kid: keyId }) };
+    const header = { alg: this.algorithm, typ: 'JWT', kid: keyId };
     const message = `${base64UrlJson(header)}.${base64UrlJson(claims)}`;
     // WebCrypto returns r and s one after the other, which is the form of JWS.
     const algorithm = { name: 'ECDSA', hash: this.#curve.hash };
@@ -102,6 +101,8 @@ export async function claimsOf(request, server, now) {
     aud: server.audience,
     iat: now,
     exp: now + LIFETIME_SECONDS,
+    // Two requests with equal claims are one to the server.
+    jti: crypto.randomUUID(),
     method: request.method.toUpperCase(),
     path: serverPath(url, server),
   };
@@ -158,9 +159,12 @@ function privateKeyDer(text) {
     + 'convert it:', COMMANDS.der);
 }
 
-/** PKCS#8 (RFC 5958): a version, the kind of key with its curve, and the key itself (RFC 5915). */
+/**
+ * PKCS#8 (RFC 5958): a version, the kind of key with its curve, and the key itself (RFC 5915). Version 2 may also hold
+ * the public half. Not every browser reads it, so that it becomes version 1.
+ */
 function readPkcs8(der) {
-  const [, kind, privateKey] = children(readElement(der));
+  const [version, kind, privateKey, ...options] = children(readElement(der));
   const [kindOid, parameters] = children(kind);
   if (hex(kindOid.content) !== ELLIPTIC_CURVE_OID) {
     const name = OTHER_KINDS[hex(kindOid.content)] ?? 'another kind of';
@@ -170,7 +174,10 @@ function readPkcs8(der) {
   const curveOid = hex(parameters.content);
   const curve = CURVES.find(({ oid }) => oid === curveOid);
   if (!curve) throw wrongKind(`The key is on ${OTHER_CURVES[curveOid] ?? 'another curve'}, not on P-384 or P-256.`);
-  return { curve, point: publicPoint(readElement(privateKey.content), curve) };
+  const outside = options.find(({ tag }) => tag === TAG.publicBits || tag === TAG.publicKey);
+  const point = publicPoint(readElement(privateKey.content), outside, curve);
+  const isVersion2 = version.content[0] === 1;
+  return { der: isVersion2 ? sequence(VERSION_1, kind.whole, privateKey.whole) : der, curve, point };
 }
 
 /** All other errors of the reader mean the same to the owner of the file. */
@@ -186,10 +193,10 @@ function wellFormed(read) {
  * The public half, read from the file: WebCrypto does not export it from a non-extractable key, and there must not be an
  * extractable copy.
  */
-function publicPoint(privateKey, { coordinateBytes }) {
-  const point = children(privateKey).find(({ tag }) => tag === TAG.publicKey);
+function publicPoint(privateKey, outside, { coordinateBytes }) {
+  const point = children(privateKey).find(({ tag }) => tag === TAG.publicKey) ?? outside;
   // A BIT STRING begins with the number of its unused bits, and an uncompressed point with 4.
-  const bits = point && readElement(point.content).content;
+  const bits = point?.tag === TAG.publicKey ? readElement(point.content).content : point?.content;
   if (bits?.length !== 2 + 2 * coordinateBytes || bits[1] !== 4) throw unusual('does not hold its public half in full');
   return { x: bits.slice(2, 2 + coordinateBytes), y: bits.slice(2 + coordinateBytes) };
 }
@@ -224,7 +231,16 @@ function wrongKind(reason) {
 
 /* DER, as much of it as a key has: tags of one byte, definite lengths. */
 
-const TAG = { sequence: 0x30, publicKey: 0xa1 };
+const TAG = { sequence: 0x30, publicKey: 0xa1, publicBits: 0x81 };
+
+const VERSION_1 = [0x02, 0x01, 0x00];
+
+function sequence(...parts) {
+  const content = parts.flatMap((part) => [...part]);
+  const { length } = content;
+  const start = length < 0x80 ? [length] : length < 0x100 ? [0x81, length] : [0x82, length >> 8, length & 0xff];
+  return Uint8Array.from([TAG.sequence, ...start, ...content]);
+}
 
 /** The elements of a constructed one. */
 function children({ content }) {
@@ -244,7 +260,7 @@ function readElement(bytes) {
   const length = first < 0x80 ? first : bytes.subarray(2, start).reduce((sum, byte) => sum * 256 + byte, 0);
   const end = start + length;
   if (!(end <= bytes.length)) throw new RangeError('an element is longer than what holds it');
-  return { tag, content: bytes.subarray(start, end), end };
+  return { tag, content: bytes.subarray(start, end), whole: bytes.subarray(0, end), end };
 }
 
 /* Bytes and texts. */

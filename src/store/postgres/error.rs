@@ -22,6 +22,10 @@ pub(super) fn classify(error: &PostgresError) -> SqlFailure {
         return if error.is_closed() { SqlFailure::Transient } else { SqlFailure::Refused };
     };
     match code.code() {
+        // A signature that another replica used at the same time: the next try finds it.
+        "23505" if error.as_db_error().is_some_and(|error| error.table() == Some("used_signatures")) => {
+            SqlFailure::Conflict
+        }
         // Serialization failure and deadlock.
         "40001" | "40P01" => SqlFailure::Conflict,
         // Read-only after a failover, idle for too long, statement cancelled, lock not available, outcome unknown.

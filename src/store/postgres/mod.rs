@@ -22,9 +22,9 @@ use deadpool::{
 // Not the prelude: its `RunQueryDsl` is the synchronous one.
 use diesel::{
     BoolExpressionMethods as _, ExpressionMethods as _, OptionalExtension, QueryDsl as _, QueryResult,
-    SelectableHelper as _, delete, insert_into,
+    QueryableByName, SelectableHelper as _, delete, insert_into,
     result::{DatabaseErrorKind, Error as DieselError},
-    sql_types::Text,
+    sql_types::{BigInt, Nullable, Text},
     update,
 };
 use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
@@ -32,13 +32,14 @@ use futures_util::{FutureExt as _, future::join_all};
 use tokio::{
     runtime::Builder,
     sync::{Mutex, oneshot},
-    time::{error::Elapsed, timeout},
+    time::{error::Elapsed, sleep, timeout},
 };
 use tokio_postgres::Client;
 
 use self::{
     connect::{Connector, Driver, Reader, Readers},
     error::store_error,
+    sql::{PRUNE, PRUNE_ROWS_MAX},
     url::PostgresUrl,
     write::Writer,
 };
@@ -48,10 +49,12 @@ use super::{
     row::{CustomerRow, DamagedRow, SigningKeyRow, raw},
     schema::{customers, seal_keys, secrets, signing_keys},
     types::{Position, RawCustomer, Reseal, SealKeyRow, SigningKey, Snapshot, StoredCustomer, UnusableKey},
+    used::expired_before,
 };
 use crate::{
     account::Account,
     model::{CustomerId, SortDirection, Timestamp},
+    telemetry::chain,
     threads::Threads,
 };
 
@@ -70,6 +73,9 @@ const POOL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a read may take: less than the server gives it, so that this limit decides.
 const READ_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// How often expired signatures are pruned.
+const PRUNE_PAUSE: Duration = Duration::from_secs(5);
 
 diesel::postfix_operator!(ByteByByte, " COLLATE \"C\"", Text, backend: diesel::pg::Pg);
 
@@ -273,6 +279,40 @@ impl Postgres {
     pub(super) async fn check(&self) -> Result<(), StoreError> {
         self.checker.check().await
     }
+
+    /// Prunes expired signatures now and then, in small steps. Each replica does so, beside its writes.
+    async fn prune(&self) {
+        let mut from = i64::MIN;
+        loop {
+            match self.prune_step(from).await {
+                Ok(Pruned { count, last }) => {
+                    // To begin where the last step ended spares the server the rows that are deleted but still there.
+                    from = last.unwrap_or(i64::MIN);
+                    if count == PRUNE_ROWS_MAX {
+                        continue;
+                    }
+                }
+                Err(error) => tracing::warn!(cause = %chain(&error), "expired signatures cannot be pruned"),
+            }
+            sleep(PRUNE_PAUSE).await;
+        }
+    }
+
+    async fn prune_step(&self, from: i64) -> Result<Pruned, StoreError> {
+        let mut reader = connection(&self.readers).await?;
+        let pruned = diesel::sql_query(PRUNE).bind::<BigInt, _>(from).bind::<BigInt, _>(expired_before());
+        let pruned = within(pruned.get_result(&mut reader.connection)).await;
+        finish(reader, pruned).await
+    }
+}
+
+/// What [`PRUNE`] returns.
+#[derive(QueryableByName)]
+struct Pruned {
+    #[diesel(sql_type = BigInt)]
+    count: i64,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    last: Option<i64>,
 }
 
 fn pool(connector: &Arc<Connector>, connections: usize) -> Result<Pool<Readers>, StoreError> {
@@ -297,9 +337,12 @@ async fn run(url: &PostgresUrl, lanes: [Lane; LANES], reply: oneshot::Sender<Res
     match Postgres::start(url).await {
         Ok((engine, connector)) => {
             // The caller may be gone; then the queues are closed, too.
-            drop(reply.send(Ok(engine)));
+            drop(reply.send(Ok(engine.clone())));
             let write = |lane: Lane| lane.run(Writer::new(Arc::clone(&connector)));
-            join_all(lanes.map(write)).await;
+            tokio::select! {
+                _ = join_all(lanes.map(write)) => {}
+                () = engine.prune() => {}
+            }
         }
         Err(error) => drop(reply.send(Err(error))),
     }

@@ -10,24 +10,24 @@
 
 use std::{collections::HashMap, iter, sync::Arc, time::Duration};
 
-use futures_util::{
-    FutureExt as _, TryFutureExt as _,
-    future::{try_join_all, try_join5},
+use futures_util::{FutureExt as _, TryFutureExt as _, future::try_join_all};
+use tokio::{
+    time::{Instant, sleep, sleep_until, timeout},
+    try_join,
 };
-use tokio::time::{Instant, sleep, sleep_until, timeout};
-use tokio_postgres::{Client, Error as PostgresError, Statement, types::ToSql};
+use tokio_postgres::{Client, Error as PostgresError, Statement};
 
 use super::{
     super::{
         error::StoreError,
         group::{Change, Engine, Write},
-        row::NewRow,
-        types::{Condition, DeleteOutcome, PutOutcome},
+        types::{Condition, Record},
+        used::DamagedOutcome,
         version::Version,
     },
     connect::{ANSWER_TIMEOUT, Connector, Driver, PREPARE_TIMEOUT},
     error::{SqlFailure, classify, describe, store_error},
-    sql::{self, Columns},
+    sql::{self, Columns, Head, Parameters},
 };
 
 /// How often a group is tried that the writes of others undo.
@@ -61,6 +61,12 @@ impl From<PostgresError> for Failure {
             SqlFailure::Conflict => Self::Conflict(store_error(&error)),
             SqlFailure::Transient | SqlFailure::Refused => Self::Store(store_error(&error)),
         }
+    }
+}
+
+impl From<DamagedOutcome> for Failure {
+    fn from(error: DamagedOutcome) -> Self {
+        Self::Store(StoreError::failed(error))
     }
 }
 
@@ -111,6 +117,10 @@ impl Engine for Writer {
     }
 }
 
+/// What a writing session begins with: every statement finds its rows by key. Without this, a statement that is planned
+/// while a table is nearly empty would go on to read all of it when it is large.
+const SETUP: &str = "SET enable_seqscan = off";
+
 /// A connection with its prepared statements.
 struct Session {
     client: Client,
@@ -119,23 +129,28 @@ struct Session {
     update: Statement,
     delete: Statement,
     delete_version: Statement,
+    refuse: Statement,
     _driver: Driver,
 }
 
 impl Session {
     async fn open(connector: &Arc<Connector>) -> Result<Self, StoreError> {
         let (client, driver) = connector.reconnect().await?;
-        let statements = try_join5(
-            client.prepare(sql::PUT),
-            client.prepare(sql::INSERT),
-            client.prepare(sql::UPDATE),
-            client.prepare(sql::DELETE),
-            client.prepare(sql::DELETE_VERSION),
-        );
-        let statements = timeout(PREPARE_TIMEOUT, statements).await.map_err(StoreError::unavailable)?;
-        let (put, insert, update, delete, delete_version) =
+        let prepare = async {
+            client.batch_execute(SETUP).await?;
+            try_join!(
+                client.prepare(sql::PUT),
+                client.prepare(sql::INSERT),
+                client.prepare(sql::UPDATE),
+                client.prepare(sql::DELETE),
+                client.prepare(sql::DELETE_VERSION),
+                client.prepare(sql::REFUSE),
+            )
+        };
+        let statements = timeout(PREPARE_TIMEOUT, prepare).await.map_err(StoreError::unavailable)?;
+        let (put, insert, update, delete, delete_version, refuse) =
             statements.map_err(|error| StoreError::unavailable(describe(&error)))?;
-        Ok(Self { client, put, insert, update, delete, delete_version, _driver: driver })
+        Ok(Self { client, put, insert, update, delete, delete_version, refuse, _driver: driver })
     }
 
     async fn commit(&self, group: &mut [Write]) -> Result<(), Failure> {
@@ -165,77 +180,63 @@ impl Session {
         if is_unconditional_put(write) {
             return self.put_all(run).await;
         }
-        let Write { account, customer_id, timestamp, change } = write;
-        match change {
-            Change::Put { record, condition, version, slot } => {
-                let row = NewRow { account, customer_id, version, timestamp: *timestamp, record };
-                slot.fill(self.put(&row, condition).await?);
-            }
-            Change::Delete { if_match, slot } => {
-                slot.fill(self.delete(account, customer_id, if_match.as_deref()).await?);
-            }
-        }
-        Ok(())
+        let outcome = self.apply_one(write).await?;
+        Ok(write.fill(&outcome)?)
     }
 
     async fn put_all(&self, run: &mut [Write]) -> Result<(), Failure> {
-        let columns = Columns::new(run.iter().filter_map(new_row));
-        let stored = self.client.query(&self.put, &columns.parameters()).await?;
-        let mut created = HashMap::with_capacity(stored.len());
-        for row in &stored {
-            created.insert((row.try_get(0)?, row.try_get(1)?), row.try_get::<_, bool>(2)?);
+        let rows = self.client.query(&self.put, &Columns::new(run).parameters()).await?;
+        let mut outcomes = HashMap::with_capacity(rows.len());
+        for row in &rows {
+            outcomes.insert(row.try_get::<_, &[u8]>(0)?, row.try_get::<_, &[u8]>(1)?);
         }
-        for Write { account, customer_id, timestamp: _, change } in run {
-            if let Change::Put { version, slot, .. } = change
-                && let Some(is_new) = created.get(&(account.as_str(), customer_id.as_str()))
+        for write in run {
+            if let Change::Put { version, .. } = &write.change
+                && let Some(outcome) = outcomes.get(version.as_bytes())
             {
-                slot.fill(outcome(*version, *is_new));
+                write.fill(outcome)?;
             }
         }
         Ok(())
     }
 
-    async fn put(&self, row: &NewRow<'_>, condition: &Condition) -> Result<PutOutcome, Failure> {
-        let versions: Option<Vec<&[u8]>> = match condition {
-            Condition::Never => return Ok(PutOutcome::ConditionFailed),
-            Condition::OneOf(versions) => Some(versions.iter().map(Version::as_bytes).collect()),
-            Condition::Always | Condition::Absent | Condition::Present => None,
+    /// Returns the outcome as bytes.
+    async fn apply_one(&self, write: &Write) -> Result<Vec<u8>, Failure> {
+        let head = Head::new(write);
+        let row = match &write.change {
+            Change::Put { record: Record { bytes, sealed_by }, condition, version, slot: _ } => {
+                let (version, versions) = (version.as_bytes(), versions(condition));
+                let mut parameters = head.parameters();
+                parameters.extend::<Parameters<'_>>(vec![&version, &write.timestamp, sealed_by, bytes]);
+                match condition {
+                    Condition::Never => self.client.query_one(&self.refuse, &head.signature()).await?,
+                    Condition::Absent => self.client.query_one(&self.insert, &parameters).await?,
+                    Condition::Always | Condition::Present | Condition::OneOf(_) => {
+                        parameters.push(&versions);
+                        self.client.query_one(&self.update, &parameters).await?
+                    }
+                }
+            }
+            Change::Delete { if_match: None, slot: _ } => {
+                self.client.query_one(&self.delete, &head.parameters()).await?
+            }
+            Change::Delete { if_match: Some(versions), slot: _ } => {
+                let versions: Vec<&[u8]> = versions.iter().map(Version::as_bytes).collect();
+                let mut parameters = head.parameters();
+                parameters.push(&versions);
+                self.client.query_one(&self.delete_version, &parameters).await?
+            }
         };
-        let version = row.version.as_bytes();
-        let mut parameters = sql::parameters(row, &version);
-        let is_insert = matches!(condition, Condition::Absent);
-        let written = if is_insert {
-            self.client.execute(&self.insert, &parameters).await?
-        } else {
-            parameters.push(&versions);
-            self.client.execute(&self.update, &parameters).await?
-        };
-        Ok(if written == 1 { outcome(*row.version, is_insert) } else { PutOutcome::ConditionFailed })
-    }
-
-    async fn delete(
-        &self,
-        account: &str,
-        customer_id: &str,
-        if_match: Option<&[Version]>,
-    ) -> Result<DeleteOutcome, Failure> {
-        let Some(versions) = if_match else {
-            let deleted = self.client.execute(&self.delete, &[&account, &customer_id]).await?;
-            return Ok(if deleted == 1 { DeleteOutcome::Deleted } else { DeleteOutcome::NotFound });
-        };
-        let versions: Vec<&[u8]> = versions.iter().map(Version::as_bytes).collect();
-        let parameters: [&(dyn ToSql + Sync); 3] = [&account, &customer_id, &versions];
-        let row = self.client.query_one(&self.delete_version, &parameters).await?;
-        Ok(match (row.try_get(0)?, row.try_get(1)?) {
-            (_, true) => DeleteOutcome::Deleted,
-            (true, false) => DeleteOutcome::ConditionFailed,
-            (false, false) => DeleteOutcome::NotFound,
-        })
+        Ok(row.try_get(0)?)
     }
 }
 
-fn outcome(version: Version, is_new: bool) -> PutOutcome {
-    if is_new { PutOutcome::Created(version) } else { PutOutcome::Updated(version) }
+/// The versions of which a customer must have one; `None` if any will do.
+fn versions(condition: &Condition) -> Option<Vec<&[u8]>> {
+    match condition {
+        Condition::OneOf(versions) => Some(versions.iter().map(Version::as_bytes).collect()),
+        Condition::Always | Condition::Absent | Condition::Present | Condition::Never => None,
+    }
 }
 
 /// Whether two neighbours of a sorted group may be rows of one statement.
@@ -245,11 +246,4 @@ fn may_share_a_statement(a: &Write, b: &Write) -> bool {
 
 fn is_unconditional_put(write: &Write) -> bool {
     matches!(write.change, Change::Put { condition: Condition::Always, .. })
-}
-
-/// The row that a write puts; `None` for a delete.
-fn new_row(write: &Write) -> Option<NewRow<'_>> {
-    let Write { account, customer_id, timestamp, change } = write;
-    let Change::Put { record, version, .. } = change else { return None };
-    Some(NewRow { account, customer_id, version, timestamp: *timestamp, record })
 }

@@ -89,6 +89,21 @@ impl Connection {
         }
         result.map_err(store_error)
     }
+
+    /// As [`Self::run`], for what can as well be done later: `None` if somebody else holds a lock.
+    pub(super) fn run_unless_locked<T>(
+        &mut self,
+        query: impl FnOnce(&mut SqliteConnection) -> QueryResult<T>,
+    ) -> Result<Option<T>, StoreError> {
+        wait_for_locks(&mut self.inner, Duration::ZERO).map_err(store_error)?;
+        let result = query(&mut self.inner);
+        let patience = if self.is_locked_out { Duration::ZERO } else { self.patience };
+        wait_for_locks(&mut self.inner, patience).map_err(store_error)?;
+        match result {
+            Err(error) if message(&error) == Some(LOCKED) => Ok(None),
+            result => result.map(Some).map_err(store_error),
+        }
+    }
 }
 
 fn wait_for_locks(connection: &mut SqliteConnection, patience: Duration) -> QueryResult<()> {

@@ -79,7 +79,7 @@ impl Sqlite {
         let eraser = Eraser::start(threads, &file)?;
         let mut writer = Writer::new(connection, Arc::clone(&file), eraser.clone());
         lane.start_after(writer.last_timestamp()?);
-        let runtime = Builder::new_current_thread().build().map_err(StoreError::failed)?;
+        let runtime = Builder::new_current_thread().enable_time().build().map_err(StoreError::failed)?;
         let write = move || runtime.block_on(lane.run(writer));
         threads.spawn("sqlite-writer", write).map_err(StoreError::failed)?;
         Ok(Self {

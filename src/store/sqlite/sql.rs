@@ -14,6 +14,7 @@ use super::super::{
     types::Record,
     version::Version,
 };
+use crate::signature_id::SignatureId;
 
 diesel::table! {
     /// One row: no customer gets an earlier timestamp.
@@ -66,6 +67,65 @@ impl QueryFragment<Sqlite> for WritePage<'_> {
         out.push_bind_param::<Binary, _>(self.page)?;
         out.push_sql(" WHERE pgno = ");
         out.push_bind_param::<Integer, _>(&self.number)
+    }
+}
+
+/// Looks up what a signature has done; gives the outcome.
+pub(super) struct SelectUsed<'a>(pub &'a SignatureId);
+
+/// Notes what a signature has done.
+pub(super) struct InsertUsed<'a> {
+    pub signature: &'a SignatureId,
+    pub outcome: &'a [u8],
+}
+
+/// Deletes used signatures that expired before this time, the oldest first: at most [`PRUNE_ROWS_MAX`].
+pub(super) struct Prune(pub i64);
+
+/// How many rows one [`Prune`] deletes.
+pub(super) const PRUNE_ROWS_MAX: usize = 256;
+
+impl QueryFragment<Sqlite> for SelectUsed<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        let SignatureId { expires_at, hash } = self.0;
+        out.push_sql("SELECT outcome FROM used_signatures WHERE expires_at = ");
+        out.push_bind_param::<BigInt, _>(expires_at)?;
+        out.push_sql(" AND hash = ");
+        out.push_bind_param::<Binary, _>(hash)
+    }
+}
+
+impl Query for SelectUsed<'_> {
+    type SqlType = Binary;
+}
+
+impl QueryFragment<Sqlite> for InsertUsed<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        let SignatureId { expires_at, hash } = self.signature;
+        out.push_sql("INSERT INTO used_signatures (expires_at, hash, outcome) VALUES (");
+        out.push_bind_param::<BigInt, _>(expires_at)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Binary, _>(hash)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Binary, _>(self.outcome)?;
+        out.push_sql(")");
+        Ok(())
+    }
+}
+
+impl QueryFragment<Sqlite> for Prune {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        // A range of the key: `IN` would look at all that expired in the same second.
+        out.push_sql(
+            "DELETE FROM used_signatures WHERE (expires_at, hash) <= (SELECT expires_at, hash FROM \
+             (SELECT expires_at, hash FROM used_signatures WHERE expires_at < ",
+        );
+        out.push_bind_param::<BigInt, _>(&self.0)?;
+        out.push_sql(" ORDER BY expires_at, hash LIMIT ");
+        // Not bound: SQLite plans for the value of a bound limit.
+        out.push_sql(&PRUNE_ROWS_MAX.to_string());
+        out.push_sql(") ORDER BY expires_at DESC, hash DESC LIMIT 1)");
+        Ok(())
     }
 }
 
@@ -162,6 +222,21 @@ impl QueryId for Select<'_> {
     const HAS_STATIC_QUERY_ID: bool = true;
 }
 
+impl QueryId for SelectUsed<'_> {
+    type QueryId = SelectUsed<'static>;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl QueryId for InsertUsed<'_> {
+    type QueryId = InsertUsed<'static>;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl QueryId for Prune {
+    type QueryId = Self;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
 impl QueryId for Update<'_> {
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;
@@ -176,3 +251,9 @@ impl RunQueryDsl<SqliteConnection> for WritePage<'_> {}
 impl RunQueryDsl<SqliteConnection> for Select<'_> {}
 
 impl RunQueryDsl<SqliteConnection> for Update<'_> {}
+
+impl RunQueryDsl<SqliteConnection> for SelectUsed<'_> {}
+
+impl RunQueryDsl<SqliteConnection> for InsertUsed<'_> {}
+
+impl RunQueryDsl<SqliteConnection> for Prune {}

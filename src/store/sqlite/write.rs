@@ -1,8 +1,11 @@
 //! The writer: commits a group as one transaction.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use diesel::{QueryResult, prelude::*, sqlite::SqliteConnection};
+use diesel::{QueryResult, prelude::*, result::Error as DieselError, sqlite::SqliteConnection};
 
 use super::{
     super::{
@@ -11,24 +14,36 @@ use super::{
         row::NewRow,
         schema::customers,
         types::{Condition, DeleteOutcome, PutOutcome},
+        used::{Outcome as _, expired_before},
         version::Version,
     },
     connect::Connection,
     erase::Eraser,
     file::File,
-    sql::{Insert, Update, last_delete},
+    sql::{Insert, InsertUsed, PRUNE_ROWS_MAX, Prune, SelectUsed, Update, last_delete},
 };
+use crate::telemetry::chain;
+
+/// After so many signed writes, expired signatures are pruned: up to twice as many as came, so that a backlog gets smaller.
+const SIGNED_WRITES_MAX: usize = PRUNE_ROWS_MAX / 2;
+
+/// After this time, expired signatures are pruned, however few writes came.
+const PRUNE_PAUSE: Duration = Duration::from_secs(1);
 
 /// The only connection that writes customers.
 pub(super) struct Writer {
     connection: Connection,
     file: Arc<File>,
     eraser: Eraser,
+    /// How many signed writes came since the last pruning.
+    signed_writes: usize,
+    /// When the last pruning was.
+    pruned_at: Instant,
 }
 
 impl Writer {
     pub(super) fn new(connection: Connection, file: Arc<File>, eraser: Eraser) -> Self {
-        Self { connection, file, eraser }
+        Self { connection, file, eraser, signed_writes: 0, pruned_at: Instant::now() }
     }
 
     /// A timestamp that no customer was created after: rows are in the order of their creation, and of those that are
@@ -40,12 +55,24 @@ impl Writer {
         );
         self.connection.run(|connection| last.get_result(connection))
     }
+
+    /// Whether it is time to prune, after this group.
+    fn prunes_after(&mut self, group: &[Write]) -> bool {
+        self.signed_writes += group.iter().filter(|write| write.signature.is_some()).count();
+        let is_due = self.signed_writes >= SIGNED_WRITES_MAX || self.pruned_at.elapsed() >= PRUNE_PAUSE;
+        if is_due {
+            (self.signed_writes, self.pruned_at) = (0, Instant::now());
+        }
+        is_due
+    }
 }
 
 impl Engine for Writer {
     async fn commit(&mut self, group: &mut [Write]) -> Result<(), StoreError> {
+        let prunes = self.prunes_after(group);
         let transaction = |connection: &mut SqliteConnection| {
-            group.iter_mut().try_for_each(|write| apply(connection, write))
+            group.iter_mut().try_for_each(|write| apply(connection, write))?;
+            if prunes { Prune(expired_before()).execute(connection).map(drop) } else { Ok(()) }
         };
         let committed = self.connection.run(|connection| connection.immediate_transaction(transaction));
         // What was written into a file that nobody finds again must not be acknowledged.
@@ -56,14 +83,42 @@ impl Engine for Writer {
         }
         Ok(())
     }
+
+    /// Prunes expired signatures.
+    async fn tidy_up(&mut self) -> bool {
+        if self.file.check().is_err() {
+            return false;
+        }
+        let prune = |connection: &mut SqliteConnection| Prune(expired_before()).execute(connection);
+        match self.connection.run_unless_locked(|connection| connection.immediate_transaction(prune)) {
+            Ok(pruned) => pruned == Some(PRUNE_ROWS_MAX),
+            Err(error) => {
+                tracing::warn!(cause = %chain(&error), "expired signatures cannot be pruned");
+                false
+            }
+        }
+    }
 }
 
+/// Carries out a write, unless its signature was used before; then the outcome is the first one again.
 fn apply(connection: &mut SqliteConnection, write: &mut Write) -> QueryResult<()> {
-    let Write { account, customer_id, timestamp, change } = write;
+    let Some(signature) = write.signature else { return carry_out(connection, write).map(drop) };
+    if let Some(first) = SelectUsed(&signature).get_result::<Vec<u8>>(connection).optional()? {
+        return write.fill(&first).map_err(|error| DieselError::DeserializationError(Box::new(error)));
+    }
+    let outcome = carry_out(connection, write)?;
+    InsertUsed { signature: &signature, outcome: &outcome }.execute(connection).map(drop)
+}
+
+/// Returns the outcome as bytes.
+fn carry_out(connection: &mut SqliteConnection, write: &mut Write) -> QueryResult<Vec<u8>> {
+    let Write { account, customer_id, signature: _, timestamp, change } = write;
     match change {
         Change::Put { record, condition, version, slot } => {
             let row = NewRow { account, customer_id, record, version, timestamp: *timestamp };
-            slot.fill(put(connection, &row, condition)?);
+            let outcome = put(connection, &row, condition)?;
+            slot.fill(outcome);
+            Ok(outcome.to_bytes())
         }
         Change::Delete { if_match, slot } => {
             let outcome = delete(connection, account, customer_id, if_match.as_deref())?;
@@ -72,9 +127,9 @@ fn apply(connection: &mut SqliteConnection, write: &mut Write) -> QueryResult<()
                 diesel::update(last_delete::table).set(noted).execute(connection)?;
             }
             slot.fill(outcome);
+            Ok(outcome.to_bytes())
         }
     }
-    Ok(())
 }
 
 fn put(

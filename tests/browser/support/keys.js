@@ -53,6 +53,18 @@ export function withoutPublicHalf(pem) {
   return toPem('PRIVATE KEY', element(0x30, version(0), algorithm, key));
 }
 
+/** The key in version 2 of PKCS#8, with the public half of the other, which is the same key. */
+export function version2(pem, other) {
+  const der = Buffer.from(pem.replace(/-----[^-]+-----|\s/g, ''), 'base64');
+  const start = der[1] < 0x80 ? 2 : der[1] - 0x80 + 2;
+  const { x, y } = createPublicKey(other).export({ format: 'jwk' });
+  const point = Buffer.concat([Buffer.from([0x81, 98, 0, 4]), Buffer.from(x, 'base64url'), Buffer.from(y, 'base64url')]);
+  const content = Buffer.concat([Buffer.from([0x02, 0x01, 0x01]), der.subarray(start + 3), point]);
+  const { length } = content;
+  const head = Buffer.from(length < 0x100 ? [0x30, 0x81, length] : [0x30, 0x82, length >> 8, length & 0xff]);
+  return toPem('PRIVATE KEY', Buffer.concat([head, content]));
+}
+
 function toPem(label, der) {
   const lines = der.toString('base64').match(/.{1,64}/g).join('\n');
   return `-----BEGIN ${label}-----\n${lines}\n-----END ${label}-----\n`;

@@ -108,14 +108,14 @@ class SwaggerUi {
     await this.dialog.getByLabel('Key id').fill(keyId);
   }
 
-  /** Loads a key as most will: pastes it, and closes the dialog. */
-  async load(pem, keyId = '') {
+  /** Loads a key as most will: pastes it, and closes the dialog. `readable` is the same key in a form that Node reads. */
+  async load(pem, keyId = '', readable = pem) {
     await this.openDialog();
     await this.paste(pem);
     await this.facts();
     await this.setKeyId(keyId);
     await this.closeDialog();
-    this.#loaded.push(pem);
+    this.#loaded.push(readable);
   }
 
   /** What the dialog says of the loaded key. */
@@ -162,6 +162,7 @@ class SwaggerUi {
       status: response.status(),
       json: await response.json().catch(() => undefined),
       signature: headers['api-signature'],
+      location: response.headers().location,
       url: request.url(),
       body: request.postDataBuffer(),
       curl: await curl.textContent(),

@@ -9,9 +9,10 @@ use super::Place;
 use crate::support::command;
 
 /// A good value of each argument that has no default.
-const GOOD: [(&str, &str); 11] = [
+const GOOD: [(&str, &str); 14] = [
     ("account", "acme"),
     ("body", "body.json"),
+    ("id", "k1"),
     ("key", "private.pem"),
     ("key_id", "k-1"),
     ("method", "GET"),
@@ -20,6 +21,8 @@ const GOOD: [(&str, &str); 11] = [
     ("public_key", "public.pem"),
     ("queries", "a=b"),
     ("sandbox", "true"),
+    ("seal_keys", "seal-keys"),
+    ("seal_only", "true"),
     ("workers", "1"),
 ];
 

@@ -76,7 +76,8 @@ fn what_a_client_sends_wrong_is_not_logged_as_an_error() {
 #[test]
 fn the_start_is_one_line_and_the_stop_another() {
     let place = Place::new();
-    let service = place.start(&["--base-path", "/api", "--log-format", "json"]);
+    let seal_keys = place.seal_keys();
+    let service = place.start(&["--base-path", "/api", "--log-format", "json", "--seal-keys", &seal_keys]);
     let address = service.address.clone();
     service.signal("-TERM");
     assert!(service.wait().success());

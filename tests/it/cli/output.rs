@@ -6,7 +6,7 @@ use super::{Place, arguments::leaves};
 use crate::support::command;
 
 /// How each command is called, in a folder with a database, a key pair and an id that can be revoked.
-const CALLS: [&[&str]; 11] = [
+const CALLS: [&[&str]; 14] = [
     &["--help"],
     &["--version"],
     &["serve", "--help"],
@@ -18,6 +18,9 @@ const CALLS: [&[&str]; 11] = [
     &["sign", "GET", "/customers", "--key", "private.pem"],
     &["openapi"],
     &["verify"],
+    &["seal", "generate-key"],
+    &["seal", "status"],
+    &["seal", "apply", "--seal-keys", "seal-keys"],
 ];
 
 /// Runs a command in a new folder. Returns its exit code and what it says on standard error.
@@ -25,6 +28,7 @@ fn run(arguments: &[&str], stdout: Stdio) -> (Option<i32>, String) {
     let place = Place::new();
     place.succeeds(&["keys", "generate", "--account", "acme", "--out", "private.pem", "--key-id", "k-1"]);
     std::fs::write(place.file("public.pem"), super::public_pem()).unwrap();
+    place.seal_keys();
     let mut command = command();
     command.args(arguments).current_dir(place.0.path()).stdin(Stdio::null()).stdout(stdout);
     let output = command.output().unwrap();

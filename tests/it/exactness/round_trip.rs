@@ -37,7 +37,7 @@ async fn comes_out_equal(engine: Engine, records: &Records) {
         let input: CustomerInput = serde_json::from_value(customer.clone()).unwrap();
         let version = Version::new();
         let record = records.encode(&account, &id, version, &input).unwrap();
-        store.put(&account, id.clone(), version, record, Condition::Always).await.unwrap();
+        store.put(&account, id.clone(), version, record, Condition::Always, None).await.unwrap();
         let kept = store.get(&account, &id).await.unwrap().unwrap();
         assert_eq!(kept.customer_id, id);
         let answer = records.customer(&account, &kept).unwrap();

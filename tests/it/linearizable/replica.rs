@@ -79,18 +79,20 @@ async fn ask_store(store: &Store, customer_id: &str, call: Call, tags: &RefCell<
             };
             let input: CustomerInput = serde_json::from_value(customer(content)).unwrap();
             let record = Record { bytes: serde_json::to_vec(&input).unwrap(), sealed_by: None };
-            store.put(&account, id, Version::new(), record, condition).await.map(|outcome| match outcome {
-                PutOutcome::Created(version) => {
-                    tags.borrow_mut().put(&version.to_string(), content, Reply::Created)
-                }
-                PutOutcome::Updated(version) => {
-                    tags.borrow_mut().put(&version.to_string(), content, Reply::Updated)
-                }
-                PutOutcome::ConditionFailed => Reply::ConditionFailed,
-            })
+            store.put(&account, id, Version::new(), record, condition, None).await.map(
+                |outcome| match outcome {
+                    PutOutcome::Created(version) => {
+                        tags.borrow_mut().put(&version.to_string(), content, Reply::Created)
+                    }
+                    PutOutcome::Updated(version) => {
+                        tags.borrow_mut().put(&version.to_string(), content, Reply::Updated)
+                    }
+                    PutOutcome::ConditionFailed => Reply::ConditionFailed,
+                },
+            )
         }
         Call::Delete(held) => {
-            store.delete(&account, id, held.map(version)).await.map(|outcome| match outcome {
+            store.delete(&account, id, held.map(version), None).await.map(|outcome| match outcome {
                 DeleteOutcome::Deleted => Reply::Deleted,
                 DeleteOutcome::NotFound => Reply::NotFound,
                 DeleteOutcome::ConditionFailed => Reply::ConditionFailed,

@@ -44,7 +44,7 @@ async fn write_the_same_rows(stores: &[Store]) {
                 match (replica + number + round) % 5 {
                     0 => put(store, &customer_id, Condition::Present).await.map(drop),
                     1 => put(store, &customer_id, Condition::Absent).await.map(drop),
-                    2 => store.delete(&account(), id(&customer_id), None).await.map(drop),
+                    2 => store.delete(&account(), id(&customer_id), None, None).await.map(drop),
                     _ => put(store, &customer_id, Condition::Always).await.map(drop),
                 }
             });
@@ -87,7 +87,8 @@ async fn of_many_replicas_that_create_the_same_customer_one_does() {
         let created = puts.iter().filter(|put| matches!(put, Ok(PutOutcome::Created(_)))).count();
         assert_eq!(created, 1, "{puts:?}");
         let deletes =
-            join_all(stores.iter().map(async |store| store.delete(&account(), id("c-1"), None).await)).await;
+            join_all(stores.iter().map(async |store| store.delete(&account(), id("c-1"), None, None).await))
+                .await;
         let deleted = deletes.iter().filter(|delete| matches!(delete, Ok(DeleteOutcome::Deleted))).count();
         assert_eq!(deleted, 1, "{deletes:?}");
     }

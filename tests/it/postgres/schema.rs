@@ -38,7 +38,7 @@ fn written() -> Facts {
             facts.insert((name.to_owned(), column.to_owned(), kind.to_owned()));
         }
     }
-    assert_eq!(facts.len(), 7 + 6 + 2 + 2 + 5, "the file is understood whole");
+    assert_eq!(facts.len(), 7 + 6 + 2 + 2 + 3 + 7, "the file is understood whole");
     facts
 }
 

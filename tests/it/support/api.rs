@@ -18,7 +18,7 @@ use customers_api::{
 };
 use serde_json::Value;
 
-use super::{Answer, Database, Engine, conformance};
+use super::{Answer, Database, Engine, Raw, conformance};
 
 /// The audience of every test's service.
 pub(crate) const AUDIENCE: &str = "customers-api";
@@ -30,6 +30,7 @@ pub(crate) struct TestApi {
     pub(crate) signer: Signer,
     address: String,
     base_path: String,
+    records: Records,
     client: Client,
     server: ServerHandle,
 }
@@ -65,23 +66,35 @@ impl TestApi {
         let database = engine.database().await;
         let store = database.open().await;
         let signer = register(&store, "acme", Algorithm::Es384, "acme-1").await;
-        let settings =
-            Settings { audience: AUDIENCE.to_owned(), base_path: base_path.parse().unwrap(), sandbox };
-        let api = Api::new(settings, store.clone(), records).await.unwrap();
+        let settings = settings(sandbox, base_path);
+        Self::serve(database, store, signer, settings, records).await
+    }
+
+    /// Starts another service on the same database, with the same signer.
+    pub(crate) async fn replica(&self) -> Self {
+        let Signer { account, key, key_id } = &self.signer;
+        let key = PrivateKey::from_pem(key.to_pem()).unwrap();
+        let signer = Signer { account: account.clone(), key, key_id: key_id.clone() };
+        let database = self.database.shared();
+        let store = database.open().await;
+        Self::serve(database, store, signer, settings(false, "/"), self.records.clone()).await
+    }
+
+    async fn serve(
+        database: Database,
+        store: Store,
+        signer: Signer,
+        settings: Settings,
+        records: Records,
+    ) -> Self {
+        let base_path = settings.base_path.as_str().to_owned();
+        let api = Api::new(settings, store.clone(), records.clone()).await.unwrap();
         let sockets = Sockets { listen: "127.0.0.1:0".parse().unwrap(), workers: 1, connections_max: 1000 };
         let server = api::run(api, sockets).unwrap();
         let (address, handle) = (server.address.to_string(), server.handle.clone());
         actix_web::rt::spawn(server.stopped());
         let client = Client::builder().timeout(Duration::from_secs(20)).disable_redirects().finish();
-        Self {
-            database,
-            store,
-            signer,
-            address,
-            base_path: base_path.trim_end_matches('/').to_owned(),
-            client,
-            server: handle,
-        }
+        Self { database, store, signer, address, base_path, records, client, server: handle }
     }
 
     /// Registers a key.
@@ -101,8 +114,18 @@ impl TestApi {
         self.request("DELETE", &format!("/customers/{id}"))
     }
 
+    /// Asks for the headers of a customer.
+    pub(crate) fn head(&self, id: &str) -> Request<'_> {
+        self.request("HEAD", &format!("/customers/{id}"))
+    }
+
     pub(crate) fn list(&self, query: &str) -> Request<'_> {
         self.request("GET", &format!("/customers{query}"))
+    }
+
+    /// A connection to the service, on which nothing was sent yet.
+    pub(crate) async fn connect(&self) -> Raw {
+        Raw::connect(&self.address).await
     }
 
     /// A request of this path below the base path, percent-encoded, with its query.
@@ -130,6 +153,10 @@ impl Drop for TestApi {
         // The runtime ends with the test; nobody waits for this.
         drop(self.server.stop(false));
     }
+}
+
+fn settings(sandbox: bool, base_path: &str) -> Settings {
+    Settings { audience: AUDIENCE.to_owned(), base_path: base_path.parse().unwrap(), sandbox }
 }
 
 async fn register(store: &Store, account: &str, algorithm: Algorithm, key_id: &str) -> Signer {

@@ -1,6 +1,9 @@
 use crate::postgres_cluster;
 use customers_api::store::{Access, DatabaseUrl, Store};
-use diesel::{Connection as _, SqliteConnection, connection::SimpleConnection as _};
+use diesel::{
+    Connection as _, QueryableByName, RunQueryDsl as _, SqliteConnection, connection::SimpleConnection as _,
+    sql_types::BigInt,
+};
 use tempfile::TempDir;
 
 /// The engines that a suite runs on.
@@ -13,6 +16,7 @@ pub(crate) enum Engine {
 /// An empty database of a test's own; gone when the test is.
 pub(crate) struct Database {
     pub(crate) url: String,
+    /// `None` also if the database is another one's.
     _directory: Option<TempDir>,
 }
 
@@ -30,6 +34,11 @@ impl Engine {
 }
 
 impl Database {
+    /// The same database, for another service; it is gone with the first one.
+    pub(crate) fn shared(&self) -> Self {
+        Self { url: self.url.clone(), _directory: None }
+    }
+
     pub(crate) async fn open(&self) -> Store {
         let url: DatabaseUrl = self.url.parse().unwrap();
         Store::open(&url, Access::Create).await.unwrap()
@@ -42,6 +51,51 @@ impl Database {
             connection.batch_execute(&format!("PRAGMA busy_timeout = 10000; {sql}")).unwrap();
         } else {
             postgres_cluster::execute(&self.url, sql).await;
+        }
+    }
+
+    /// How many rows a table has that fulfil a condition.
+    pub(crate) async fn count(&self, rows: &str) -> i64 {
+        #[derive(QueryableByName)]
+        struct Count {
+            #[diesel(sql_type = BigInt)]
+            count: i64,
+        }
+        let sql = format!("SELECT count(*) AS count FROM {rows}");
+        if let Some(path) = self.url.strip_prefix("sqlite:") {
+            let mut connection = SqliteConnection::establish(path).unwrap();
+            connection.batch_execute("PRAGMA busy_timeout = 10000").unwrap();
+            diesel::sql_query(sql).get_result::<Count>(&mut connection).unwrap().count
+        } else {
+            postgres_cluster::connect(&self.url).await.query_one(&sql, &[]).await.unwrap().get(0)
+        }
+    }
+
+    /// Keeps everybody else from writing customers, until [`Lock::release`].
+    pub(crate) async fn lock(&self) -> Lock {
+        if let Some(path) = self.url.strip_prefix("sqlite:") {
+            let mut connection = SqliteConnection::establish(path).unwrap();
+            connection.batch_execute("PRAGMA busy_timeout = 10000; BEGIN IMMEDIATE").unwrap();
+            Lock::Sqlite(connection)
+        } else {
+            let client = postgres_cluster::connect(&self.url).await;
+            client.batch_execute("BEGIN; LOCK TABLE customers IN SHARE MODE").await.unwrap();
+            Lock::Postgres(client)
+        }
+    }
+}
+
+/// Somebody who holds a lock.
+pub(crate) enum Lock {
+    Sqlite(SqliteConnection),
+    Postgres(tokio_postgres::Client),
+}
+
+impl Lock {
+    pub(crate) async fn release(self) {
+        match self {
+            Self::Sqlite(mut connection) => connection.batch_execute("ROLLBACK").unwrap(),
+            Self::Postgres(client) => client.batch_execute("ROLLBACK").await.unwrap(),
         }
     }
 }

@@ -6,6 +6,7 @@ mod conformance;
 mod dice;
 mod engine;
 mod people;
+mod raw;
 mod service;
 
 pub(crate) use answer::Answer;
@@ -13,4 +14,5 @@ pub(crate) use api::{Request, Signer, TestApi, eventually, token_for};
 pub(crate) use dice::Dice;
 pub(crate) use engine::{Database, Engine, on_each_engine};
 pub(crate) use people::{full, mia, without};
+pub(crate) use raw::{Raw, RawAnswer};
 pub(crate) use service::{Service, command};

@@ -1,0 +1,125 @@
+//! The log of the real binary: a line for each request, also for one whose client is gone.
+
+use std::{fs, path::PathBuf};
+
+use diesel::{Connection as _, SqliteConnection, connection::SimpleConnection as _};
+use tempfile::TempDir;
+
+use crate::support::{Raw, Service, eventually, mia};
+
+/// A sandbox with a log of its own.
+struct Sandbox {
+    service: Service,
+    directory: TempDir,
+}
+
+impl Sandbox {
+    fn start(arguments: &[&str]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", directory.path().join("customers.db").display());
+        let log = directory.path().join("log");
+        let one = ["--sandbox", "--workers", "1"];
+        let service = Service::start(&url, &log, &[&one, arguments].concat());
+        Self { service, directory }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    async fn connect(&self) -> Raw {
+        Raw::connect(&self.service.address).await
+    }
+
+    /// The lines about requests.
+    fn lines(&self) -> Vec<String> {
+        let log = fs::read_to_string(self.file("log")).unwrap();
+        log.lines().filter(|line| line.contains("request_id=")).map(str::to_owned).collect()
+    }
+
+    async fn has_lines(&self, number: usize) -> Vec<String> {
+        eventually("every request has its line", || async { self.lines().len() >= number }).await;
+        self.lines()
+    }
+}
+
+fn put() -> String {
+    let body = mia().to_string();
+    let length = body.len();
+    format!(
+        "PUT /customers/c-1 HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+}
+
+#[track_caller]
+fn is_given_up(line: &str, method: &str, route: &str) {
+    for part in [&format!("method={method}"), &format!("route={route}"), "status=499", "micros=", "INFO"] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    assert!(!line.contains("c-1") && !line.contains("Mia"), "{line}");
+}
+
+#[actix_web::test]
+async fn a_write_whose_client_is_gone_leaves_a_line() {
+    let sandbox = Sandbox::start(&[]);
+    let mut somebody = SqliteConnection::establish(sandbox.file("customers.db").to_str().unwrap()).unwrap();
+    somebody.batch_execute("BEGIN IMMEDIATE").unwrap();
+    let mut client = sandbox.connect().await;
+    client.send(&put()).await;
+    // An answer to the next request shows that the service has read the first one.
+    let mut other = sandbox.connect().await;
+    other.send("GET /nothing HTTP/1.1\r\nHost: test\r\n\r\n").await;
+    assert_eq!(other.answer().await.status, 404);
+    client.reset();
+
+    let lines = sandbox.has_lines(2).await;
+    is_given_up(&lines[1], "PUT", "/customers/{CustomerID}");
+    somebody.batch_execute("ROLLBACK").unwrap();
+}
+
+#[actix_web::test]
+async fn a_request_that_is_given_up_halfway_leaves_a_line() {
+    let sandbox = Sandbox::start(&[]);
+    let put = put();
+    let (half, _) = put.split_at(put.len() - 10);
+    for (number, (text, method, route)) in [
+        (half.to_owned(), "PUT", "/customers/{CustomerID}"),
+        (half.replacen("PUT", "DELETE", 1), "DELETE", "/customers/{CustomerID}"),
+        (half.replacen("PUT /customers/c-1", "GET /customers", 1), "GET", "/customers"),
+        (half.replacen("PUT", "HEAD", 1), "HEAD", "/customers/{CustomerID}"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut client = sandbox.connect().await;
+        client.send(&text).await;
+        let mut other = sandbox.connect().await;
+        other.send("GET /nothing HTTP/1.1\r\nHost: test\r\n\r\n").await;
+        assert_eq!(other.answer().await.status, 404);
+        client.reset();
+        let lines = sandbox.has_lines(2 * number + 2).await;
+        is_given_up(&lines[2 * number + 1], method, route);
+    }
+}
+
+#[actix_web::test]
+async fn probes_are_logged_at_the_debug_level() {
+    for (arguments, probes) in [(&["--log", "info"][..], 0), (&["--log", "debug", "--base-path", "/api"], 4)]
+    {
+        let sandbox = Sandbox::start(arguments);
+        let base = if probes == 0 { "" } else { "/api" };
+        let mut client = sandbox.connect().await;
+        for line in
+            ["GET /livez", "GET /readyz", "HEAD /livez", "POST /readyz", "GET /nothing", "GET /customers"]
+        {
+            let (method, path) = line.split_once(' ').unwrap();
+            client.send(&format!("{method} {base}{path} HTTP/1.1\r\nHost: test\r\n\r\n")).await;
+            client.answer().await;
+        }
+        let lines = sandbox.has_lines(probes + 2).await;
+        let (logged, others): (Vec<_>, Vec<_>) =
+            lines.iter().partition(|line| line.contains("route=/livez") || line.contains("route=/readyz"));
+        assert_eq!((logged.len(), others.len()), (probes, 2), "{lines:#?}");
+        assert!(logged.iter().all(|line| line.contains("DEBUG")), "{lines:#?}");
+    }
+}
