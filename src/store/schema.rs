@@ -1,4 +1,5 @@
-//! The tables, as both engines have them. On SQLite `customers` also has `seq`, which no query names.
+//! The tables, as both engines have them. Each engine also has something of its own: SQLite `customers.seq` and
+//! `last_delete`, Postgres `customers.created_in`.
 
 diesel::table! {
     customers (account, customer_id) {
