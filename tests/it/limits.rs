@@ -309,7 +309,8 @@ async fn large_bodies_share_their_room_and_keep_no_small_one_out() {
 
 #[actix_web::test]
 async fn a_slow_client_does_not_hold_up_the_end() {
-    let sandbox = Sandbox::start(&["--stop-seconds", "1"]);
+    // One worker takes up its connections in the order in which they came.
+    let sandbox = Sandbox::start(&["--stop-seconds", "1", "--workers", "1"]);
     let mut idle = sandbox.connect().await;
     probe(&mut idle).await;
     let mut slow = vec![sandbox.begin("c-1", 1000, 10).await, sandbox.begin("c-2", 1000, 10).await];
