@@ -117,7 +117,7 @@ impl Apply {
             if pass.damaged > 0 {
                 bail!("{} records cannot be read; {sealed} records were sealed by {current}", pass.damaged);
             }
-            if pass.sealed == 0 {
+            if pass.found == 0 {
                 break;
             }
         }
@@ -135,6 +135,8 @@ impl Apply {
 /// What one pass over all records did.
 #[derive(Default)]
 struct Pass {
+    /// How many records were not sealed by the current key. One that is replaced meanwhile is found again later.
+    found: usize,
     sealed: usize,
     damaged: u64,
 }
@@ -151,7 +153,10 @@ async fn apply(store: &Store, records: &Records) -> anyhow::Result<Pass> {
             };
             match resealed {
                 Ok(Resealed::Current) => {}
-                Ok(Resealed::Changed(reseal)) => batch.push(reseal),
+                Ok(Resealed::Changed(reseal)) => {
+                    pass.found += 1;
+                    batch.push(reseal);
+                }
                 Err(reason) => {
                     output::note(format_args!("{}: {reason}", row.key()));
                     pass.damaged += 1;

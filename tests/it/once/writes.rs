@@ -61,19 +61,21 @@ fn conditions() -> [Condition; 6] {
     ]
 }
 
+/// Deletes the customer, and puts it again if it is to be there.
+async fn begin_with(store: &Store, is_there: bool) {
+    store.delete(&account(), id("c-1"), None, None).await.unwrap();
+    if is_there {
+        store.put(&account(), id("c-1"), Version::new(), record(), Condition::Always, None).await.unwrap();
+    }
+}
+
 /// Every write that can be made, each with what it is repeated with.
 async fn each_outcome_is_told_again_and_nothing_changes(engine: Engine) {
     let database = engine.database().await;
     let store = database.open().await;
     for is_there in [false, true] {
         for condition in conditions() {
-            store.delete(&account(), id("c-1"), None, None).await.unwrap();
-            if is_there {
-                store
-                    .put(&account(), id("c-1"), Version::new(), record(), Condition::Always, None)
-                    .await
-                    .unwrap();
-            }
+            begin_with(&store, is_there).await;
             let signature = signature();
             let first = put(&store, "c-1", condition.clone(), signature).await.unwrap();
             let stored = store.get(&account(), &id("c-1")).await.unwrap();
@@ -84,13 +86,7 @@ async fn each_outcome_is_told_again_and_nothing_changes(engine: Engine) {
             assert_eq!(store.get(&account(), &id("c-1")).await.unwrap(), stored);
         }
         for stale in [false, true] {
-            store.delete(&account(), id("c-1"), None, None).await.unwrap();
-            if is_there {
-                store
-                    .put(&account(), id("c-1"), Version::new(), record(), Condition::Always, None)
-                    .await
-                    .unwrap();
-            }
+            begin_with(&store, is_there).await;
             let (signature, versions) = (signature(), stale.then(|| vec![Version::new()]));
             let first = delete(&store, "c-1", versions.clone(), signature).await;
             let expected = match (is_there, stale) {
