@@ -123,7 +123,8 @@ impl Bench<'_> {
                 (0..answers.sent).step_by(step).filter_map(|number| plan.put_id(number)).collect();
             side.check(&put)?;
             let floor = verifications / answers.elapsed.as_secs_f64();
-            let times = first.iter().zip(&rounds).map(|(new, old)| new / old).collect();
+            let times =
+                first.iter().zip(&rounds).map(|(new, old)| new / old).filter(|times| times.is_finite());
             self.report.add(Figure {
                 case,
                 side: side.name,
@@ -137,7 +138,7 @@ impl Bench<'_> {
                 peak_mib,
                 ready,
                 is_postgres: side.is_postgres(),
-                times,
+                times: times.collect(),
             });
         }
         Ok(())
@@ -241,9 +242,9 @@ impl Run {
     }
 }
 
-/// How many requests to make, so that they last.
+/// How many requests to make, so that they last, even if the core is faster later than when the floor was measured.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "some thousands")]
 fn count(case: Case, pace: Pace, floor: f64) -> usize {
-    let alone = if pace.connections == 1 { 0.6 } else { 1.0 };
-    (pace.rate.unwrap_or(case.rate_max(floor) * alone) * pace.limit.as_secs_f64()) as usize
+    let margin = if pace.connections == 1 { 0.7 } else { 1.2 };
+    (pace.rate.unwrap_or(case.rate_max(floor) * margin) * pace.limit.as_secs_f64()) as usize
 }

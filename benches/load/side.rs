@@ -101,7 +101,17 @@ impl Side {
         fs::write(&file, key.public_key()?.to_pem())?;
         let account = Account::sandbox().to_string();
         let added = Command::new(&self.server)
-            .args(["keys", "add", "--account", &account, "--key-id", id, "--database-url", &self.url])
+            .args([
+                "keys",
+                "add",
+                "--account",
+                &account,
+                "--key-id",
+                id,
+                "--database-url",
+                &self.url,
+                "--public-key",
+            ])
             .arg(&file)
             .output()?;
         ensure!(added.status.success(), "keys add: {}", String::from_utf8_lossy(&added.stderr));
