@@ -20,8 +20,8 @@ mod report;
 mod requests;
 mod run;
 mod side;
+mod sqlite;
 mod ungrouped;
-mod upserts;
 
 use clap::Parser as _;
 use mimalloc::MiMalloc;

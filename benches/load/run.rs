@@ -15,7 +15,7 @@ use crate::{
     report::{Figure, Report},
     requests::{Keys, Plan},
     side::{self, Side, unsigned},
-    upserts::{Upserts, commit_micros},
+    sqlite::{Upserts, commit_micros, used_signatures},
 };
 
 /// How often a case is interrupted to measure the floor, because a machine's speed is not the same from one second to
@@ -116,6 +116,10 @@ impl Bench<'_> {
             let Run { server, plan, idle_mib, cpu, verifications, answers, rounds, .. } = run;
             let (peak_mib, ready) = (server.memory().mib("VmHWM")?, server.ready);
             server.stop()?;
+            if let (Case::Steady, Some(path)) = (case, side.url.strip_prefix("sqlite:")) {
+                let (entries, bytes) = used_signatures(path)?;
+                println!("  {entries} used signatures occupy {bytes} bytes of the file");
+            }
             let name = case.name();
             ensure!(answers.errors(|status| case.expects(status)) == 0, "{name}: {:?}", answers.statuses);
             let step = if case.is_long() { LONG_CHECK } else { 1 };

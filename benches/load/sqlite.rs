@@ -1,4 +1,4 @@
-//! What SQLite alone makes durable: the same rows, in the same table, in groups of 64.
+//! What SQLite does without the service.
 
 use std::{
     path::Path,
@@ -8,7 +8,7 @@ use std::{
 use anyhow::Context as _;
 use customers_api::store::{Access, DatabaseUrl, Store};
 use diesel::{
-    Connection as _, RunQueryDsl as _,
+    Connection as _, QueryableByName, RunQueryDsl as _,
     connection::SimpleConnection as _,
     sql_query,
     sql_types::{BigInt, Binary, Text},
@@ -26,7 +26,7 @@ const ROWS_MAX: usize = 100_000;
 /// How many bytes sealing adds to a record.
 const SEAL_BYTES: usize = 29;
 
-/// A file of its own, with the schema of the product and nothing but an insert on its way.
+/// What SQLite alone makes durable: the same rows, in the same table of a file of its own, in groups of 64.
 pub(crate) struct Upserts {
     connection: SqliteConnection,
     ids: Ids,
@@ -114,4 +114,22 @@ pub(crate) fn commit_micros(directory: &Path) -> anyhow::Result<f64> {
     }
     times.sort_unstable();
     Ok(times[COMMITS / 2].as_secs_f64() * 1e6)
+}
+
+/// How many signatures a database remembers, and how many bytes of its file they occupy.
+pub(crate) fn used_signatures(path: &str) -> anyhow::Result<(i64, i64)> {
+    #[derive(QueryableByName)]
+    struct Table {
+        #[diesel(sql_type = BigInt)]
+        entries: i64,
+        #[diesel(sql_type = BigInt)]
+        bytes: i64,
+    }
+    let mut connection = SqliteConnection::establish(path)?;
+    let table = sql_query(
+        "SELECT (SELECT count(*) FROM used_signatures) AS entries,
+             (SELECT sum(pgsize) FROM dbstat WHERE name = 'used_signatures') AS bytes",
+    );
+    let Table { entries, bytes } = table.get_result(&mut connection)?;
+    Ok((entries, bytes))
 }
