@@ -34,7 +34,7 @@ pub(crate) fn serve(arguments: &[String]) -> anyhow::Result<()> {
             Settings { audience: "customers-api".to_owned(), base_path: "/".parse()?, sandbox: true };
         let api = Api::new(settings, store, Records::default()).await?;
         let mut terminate = signal(SignalKind::terminate())?;
-        let server = api::run(api, Sockets { listen, workers, connections_max: 1024 })?;
+        let server = api::run(api, Sockets { listen, workers, connections_max: 1024, tls: None })?;
         println!("ready at http://{}/", server.address);
         let handle = server.handle.clone();
         tokio::task::spawn(async move {
