@@ -10,6 +10,7 @@ use super::{
     output,
     seal_options::SealOptions,
     stop::{Signals, Stop},
+    supervisor,
     tls_options::{self, TlsOptions},
 };
 use crate::{
@@ -107,6 +108,7 @@ impl Serve {
             thread = store.ended() => return Err(fatal(thread)),
             never = records.follow_file(&store) => match never {},
             never = tls_options::follow_files(certificate.as_ref()) => match never {},
+            never = supervisor::stay_alive() => match never {},
             () = registry.ended() => return Err(fatal("registry")),
         }
         erase(&store).await;
@@ -136,7 +138,7 @@ fn fatal(part: &str) -> anyhow::Error {
     anyhow!("a part of the service ended that it needs: {part}")
 }
 
-/// One line in the log, and one on standard output. The service runs even if nobody can read them.
+/// One line in the log, one on standard output, and a word to systemd. The service runs even if nobody can read them.
 fn announce(
     scheme: &'static str,
     address: SocketAddr,
@@ -148,6 +150,7 @@ fn announce(
     tracing::info!(%address, %base_path, scheme, engine, version, sandbox, "listening");
     let mode = if sandbox { " (SANDBOX: signatures are optional)" } else { "" };
     let url = format!("{scheme}://{address}{}", base_path.with_slash());
+    supervisor::ready(&format!("serving {url}"));
     let line = format!("customers-api is ready at {url}{mode}");
     if let Err(error) = output::print(line) {
         tracing::warn!(cause = format!("{error:#}"), "the line that the service is ready was not printed");
