@@ -22,6 +22,7 @@ use crate::support::{Service, eventually, mia};
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// The types of frames (RFC 9113, 6).
+const RESET: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
@@ -102,6 +103,28 @@ async fn headers_that_are_too_large_are_refused_alone() {
     let (answer, _) = client.send.clone().ready().await.unwrap().send_request(request, true).unwrap();
     assert_eq!(answer.await.unwrap().status(), 431);
     assert_eq!(client.send("GET", "/customers", "").await.0, 200, "on the same connection");
+}
+
+#[actix_web::test]
+async fn no_line_of_the_log_has_a_path_at_any_level() {
+    const PATH: &[u8] = b"/customers/Mia Muster";
+    let place = Place::new();
+    let service = place.start(&["--sandbox", "--log", "trace"]);
+    let mut stream = begin_raw(&place, &service).await;
+    // GET of https, and a path that no URI has (RFC 7541, appendix A; RFC 9113, 6.2).
+    let head = [&[0x82, 0x87, 0x04, u8::try_from(PATH.len()).unwrap()][..], PATH].concat();
+    let frame = [&[0, 0, u8::try_from(head.len()).unwrap(), 1, 5, 0, 0, 0, 1][..], &head].concat();
+    stream.write_all(&frame).await.unwrap();
+    loop {
+        let Frame { kind, payload, .. } = next_frame(&mut stream).await.unwrap();
+        if kind == RESET {
+            assert_eq!(payload, [0, 0, 0, 1], "a protocol error");
+            break;
+        }
+    }
+    let client = Http2::connect(place.path(), &service.address).await;
+    assert_eq!(client.send("PUT", "/customers/Muster", &mia().to_string()).await.0, 201);
+    assert!(!place.log().contains("Muster"), "{}", place.log());
 }
 
 #[actix_web::test]
