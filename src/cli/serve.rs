@@ -1,4 +1,4 @@
-use std::{net::SocketAddr, thread::available_parallelism, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, thread::available_parallelism, time::Duration};
 
 use anyhow::{Context as _, anyhow};
 use clap::{Args, builder::BoolishValueParser};
@@ -14,7 +14,7 @@ use super::{
     tls_options::{self, TlsOptions},
 };
 use crate::{
-    api::{self, Api, BasePath, Settings, Sockets},
+    api::{self, Api, BasePath, Certificate, Settings, Sockets},
     record::Records,
     store::{Access, Store},
     telemetry::{self, LogFilter, LogFormat, chain},
@@ -106,9 +106,7 @@ impl Serve {
             stopped = server.stopped() => stopped.context("the server failed")?,
             () = stop.run(signals, stopper) => {}
             thread = store.ended() => return Err(fatal(thread)),
-            never = records.follow_file(&store) => match never {},
-            never = tls_options::follow_files(certificate.as_ref()) => match never {},
-            never = supervisor::stay_alive() => match never {},
+            never = follow(&records, &store, certificate.as_ref()) => match never {},
             () = registry.ended() => return Err(fatal("registry")),
         }
         erase(&store).await;
@@ -122,6 +120,15 @@ fn warn(sandbox: bool, records: &Records) {
         tracing::warn!("SANDBOX: requests without a signature are accepted. Never do this in production.");
     } else if !records.are_sealed() {
         tracing::warn!("records are not sealed: give --seal-keys to seal them");
+    }
+}
+
+/// Takes over each change of the files, and tells systemd that the process is alive.
+async fn follow(records: &Records, store: &Store, certificate: Option<&Certificate>) -> Infallible {
+    tokio::select! {
+        never = records.follow_file(store) => never,
+        never = tls_options::follow_files(certificate) => never,
+        never = supervisor::stay_alive() => never,
     }
 }
 
