@@ -42,7 +42,7 @@ pub(crate) fn serve(arguments: &[String]) -> anyhow::Result<()> {
         let settings = Settings { audience: "customers-api".to_owned(), base_path: "/".parse()?, sandbox };
         let api = Api::new(settings, store, records).await?;
         let mut terminate = signal(SignalKind::terminate())?;
-        let server = api::run(api, Sockets { listen, workers, connections_max: 1024 })?;
+        let server = api::run(api, Sockets { listen, workers, connections_max: 1024, tls: None })?;
         println!("ready at http://{}/", server.address);
         let handle = server.handle.clone();
         tokio::task::spawn(async move {

@@ -1,4 +1,4 @@
-use std::{net::SocketAddr, thread::available_parallelism, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, thread::available_parallelism, time::Duration};
 
 use anyhow::{Context as _, anyhow};
 use clap::{Args, builder::BoolishValueParser};
@@ -10,9 +10,12 @@ use super::{
     output,
     seal_options::SealOptions,
     stop::{Signals, Stop},
+    supervisor,
+    tls_options::{self, TlsOptions},
 };
 use crate::{
-    api::{self, Api, BasePath, Settings, Sockets},
+    api::{self, Api, BasePath, Certificate, Settings, Sockets},
+    record::Records,
     store::{Access, Store},
     telemetry::{self, LogFilter, LogFormat, chain},
 };
@@ -31,6 +34,8 @@ pub(super) struct Serve {
     /// The address or the name of a host to listen on; port 0 picks a free one
     #[arg(long, env = "CUSTOMERS_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
     listen: Listen,
+    #[command(flatten)]
+    tls: TlsOptions,
     /// The prefix of the API's paths
     #[arg(long, env = "CUSTOMERS_BASE_PATH", default_value = "/", value_name = "PATH")]
     base_path: BasePath,
@@ -67,6 +72,7 @@ impl Serve {
             database,
             seal,
             listen,
+            tls,
             base_path,
             audience,
             sandbox,
@@ -78,6 +84,7 @@ impl Serve {
         } = self;
         telemetry::start(log_format, log);
         let address = listen.resolve().with_context(|| format!("cannot listen on {listen}"))?;
+        let certificate = tls.read()?;
         let store = database.open(Access::Create).await?;
         let settings = Settings { audience, base_path: base_path.clone(), sandbox };
         let records = seal.start(&store).await?;
@@ -88,27 +95,40 @@ impl Serve {
         // Before the ready line, because its reader may send a signal at once.
         let signals = Signals::listen()?;
         let connections_max = usize::try_from(max_connections)?;
-        let server = api::run(api, Sockets { listen: address, workers, connections_max })
+        let tls = certificate.clone();
+        let server = api::run(api, Sockets { listen: address, workers, connections_max, tls })
             .with_context(|| format!("cannot listen on {listen}"))?;
-        if sandbox {
-            tracing::warn!(
-                "SANDBOX: requests without a signature are accepted. Never do this in production."
-            );
-        }
-        if !sandbox && !records.are_sealed() {
-            tracing::warn!("records are not sealed: give --seal-keys to seal them");
-        }
-        announce(server.address, &base_path, sandbox, &database);
+        warn(sandbox, &records);
+        let scheme = if certificate.is_some() { "https" } else { "http" };
+        announce(scheme, server.address, &base_path, sandbox, &database);
         let stopper = server.stopper();
         tokio::select! {
             stopped = server.stopped() => stopped.context("the server failed")?,
             () = stop.run(signals, stopper) => {}
             thread = store.ended() => return Err(fatal(thread)),
-            never = records.follow_file(&store) => match never {},
+            never = follow(&records, &store, certificate.as_ref()) => match never {},
             () = registry.ended() => return Err(fatal("registry")),
         }
         erase(&store).await;
         Ok(())
+    }
+}
+
+/// What an operator must know.
+fn warn(sandbox: bool, records: &Records) {
+    if sandbox {
+        tracing::warn!("SANDBOX: requests without a signature are accepted. Never do this in production.");
+    } else if !records.are_sealed() {
+        tracing::warn!("records are not sealed: give --seal-keys to seal them");
+    }
+}
+
+/// Takes over each change of the files, and tells systemd that the process is alive.
+async fn follow(records: &Records, store: &Store, certificate: Option<&Certificate>) -> Infallible {
+    tokio::select! {
+        never = records.follow_file(store) => never,
+        never = tls_options::follow_files(certificate) => never,
+        never = supervisor::stay_alive() => never,
     }
 }
 
@@ -125,12 +145,20 @@ fn fatal(part: &str) -> anyhow::Error {
     anyhow!("a part of the service ended that it needs: {part}")
 }
 
-/// One line in the log, and one on standard output. The service runs even if nobody can read them.
-fn announce(address: SocketAddr, base_path: &BasePath, sandbox: bool, database: &Database) {
+/// One line in the log, one on standard output, and a word to systemd. The service runs even if nobody can read them.
+fn announce(
+    scheme: &'static str,
+    address: SocketAddr,
+    base_path: &BasePath,
+    sandbox: bool,
+    database: &Database,
+) {
     let (engine, version) = (database.database_url.engine(), env!("CARGO_PKG_VERSION"));
-    tracing::info!(%address, %base_path, engine, version, sandbox, "listening");
+    tracing::info!(%address, %base_path, scheme, engine, version, sandbox, "listening");
     let mode = if sandbox { " (SANDBOX: signatures are optional)" } else { "" };
-    let line = format!("customers-api is ready at http://{address}{}{mode}", base_path.with_slash());
+    let url = format!("{scheme}://{address}{}", base_path.with_slash());
+    supervisor::ready(&format!("serving {url}"));
+    let line = format!("customers-api is ready at {url}{mode}");
     if let Err(error) = output::print(line) {
         tracing::warn!(cause = format!("{error:#}"), "the line that the service is ready was not printed");
     }

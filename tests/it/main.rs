@@ -31,5 +31,6 @@ mod store;
 mod support;
 mod swagger_ui;
 mod tidy;
+mod tls;
 mod undocumented;
 mod walks;

@@ -29,19 +29,30 @@ pub(crate) struct Service {
 impl Service {
     /// Starts it, and waits for its line. Its log goes to a file.
     pub(crate) fn start(database_url: &str, log: &Path, arguments: &[&str]) -> Self {
+        Self::start_with(database_url, log, arguments, &[])
+    }
+
+    /// Starts it with more variables in its environment.
+    pub(crate) fn start_with(
+        database_url: &str,
+        log: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let listen: &[&str] =
             if arguments.contains(&"--listen") { &[] } else { &["--listen", "127.0.0.1:0"] };
         let mut child = command()
             .args(["serve", "--database-url", database_url])
             .args(listen)
             .args(arguments)
+            .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(File::options().create(true).append(true).open(log).unwrap())
             .spawn()
             .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.split("http://").nth(1).and_then(|rest| rest.split('/').next());
+        let address = line.split("://").nth(1).and_then(|rest| rest.split('/').next());
         let address = address.unwrap_or_else(|| panic!("ready: {line:?} {:?}", std::fs::read_to_string(log)));
         Self { address: address.to_owned(), child }
     }
