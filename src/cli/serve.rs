@@ -1,4 +1,4 @@
-use std::{net::SocketAddr, thread::available_parallelism, time::Duration};
+use std::{future::pending, io, thread::available_parallelism, time::Duration};
 
 use anyhow::{Context as _, anyhow};
 use clap::{Args, builder::BoolishValueParser};
@@ -12,7 +12,7 @@ use super::{
     stop::{Signals, Stop},
 };
 use crate::{
-    api::{self, Api, BasePath, Settings, Sockets},
+    api::{self, Admin, Api, BasePath, Server, Settings, Sockets},
     store::{Access, Store},
     telemetry::{self, LogFilter, LogFormat, chain},
 };
@@ -31,6 +31,9 @@ pub(super) struct Serve {
     /// The address or the name of a host to listen on; port 0 picks a free one
     #[arg(long, env = "CUSTOMERS_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
     listen: Listen,
+    /// Where to listen for those who run the service: `/metrics`, `/livez` and `/readyz` [default: not at all]
+    #[arg(long, env = "CUSTOMERS_ADMIN_LISTEN", value_name = "ADDRESS:PORT")]
+    admin_listen: Option<Listen>,
     /// The prefix of the API's paths
     #[arg(long, env = "CUSTOMERS_BASE_PATH", default_value = "/", value_name = "PATH")]
     base_path: BasePath,
@@ -67,6 +70,7 @@ impl Serve {
             database,
             seal,
             listen,
+            admin_listen,
             base_path,
             audience,
             sandbox,
@@ -90,6 +94,7 @@ impl Serve {
         let connections_max = usize::try_from(max_connections)?;
         let server = api::run(api, Sockets { listen: address, workers, connections_max })
             .with_context(|| format!("cannot listen on {listen}"))?;
+        let admin = admin_listen.map(|listen| start_admin(&server, &listen)).transpose()?;
         if sandbox {
             tracing::warn!(
                 "SANDBOX: requests without a signature are accepted. Never do this in production."
@@ -98,17 +103,31 @@ impl Serve {
         if !sandbox && !records.are_sealed() {
             tracing::warn!("records are not sealed: give --seal-keys to seal them");
         }
-        announce(server.address, &base_path, sandbox, &database);
+        announce(&server, admin.as_ref(), &base_path, sandbox, &database);
         let stopper = server.stopper();
         tokio::select! {
             stopped = server.stopped() => stopped.context("the server failed")?,
             () = stop.run(signals, stopper) => {}
             thread = store.ended() => return Err(fatal(thread)),
             never = records.follow_file(&store) => match never {},
+            stopped = admin_stopped(admin) => stopped.context("the admin listener failed")?,
             () = registry.ended() => return Err(fatal("registry")),
         }
         erase(&store).await;
         Ok(())
+    }
+}
+
+fn start_admin(server: &Server, listen: &Listen) -> anyhow::Result<Admin> {
+    let admin = listen.resolve().and_then(|address| server.admin(address));
+    admin.with_context(|| format!("cannot listen on {listen}"))
+}
+
+/// Waits for the end of the admin listener, if there is one.
+async fn admin_stopped(admin: Option<Admin>) -> io::Result<()> {
+    match admin {
+        Some(admin) => admin.stopped().await,
+        None => pending().await,
     }
 }
 
@@ -126,11 +145,20 @@ fn fatal(part: &str) -> anyhow::Error {
 }
 
 /// One line in the log, and one on standard output. The service runs even if nobody can read them.
-fn announce(address: SocketAddr, base_path: &BasePath, sandbox: bool, database: &Database) {
+fn announce(
+    server: &Server,
+    admin: Option<&Admin>,
+    base_path: &BasePath,
+    sandbox: bool,
+    database: &Database,
+) {
     let (engine, version) = (database.database_url.engine(), env!("CARGO_PKG_VERSION"));
-    tracing::info!(%address, %base_path, engine, version, sandbox, "listening");
+    let (address, admin_address) = (server.address, admin.map(|admin| admin.address));
+    tracing::info!(%address, admin_address = admin_address.map(display), %base_path, engine, version, sandbox, "listening");
+    let admin =
+        admin_address.map(|address| format!(", metrics at http://{address}/metrics")).unwrap_or_default();
     let mode = if sandbox { " (SANDBOX: signatures are optional)" } else { "" };
-    let line = format!("customers-api is ready at http://{address}{}{mode}", base_path.with_slash());
+    let line = format!("customers-api is ready at http://{address}{}{admin}{mode}", base_path.with_slash());
     if let Err(error) = output::print(line) {
         tracing::warn!(cause = format!("{error:#}"), "the line that the service is ready was not printed");
     }

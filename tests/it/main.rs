@@ -16,6 +16,7 @@ mod head;
 mod limits;
 mod linearizable;
 mod log;
+mod metrics;
 mod once;
 mod pages;
 mod postgres;

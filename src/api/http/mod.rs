@@ -6,4 +6,4 @@ mod middleware;
 mod routes;
 mod server;
 
-pub use server::{Server, Sockets, Stopper, run};
+pub use server::{Admin, Server, Sockets, Stopper, run};

@@ -23,6 +23,8 @@ pub(crate) fn command() -> Command {
 pub(crate) struct Service {
     /// Where it listens, such as `127.0.0.1:40000`.
     pub(crate) address: String,
+    /// Where it listens for those who run it, if it does.
+    pub(crate) admin: Option<String>,
     child: Child,
 }
 
@@ -41,9 +43,11 @@ impl Service {
             .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.split("http://").nth(1).and_then(|rest| rest.split('/').next());
-        let address = address.unwrap_or_else(|| panic!("ready: {line:?} {:?}", std::fs::read_to_string(log)));
-        Self { address: address.to_owned(), child }
+        let mut addresses = line.split("http://").skip(1).filter_map(|rest| rest.split('/').next());
+        let address =
+            addresses.next().unwrap_or_else(|| panic!("ready: {line:?} {:?}", std::fs::read_to_string(log)));
+        let admin = addresses.next().map(str::to_owned);
+        Self { address: address.to_owned(), admin, child }
     }
 
     /// The id of the process.
@@ -66,7 +70,7 @@ impl Service {
             let lines = std::fs::read_to_string(log).unwrap();
             let address = lines.split("address=").nth(1).and_then(|rest| rest.split_once(' '));
             if let Some((address, _)) = address {
-                return Self { address: address.to_owned(), child };
+                return Self { address: address.to_owned(), admin: None, child };
             }
             assert!(child.try_wait().unwrap().is_none(), "it ended: {lines}");
             std::thread::sleep(Duration::from_millis(10));

@@ -1,0 +1,24 @@
+//! What the service tells those who run it: logs, metrics, traces.
+//!
+//! Invariant: no personal data. A line, a label and a span name routes, statuses, key ids and causes, never a path, a
+//! query, a header or a body.
+
+mod logs;
+mod metrics;
+mod traces;
+
+use std::error::Error;
+
+pub use logs::{InvalidLogFilter, LogFilter, LogFormat, start};
+pub use metrics::{
+    ActiveRequest, METRICS_MEDIA_TYPE, Metrics, MetricsError, SignatureResult, State, StoreMetrics,
+    WriteOutcome,
+};
+pub use traces::{TraceId, TraceParent};
+
+/// An error and its causes, in one line.
+#[must_use]
+pub fn chain(error: &(dyn Error + '_)) -> String {
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}")).replace('\n', " ")
+}
