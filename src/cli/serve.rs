@@ -14,7 +14,7 @@ use super::{
 use crate::{
     api::{self, Admin, Api, BasePath, Server, Settings, Sockets},
     store::{Access, Store},
-    telemetry::{self, LogFilter, LogFormat, chain},
+    telemetry::{self, LogFilter, LogFormat, Traces, chain},
 };
 
 /// How long the end of the service may take to erase deleted rows.
@@ -81,6 +81,7 @@ impl Serve {
             log,
         } = self;
         telemetry::start(log_format, log);
+        let _traces = Traces::start()?;
         let address = listen.resolve().with_context(|| format!("cannot listen on {listen}"))?;
         let store = database.open(Access::Create).await?;
         let settings = Settings { audience, base_path: base_path.clone(), sandbox };

@@ -5,7 +5,12 @@
 
 mod logs;
 mod metrics;
+#[cfg(feature = "otlp")]
+mod otlp;
+mod request;
+mod trace_parent;
 mod traces;
+mod variables;
 
 use std::error::Error;
 
@@ -14,7 +19,10 @@ pub use metrics::{
     ActiveRequest, METRICS_MEDIA_TYPE, Metrics, MetricsError, SignatureResult, State, StoreMetrics,
     WriteOutcome,
 };
-pub use traces::{TraceId, TraceParent};
+pub use request::{Answered, Asked};
+pub use trace_parent::{TraceId, TraceParent};
+pub use traces::{Span, Traces};
+pub use variables::InvalidTraces;
 
 /// An error and its causes, in one line.
 #[must_use]

@@ -32,5 +32,6 @@ mod store;
 mod support;
 mod swagger_ui;
 mod tidy;
+mod traces;
 mod undocumented;
 mod walks;

@@ -8,7 +8,7 @@ use actix_web::{
     dev::{ServiceRequest, ServiceResponse},
     error::InternalError,
     http::{
-        ConnectionType, Method, StatusCode,
+        ConnectionType, Method, StatusCode, Version,
         header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
     },
     middleware::Next,
@@ -26,7 +26,7 @@ use crate::{
         state::Api,
     },
     random,
-    telemetry::{self, ActiveRequest, TraceId, TraceParent},
+    telemetry::{self, ActiveRequest, Answered, Span, TraceParent},
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -134,7 +134,7 @@ struct Line {
     method: Method,
     started: Instant,
     probe: Option<&'static str>,
-    trace_id: Option<TraceId>,
+    span: Span,
     asked: Asked,
     measured: Option<Measured>,
     is_noted: bool,
@@ -154,7 +154,7 @@ impl Line {
             method: request.method().clone(),
             started: Instant::now(),
             probe: health::probe(request),
-            trace_id: trace_parent(request.headers()).map(|parent| parent.trace_id),
+            span: Span::begin(asked_for(request)),
             asked,
             measured: api.map(|api| Measured { api: Data::clone(api), _active: api.metrics.begin_request() }),
             is_noted: false,
@@ -169,12 +169,12 @@ impl Line {
         self.is_noted = true;
         let took = self.started.elapsed();
         if let Some(Measured { api, _active: _ }) = &self.measured {
-            let method =
-                METHODS.iter().find(|known| **known == self.method.as_str()).unwrap_or(&OTHER_METHOD);
-            api.metrics.note_request(method, route.unwrap_or(UNMATCHED), status.as_str(), took);
+            let (method, route) = (known_method(&self.method), route.unwrap_or(UNMATCHED));
+            api.metrics.note_request(method, route, status.as_str(), took);
         }
+        self.span.end(Answered { route, status: status.as_u16(), request_id: self.id });
         let Self { id, method, .. } = self;
-        let trace_id = self.trace_id.map(display);
+        let trace_id = self.span.trace_id().map(display);
         let route = route.unwrap_or("-");
         let status = status.as_u16();
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
@@ -194,6 +194,24 @@ impl Drop for Line {
             self.note(route, status, "not answered: the client is gone");
         }
     }
+}
+
+/// What a span says of a request. Its path is missing, because it has an id.
+fn asked_for(request: &ServiceRequest) -> telemetry::Asked {
+    let scheme = if request.app_config().secure() { "https" } else { "http" };
+    let version = match request.version() {
+        Version::HTTP_09 => "0.9",
+        Version::HTTP_10 => "1.0",
+        Version::HTTP_2 => "2",
+        Version::HTTP_3 => "3",
+        _ => "1.1",
+    };
+    let (method, parent) = (known_method(request.method()), trace_parent(request.headers()));
+    telemetry::Asked { method, scheme, version, parent }
+}
+
+fn known_method(method: &Method) -> &'static str {
+    METHODS.into_iter().find(|known| *known == method.as_str()).unwrap_or(OTHER_METHOD)
 }
 
 /// The caller's span. It is not known if the header is there twice.

@@ -11,9 +11,10 @@ use std::{
 /// The binary under test.
 pub(crate) fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_customers-api"));
-    for (name, _) in
-        std::env::vars().filter(|(name, _)| name.starts_with("CUSTOMERS_") || name == "DATABASE_URL")
-    {
+    let is_ours = |name: &str| {
+        name == "DATABASE_URL" || ["CUSTOMERS_", "OTEL_"].iter().any(|start| name.starts_with(start))
+    };
+    for (name, _) in std::env::vars().filter(|(name, _)| is_ours(name)) {
         command.env_remove(name);
     }
     command
@@ -31,12 +32,23 @@ pub(crate) struct Service {
 impl Service {
     /// Starts it, and waits for its line. Its log goes to a file.
     pub(crate) fn start(database_url: &str, log: &Path, arguments: &[&str]) -> Self {
+        Self::start_with(database_url, log, arguments, &[])
+    }
+
+    /// The same with environment variables.
+    pub(crate) fn start_with(
+        database_url: &str,
+        log: &Path,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
         let listen: &[&str] =
             if arguments.contains(&"--listen") { &[] } else { &["--listen", "127.0.0.1:0"] };
         let mut child = command()
             .args(["serve", "--database-url", database_url])
             .args(listen)
             .args(arguments)
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(File::options().create(true).append(true).open(log).unwrap())
             .spawn()
