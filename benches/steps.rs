@@ -10,7 +10,11 @@ mod customer;
 #[path = "load/dice.rs"]
 mod dice;
 
-use std::{env, hint::black_box, time::Duration};
+use std::{
+    env,
+    hint::black_box,
+    time::{Duration, Instant},
+};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -23,6 +27,7 @@ use customers_api::{
     signature::{Algorithm, EXPIRY_SECONDS_MAX, Facts, Key, Keyring, PrivateKey, sign, verify},
     signature_id::SignatureId,
     store::{Access, Condition, DatabaseUrl, Store, StoredCustomer, Version},
+    telemetry::{Metrics, SignatureResult, StoreMetrics, TraceParent, WriteOutcome},
 };
 use futures_util::future::try_join_all;
 use tokio::runtime::{Builder, Runtime};
@@ -97,6 +102,27 @@ fn bodies(criterion: &mut Criterion) {
     }
 }
 
+/// What watching costs a signed PUT: all that is counted and measured for it, and the reading of its `traceparent`.
+fn watching(criterion: &mut Criterion) {
+    let store = StoreMetrics::new().expect("metrics");
+    let metrics = Metrics::new(&store, "sqlite").expect("metrics");
+    let started = Instant::now();
+    criterion.bench_function("metrics of a signed PUT", |bencher| {
+        bencher.iter(|| {
+            let active = metrics.begin_request();
+            metrics.count_signature(SignatureResult::Accepted);
+            store.note_commit(1, started.elapsed());
+            store.count(WriteOutcome::Created);
+            metrics.note_request("PUT", "/customers/{CustomerID}", black_box("201"), started.elapsed());
+            drop(active);
+        });
+    });
+    let traceparent = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    criterion.bench_function("traceparent", |bencher| {
+        bencher.iter(|| TraceParent::parse(black_box(traceparent)).expect("a valid one"));
+    });
+}
+
 /// Writes that come at once, new customers and known ones, and a read.
 fn stores(criterion: &mut Criterion) {
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
@@ -151,5 +177,5 @@ fn store_of(criterion: &mut Criterion, engine: &str, runtime: &Runtime, store: &
     group.finish();
 }
 
-criterion_group!(steps, signatures, bodies, stores);
+criterion_group!(steps, signatures, bodies, watching, stores);
 criterion_main!(steps);

@@ -10,7 +10,7 @@
 //! - [`model`] – the contract's schemas as types
 //! - [`store`] – customers and keys in the database
 //! - [`contract`] – `openapi.yaml`, embedded; says everything that is wrong with a document
-//! - [`telemetry`] – logs
+//! - [`telemetry`] – logs, metrics, traces
 //! - [`account`], [`signature_id`], [`clock`], [`random`] – who owns what, what tells signatures apart, and the seams
 //!   through which time and randomness come
 //!

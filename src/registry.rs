@@ -95,6 +95,12 @@ impl Registry {
         self.shared.keyring().map(drop)
     }
 
+    /// How long ago the keys were read.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.shared.snapshot.load().read_at.elapsed()
+    }
+
     /// Waits until the keys are no longer refreshed, which only happens if the refresher fails. Then all signatures are
     /// soon refused, and the process should end.
     pub async fn ended(&self) {

@@ -10,6 +10,7 @@ use crate::{
     record::Records,
     registry::Registry,
     store::{Store, StoreError},
+    telemetry::{Metrics, MetricsError, State},
 };
 
 /// What the handlers work with.
@@ -22,6 +23,7 @@ pub struct Api {
     pub(super) body_budget: BodyBudget,
     pub(super) explainer: Explainer,
     pub(super) readiness: Readiness,
+    pub(super) metrics: Metrics,
 }
 
 impl Api {
@@ -31,6 +33,8 @@ impl Api {
         let registry = Registry::start(store.clone()).await?;
         let candidate = random::bytes::<PAGE_TOKEN_KEY_BYTES>().to_vec();
         let page_tokens = PageTokens::new(&store.secret("page-token", candidate).await?);
+        let metrics = Metrics::new(store.metrics(), store.engine())
+            .map_err(|error| StoreError::Failed(error.into()))?;
         Ok(Self {
             settings,
             store,
@@ -40,6 +44,7 @@ impl Api {
             body_budget: BodyBudget::new(),
             explainer: Explainer::start().map_err(|error| StoreError::Failed(error.into()))?,
             readiness: Readiness::new(),
+            metrics,
         })
     }
 
@@ -47,5 +52,12 @@ impl Api {
     #[must_use]
     pub fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// All metrics as text.
+    pub(super) async fn metrics_text(&self) -> Result<String, MetricsError> {
+        let is_ready = self.readiness.check(&self.store, &self.registry).await.is_ok();
+        let (queue_writes, registry_age) = (self.store.queue_writes(), self.registry.age());
+        self.metrics.text(State { queue_writes, registry_age, is_ready })
     }
 }

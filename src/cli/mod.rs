@@ -29,9 +29,16 @@ use clap::{Parser, Subcommand};
 /// The exit code after misuse.
 const MISUSE: u8 = 2;
 
+/// The version, and what is built in.
+const VERSION: &str = if cfg!(feature = "otlp") {
+    concat!(env!("CARGO_PKG_VERSION"), " (otlp)")
+} else {
+    env!("CARGO_PKG_VERSION")
+};
+
 /// The customer service behind PUT /customers/{CustomerID}
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true, arg_required_else_help = true, after_help = EXAMPLES)]
+#[command(version = VERSION, propagate_version = true, arg_required_else_help = true, after_help = EXAMPLES)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,

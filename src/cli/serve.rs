@@ -1,4 +1,4 @@
-use std::{convert::Infallible, net::SocketAddr, thread::available_parallelism, time::Duration};
+use std::{convert::Infallible, future::pending, io, thread::available_parallelism, time::Duration};
 
 use anyhow::{Context as _, anyhow};
 use clap::{Args, builder::BoolishValueParser};
@@ -14,10 +14,10 @@ use super::{
     tls_options::{self, TlsOptions},
 };
 use crate::{
-    api::{self, Api, BasePath, Certificate, Settings, Sockets},
+    api::{self, Admin, Api, BasePath, Certificate, Server, Settings, Sockets},
     record::Records,
     store::{Access, Store},
-    telemetry::{self, LogFilter, LogFormat, chain},
+    telemetry::{self, LogFilter, LogFormat, Traces, chain},
 };
 
 /// How long the end of the service may take to erase deleted rows.
@@ -36,6 +36,9 @@ pub(super) struct Serve {
     listen: Listen,
     #[command(flatten)]
     tls: TlsOptions,
+    /// Where to listen for those who run the service: `/metrics`, `/livez` and `/readyz` [default: not at all]
+    #[arg(long, env = "CUSTOMERS_ADMIN_LISTEN", value_name = "ADDRESS:PORT")]
+    admin_listen: Option<Listen>,
     /// The prefix of the API's paths
     #[arg(long, env = "CUSTOMERS_BASE_PATH", default_value = "/", value_name = "PATH")]
     base_path: BasePath,
@@ -73,6 +76,7 @@ impl Serve {
             seal,
             listen,
             tls,
+            admin_listen,
             base_path,
             audience,
             sandbox,
@@ -83,6 +87,7 @@ impl Serve {
             log,
         } = self;
         telemetry::start(log_format, log);
+        let _traces = Traces::start()?;
         let address = listen.resolve().with_context(|| format!("cannot listen on {listen}"))?;
         let certificate = tls.read()?;
         let store = database.open(Access::Create).await?;
@@ -98,15 +103,17 @@ impl Serve {
         let tls = certificate.clone();
         let server = api::run(api, Sockets { listen: address, workers, connections_max, tls })
             .with_context(|| format!("cannot listen on {listen}"))?;
+        let admin = admin_listen.map(|listen| start_admin(&server, &listen)).transpose()?;
         warn(sandbox, &records);
         let scheme = if certificate.is_some() { "https" } else { "http" };
-        announce(scheme, server.address, &base_path, sandbox, &database);
+        announce(scheme, &server, admin.as_ref(), &base_path, sandbox, &database);
         let stopper = server.stopper();
         tokio::select! {
             stopped = server.stopped() => stopped.context("the server failed")?,
             () = stop.run(signals, stopper) => {}
             thread = store.ended() => return Err(fatal(thread)),
             never = follow(&records, &store, certificate.as_ref()) => match never {},
+            stopped = admin_stopped(admin) => stopped.context("the admin listener failed")?,
             () = registry.ended() => return Err(fatal("registry")),
         }
         erase(&store).await;
@@ -132,6 +139,19 @@ async fn follow(records: &Records, store: &Store, certificate: Option<&Certifica
     }
 }
 
+fn start_admin(server: &Server, listen: &Listen) -> anyhow::Result<Admin> {
+    let admin = listen.resolve().and_then(|address| server.admin(address));
+    admin.with_context(|| format!("cannot listen on {listen}"))
+}
+
+/// Waits for the end of the admin listener, if there is one.
+async fn admin_stopped(admin: Option<Admin>) -> io::Result<()> {
+    match admin {
+        Some(admin) => admin.stopped().await,
+        None => pending().await,
+    }
+}
+
 /// Leaves no deleted row in the files, as far as there is time.
 async fn erase(store: &Store) {
     if let Ok(Err(error)) = timeout(ERASE_TIMEOUT, store.erase()).await {
@@ -148,17 +168,30 @@ fn fatal(part: &str) -> anyhow::Error {
 /// One line in the log, one on standard output, and a word to systemd. The service runs even if nobody can read them.
 fn announce(
     scheme: &'static str,
-    address: SocketAddr,
+    server: &Server,
+    admin: Option<&Admin>,
     base_path: &BasePath,
     sandbox: bool,
     database: &Database,
 ) {
     let (engine, version) = (database.database_url.engine(), env!("CARGO_PKG_VERSION"));
-    tracing::info!(%address, %base_path, scheme, engine, version, sandbox, "listening");
-    let mode = if sandbox { " (SANDBOX: signatures are optional)" } else { "" };
+    let (address, admin_address) = (server.address, admin.map(|admin| admin.address));
+    tracing::info!(
+        %address,
+        admin_address = admin_address.map(display),
+        %base_path,
+        scheme,
+        engine,
+        version,
+        sandbox,
+        "listening"
+    );
     let url = format!("{scheme}://{address}{}", base_path.with_slash());
     supervisor::ready(&format!("serving {url}"));
-    let line = format!("customers-api is ready at {url}{mode}");
+    let admin =
+        admin_address.map(|address| format!(", metrics at http://{address}/metrics")).unwrap_or_default();
+    let mode = if sandbox { " (SANDBOX: signatures are optional)" } else { "" };
+    let line = format!("customers-api is ready at {url}{admin}{mode}");
     if let Err(error) = output::print(line) {
         tracing::warn!(cause = format!("{error:#}"), "the line that the service is ready was not printed");
     }

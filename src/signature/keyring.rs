@@ -1,6 +1,9 @@
 use std::collections::HashMap;
 
-use super::{key::PublicKey, refusal::Refusal};
+use super::{
+    key::PublicKey,
+    refusal::{Refusal, RefusalKind},
+};
 use crate::account::Account;
 
 /// A registered key.
@@ -40,7 +43,11 @@ impl Keyring {
             (None, Active::One(key_id)) => self.keys.get(key_id),
             (None, Active::None) => None,
             (None, Active::Several) => {
-                return Err(Refusal::of("kid", "several keys are active: send kid in the JOSE header"));
+                return Err(Refusal::of(
+                    RefusalKind::AmbiguousKey,
+                    "kid",
+                    "several keys are active: send kid in the JOSE header",
+                ));
             }
         };
         match key {
@@ -50,9 +57,11 @@ impl Keyring {
             None => Err(Refusal::of_unknown_key(
                 "no key is active: register one with `keys generate` or `keys add`",
             )),
-            Some(key) if key.is_revoked => {
-                Err(Refusal::of("kid", "the key is revoked: sign with an active key"))
-            }
+            Some(key) if key.is_revoked => Err(Refusal::of(
+                RefusalKind::RevokedKey,
+                "kid",
+                "the key is revoked: sign with an active key",
+            )),
             Some(key) => Ok(key),
         }
     }

@@ -18,6 +18,6 @@ pub use algorithm::Algorithm;
 pub use claims::{EXPIRY_SECONDS_MAX, Facts};
 pub use key::{InvalidKey, PrivateKey, PublicKey};
 pub use keyring::{Key, Keyring};
-pub use refusal::{Refusal, Violation};
+pub use refusal::{Refusal, RefusalKind, Violation};
 pub use sign::{SignError, sign};
 pub use verify::{SIGNATURE_BYTES_MAX, Verified, verify};

@@ -7,30 +7,57 @@ pub struct Violation {
     pub description: String,
 }
 
+/// What kind of thing is wrong with a signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalKind {
+    /// It is not a token of a form that is accepted.
+    Malformed,
+    /// It names a key that is not registered, or no key is active.
+    UnknownKey,
+    /// It names no key, and several are active.
+    AmbiguousKey,
+    /// Its key was revoked.
+    RevokedKey,
+    /// It does not verify with its key.
+    BadSignature,
+    /// Its claims do not hold for this request.
+    BadClaims,
+}
+
 /// Why a signature is refused: at least one violation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", descriptions(violations))]
 pub struct Refusal {
     violations: Vec<Violation>,
-    key_is_unknown: bool,
+    kind: RefusalKind,
 }
 
 impl Refusal {
     /// The token as a whole is wrong.
     pub fn of_token(description: impl Into<String>) -> Self {
-        Self::of("", description)
+        Self::of(RefusalKind::Malformed, "", description)
     }
 
-    pub(super) fn of(claim: &'static str, description: impl Into<String>) -> Self {
-        Self::of_claims(vec![Violation { claim, description: description.into() }])
+    pub(super) fn of(kind: RefusalKind, claim: &'static str, description: impl Into<String>) -> Self {
+        Self { violations: vec![Violation { claim, description: description.into() }], kind }
+    }
+
+    pub(super) fn of_header(parameter: &'static str, description: impl Into<String>) -> Self {
+        Self::of(RefusalKind::Malformed, parameter, description)
     }
 
     pub(super) fn of_unknown_key(description: impl Into<String>) -> Self {
-        Self { key_is_unknown: true, ..Self::of("kid", description) }
+        Self::of(RefusalKind::UnknownKey, "kid", description)
     }
 
     pub(super) fn of_claims(violations: Vec<Violation>) -> Self {
-        Self { violations, key_is_unknown: false }
+        Self { violations, kind: RefusalKind::BadClaims }
+    }
+
+    /// What kind of thing is wrong.
+    #[must_use]
+    pub fn kind(&self) -> RefusalKind {
+        self.kind
     }
 
     /// Everything that is wrong.
@@ -42,7 +69,7 @@ impl Refusal {
     /// Whether the signature might be accepted once the registered keys are read again.
     #[must_use]
     pub fn key_is_unknown(&self) -> bool {
-        self.key_is_unknown
+        self.kind == RefusalKind::UnknownKey
     }
 }
 

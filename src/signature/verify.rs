@@ -8,7 +8,7 @@ use super::{
     claims::{self, Facts},
     key::PublicKey,
     keyring::Keyring,
-    refusal::Refusal,
+    refusal::{Refusal, RefusalKind},
 };
 use crate::{
     account::Account,
@@ -115,16 +115,16 @@ fn hash(key: &PublicKey, message: &str) -> [u8; SIGNATURE_HASH_BYTES] {
 
 fn accepted_algorithm(header: &JoseHeader) -> Result<Algorithm, Refusal> {
     if header.crit.is_some() {
-        return Err(Refusal::of(
+        return Err(Refusal::of_header(
             "crit",
             "crit lists extensions that this service does not support: leave it out",
         ));
     }
     if header.typ.as_ref().is_some_and(|typ| !is_jwt(typ)) {
-        return Err(Refusal::of("typ", "typ must be JWT or application/jwt, or left out"));
+        return Err(Refusal::of_header("typ", "typ must be JWT or application/jwt, or left out"));
     }
     let alg = header.alg.as_deref().unwrap_or_default();
-    alg.parse().map_err(|_| Refusal::of("alg", "alg must be ES384 or ES256"))
+    alg.parse().map_err(|_| Refusal::of_header("alg", "alg must be ES384 or ES256"))
 }
 
 /// A media type whose `application/` may be left out (RFC 7515, 4.1.9).
@@ -140,13 +140,19 @@ fn check_signature(
 ) -> Result<(), Refusal> {
     // RFC 8725, 3.1: a key is used with one algorithm.
     if key.algorithm() != algorithm {
-        return Err(Refusal::of("alg", format!("alg must be {}, the algorithm of the key", key.algorithm())));
+        return Err(Refusal::of(
+            RefusalKind::BadSignature,
+            "alg",
+            format!("alg must be {}, the algorithm of the key", key.algorithm()),
+        ));
     }
     let signature = BASE64_URL_SAFE_NO_PAD.decode(signature);
     if signature.is_ok_and(|signature| key.verifies(message.as_bytes(), &signature)) {
         return Ok(());
     }
-    Err(Refusal::of_token(
+    Err(Refusal::of(
+        RefusalKind::BadSignature,
+        "",
         "Api-Signature does not verify with this key: sign exactly the header and the claims that you send, with the \
          private key of this kid",
     ))

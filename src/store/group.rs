@@ -11,7 +11,7 @@ use std::{
         atomic::{AtomicI64, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::{
@@ -25,7 +25,11 @@ use super::{
     used::{DamagedOutcome, Outcome},
     version::Version,
 };
-use crate::{clock, signature_id::SignatureId};
+use crate::{
+    clock,
+    signature_id::SignatureId,
+    telemetry::{StoreMetrics, WriteOutcome},
+};
 
 /// How many writes may wait.
 pub(super) const QUEUE_WRITES_MAX: usize = 1024;
@@ -56,28 +60,33 @@ pub(super) enum Change {
 /// The place for the outcome of one write. The type ties a write to its kind of outcome.
 pub(super) struct Slot<T> {
     outcome: Option<T>,
+    /// Whether the outcome is that of an earlier write with the same signature.
+    is_repeated: bool,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
 
-impl<T> Slot<T> {
+impl<T: Outcome> Slot<T> {
     /// Notes the outcome, which is told after the commit.
     pub(super) fn fill(&mut self, outcome: T) {
-        self.outcome = Some(outcome);
+        (self.outcome, self.is_repeated) = (Some(outcome), false);
     }
 
     /// Notes an outcome that is given as bytes.
-    fn read(&mut self, outcome: &[u8]) -> Result<(), DamagedOutcome>
-    where
-        T: Outcome,
-    {
-        self.fill(T::from_bytes(outcome)?);
+    fn read(&mut self, outcome: &[u8], is_repeated: bool) -> Result<(), DamagedOutcome> {
+        (self.outcome, self.is_repeated) = (Some(T::from_bytes(outcome)?), is_repeated);
         Ok(())
     }
 
     /// The caller may be gone.
-    fn tell(self, result: Result<(), StoreError>) {
+    fn tell(self, result: Result<(), StoreError>, metrics: &StoreMetrics) {
         let outcome = self.outcome.ok_or_else(|| StoreError::failed("the engine gave no outcome"));
-        drop(self.reply.send(result.and(outcome)));
+        let told = result.and(outcome);
+        metrics.count(match &told {
+            Ok(_) if self.is_repeated => WriteOutcome::Replayed,
+            Ok(outcome) => outcome.kind(),
+            Err(_) => WriteOutcome::Failed,
+        });
+        drop(self.reply.send(told));
     }
 }
 
@@ -95,11 +104,11 @@ impl Write {
         }
     }
 
-    /// Notes the outcome that was written down, now or when the signature was used first.
-    pub(super) fn fill(&mut self, outcome: &[u8]) -> Result<(), DamagedOutcome> {
+    /// Notes the outcome that was written down, now or, if it is repeated, when the signature was used first.
+    pub(super) fn fill(&mut self, outcome: &[u8], is_repeated: bool) -> Result<(), DamagedOutcome> {
         match &mut self.change {
-            Change::Put { slot, .. } => slot.read(outcome),
-            Change::Delete { slot, .. } => slot.read(outcome),
+            Change::Put { slot, .. } => slot.read(outcome, is_repeated),
+            Change::Delete { slot, .. } => slot.read(outcome, is_repeated),
         }
     }
 
@@ -110,10 +119,10 @@ impl Write {
         }
     }
 
-    fn tell(self, result: Result<(), StoreError>) {
+    fn tell(self, result: Result<(), StoreError>, metrics: &StoreMetrics) {
         match self.change {
-            Change::Put { slot, .. } => slot.tell(result),
-            Change::Delete { slot, .. } => slot.tell(result),
+            Change::Put { slot, .. } => slot.tell(result, metrics),
+            Change::Delete { slot, .. } => slot.tell(result, metrics),
         }
     }
 }
@@ -134,18 +143,21 @@ pub(super) trait Engine {
 ///
 /// - If the database is not available, all callers are told at once, and nothing is tried again.
 /// - If it refused the group, each write is tried alone, so that a bad write does not harm the others.
-async fn settle(engine: &mut impl Engine, group: Vec<Write>) {
+async fn settle(engine: &mut impl Engine, group: Vec<Write>, metrics: &StoreMetrics) {
     let mut attempts = VecDeque::from([group]);
     while let Some(mut writes) = attempts.pop_front() {
-        match engine.commit(&mut writes).await {
-            Ok(()) => writes.into_iter().for_each(|write| write.tell(Ok(()))),
+        let started = Instant::now();
+        let committed = engine.commit(&mut writes).await;
+        metrics.note_commit(writes.len(), started.elapsed());
+        match committed {
+            Ok(()) => writes.into_iter().for_each(|write| write.tell(Ok(()), metrics)),
             Err(error @ (StoreError::Unavailable(_) | StoreError::Busy)) => {
                 for write in writes.into_iter().chain(attempts.drain(..).flatten()) {
-                    write.tell(Err(error.duplicate()));
+                    write.tell(Err(error.duplicate()), metrics);
                 }
             }
             Err(error @ StoreError::Failed(_)) => match writes.pop() {
-                Some(write) if writes.is_empty() => write.tell(Err(error)),
+                Some(write) if writes.is_empty() => write.tell(Err(error), metrics),
                 last => attempts.extend(writes.into_iter().chain(last).map(|write| vec![write])),
             },
         }
@@ -155,16 +167,32 @@ async fn settle(engine: &mut impl Engine, group: Vec<Write>) {
 /// The sending side of the queue: one lane or several. All writes of one customer go through the same lane, in the order
 /// in which they came.
 #[derive(Clone)]
-pub(super) struct Queue(Arc<[mpsc::Sender<Write>]>);
+pub(super) struct Queue {
+    lanes: Arc<[mpsc::Sender<Write>]>,
+    metrics: StoreMetrics,
+}
 
 impl Queue {
     /// A transaction takes at most `group_writes_max` writes.
-    pub(super) fn with_lanes<const LANES: usize>(group_writes_max: usize) -> (Self, [Lane; LANES]) {
+    pub(super) fn with_lanes<const LANES: usize>(
+        group_writes_max: usize,
+        metrics: &StoreMetrics,
+    ) -> (Self, [Lane; LANES]) {
         let stamps = Arc::new(Stamps::default());
         let lanes = [(); LANES].map(|()| mpsc::channel(QUEUE_WRITES_MAX / LANES));
         let senders = lanes.iter().map(|(sender, _)| sender.clone()).collect();
-        let lane = |writes| Lane { writes, stamps: Arc::clone(&stamps), group_writes_max };
-        (Self(senders), lanes.map(|(_, writes)| lane(writes)))
+        let lane =
+            |writes| Lane { writes, stamps: Arc::clone(&stamps), group_writes_max, metrics: metrics.clone() };
+        (Self { lanes: senders, metrics: metrics.clone() }, lanes.map(|(_, writes)| lane(writes)))
+    }
+
+    /// How many writes wait.
+    pub(super) fn len(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.max_capacity() - lane.capacity()).sum()
+    }
+
+    pub(super) fn metrics(&self) -> &StoreMetrics {
+        &self.metrics
     }
 
     /// Puts a write into the queue, and waits for its outcome.
@@ -189,28 +217,31 @@ impl Queue {
         self.submit(key, signature, |slot| Change::Delete { if_match, slot }).await
     }
 
-    async fn submit<T>(
+    async fn submit<T: Outcome>(
         &self,
         (account, customer_id): (String, String),
         signature: Option<SignatureId>,
         change: impl FnOnce(Slot<T>) -> Change,
     ) -> Result<T, StoreError> {
         let (reply, outcome) = oneshot::channel();
-        let change = change(Slot { outcome: None, reply });
+        let change = change(Slot { outcome: None, is_repeated: false, reply });
         let write = Write { account, customer_id, signature, timestamp: 0, change };
-        self.lane(&write).try_send(write).map_err(|_| StoreError::Busy)?;
+        if self.lane(&write).try_send(write).is_err() {
+            self.metrics.count(WriteOutcome::Failed);
+            return Err(StoreError::Busy);
+        }
         outcome.await.map_err(|_| StoreError::unavailable("the writer has ended"))?
     }
 
     fn lane(&self, write: &Write) -> &mpsc::Sender<Write> {
-        if let [only] = &*self.0 {
+        if let [only] = &*self.lanes {
             return only;
         }
         let mut hasher = DefaultHasher::new();
         write.key().hash(&mut hasher);
-        let lanes = self.0.len() as u64;
+        let lanes = self.lanes.len() as u64;
         // Smaller than the number of lanes, so it fits whatever an index is.
-        &self.0[usize::try_from(hasher.finish() % lanes).unwrap_or_default()]
+        &self.lanes[usize::try_from(hasher.finish() % lanes).unwrap_or_default()]
     }
 }
 
@@ -219,6 +250,7 @@ pub(super) struct Lane {
     writes: mpsc::Receiver<Write>,
     stamps: Arc<Stamps>,
     group_writes_max: usize,
+    metrics: StoreMetrics,
 }
 
 impl Lane {
@@ -241,12 +273,18 @@ impl Lane {
                 return;
             }
             // A caller that gave up was told that the write may not have been made; later it must not be made any more.
-            group.retain(|write| !write.is_abandoned());
+            group.retain(|write| {
+                let is_abandoned = write.is_abandoned();
+                if is_abandoned {
+                    self.metrics.count(WriteOutcome::Failed);
+                }
+                !is_abandoned
+            });
             for write in &mut group {
                 write.timestamp = self.stamps.next();
             }
             if !group.is_empty() {
-                settle(&mut engine, group).await;
+                settle(&mut engine, group, &self.metrics).await;
             }
         }
     }
@@ -303,7 +341,7 @@ mod tests {
 
     /// Submits three puts and a delete at once; tells their outcomes, and the sizes of the attempts.
     async fn outcomes(answers: Vec<Result<(), StoreError>>) -> (Vec<&'static str>, Vec<usize>) {
-        let (queue, [lane]) = Queue::with_lanes(GROUP_WRITES_MAX);
+        let (queue, [lane]) = Queue::with_lanes(GROUP_WRITES_MAX, &StoreMetrics::new().unwrap());
         let (sizes, key) = (Arc::default(), |id: usize| ("acme".to_owned(), id.to_string()));
         let record = || Record { bytes: Vec::new(), sealed_by: None };
         let put = |id| queue.put(key(id), None, record(), Condition::Always, Version::new());

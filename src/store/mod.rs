@@ -35,6 +35,7 @@ use crate::{
     account::Account,
     model::{CustomerId, SortDirection, Timestamp},
     signature_id::SignatureId,
+    telemetry::StoreMetrics,
     threads::Threads,
 };
 
@@ -82,18 +83,40 @@ impl Store {
         group_writes_max: usize,
     ) -> Result<Self, StoreError> {
         let threads = Threads::new();
+        let metrics = StoreMetrics::new().map_err(StoreError::failed)?;
         let (engine, writes) = match url {
             DatabaseUrl::Sqlite(path) => {
-                let (writes, [lane]) = Queue::with_lanes(group_writes_max);
+                let (writes, [lane]) = Queue::with_lanes(group_writes_max, &metrics);
                 (Engine::Sqlite(Sqlite::open(path, access, lane, threads.clone()).await?), writes)
             }
             // A connection cannot create a database, so a mistyped name is an error in any case.
             DatabaseUrl::Postgres(url) => {
-                let (writes, lanes) = Queue::with_lanes(group_writes_max);
+                let (writes, lanes) = Queue::with_lanes(group_writes_max, &metrics);
                 (Engine::Postgres(Postgres::open(url, lanes, &threads).await?), writes)
             }
         };
         Ok(Self { engine, writes, threads })
+    }
+
+    /// The name of the engine.
+    #[must_use]
+    pub fn engine(&self) -> &'static str {
+        match self.engine {
+            Engine::Sqlite(_) => "sqlite",
+            Engine::Postgres(_) => "postgres",
+        }
+    }
+
+    /// What is counted and measured of the writes.
+    #[must_use]
+    pub fn metrics(&self) -> &StoreMetrics {
+        self.writes.metrics()
+    }
+
+    /// How many writes wait.
+    #[must_use]
+    pub fn queue_writes(&self) -> usize {
+        self.writes.len()
     }
 
     /// Waits until a thread of the store has ended, which must not happen while the store is used, and returns its name.

@@ -4,7 +4,7 @@ use super::{
     types::{DeleteOutcome, PutOutcome},
     version::Version,
 };
-use crate::clock;
+use crate::{clock, telemetry::WriteOutcome};
 
 /// How long a used signature is kept after it expired: a minute, by which the clocks of replicas may differ, and the
 /// longest time that a write waits after its signature was verified.
@@ -32,6 +32,9 @@ pub(super) trait Outcome: Copy {
     fn to_bytes(self) -> Vec<u8>;
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, DamagedOutcome>;
+
+    /// As it is counted.
+    fn kind(self) -> WriteOutcome;
 }
 
 impl Outcome for PutOutcome {
@@ -52,6 +55,14 @@ impl Outcome for PutOutcome {
             _ => Err(DamagedOutcome),
         }
     }
+
+    fn kind(self) -> WriteOutcome {
+        match self {
+            Self::Created(_) => WriteOutcome::Created,
+            Self::Updated(_) => WriteOutcome::Updated,
+            Self::ConditionFailed => WriteOutcome::ConditionFailed,
+        }
+    }
 }
 
 impl Outcome for DeleteOutcome {
@@ -69,6 +80,14 @@ impl Outcome for DeleteOutcome {
             [NOT_FOUND] => Ok(Self::NotFound),
             [CONDITION_FAILED] => Ok(Self::ConditionFailed),
             _ => Err(DamagedOutcome),
+        }
+    }
+
+    fn kind(self) -> WriteOutcome {
+        match self {
+            Self::Deleted => WriteOutcome::Deleted,
+            Self::NotFound => WriteOutcome::NotFound,
+            Self::ConditionFailed => WriteOutcome::ConditionFailed,
         }
     }
 }

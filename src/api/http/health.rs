@@ -1,14 +1,20 @@
-//! Probes for monitoring: is the process alive, and can it do its work?
+//! For monitoring: is the process alive, can it do its work, and what has it done?
 
-use actix_web::{HttpResponse, dev::ServiceRequest, web::Data};
+use actix_web::{HttpResponse, dev::ServiceRequest, http::header::CONTENT_TYPE, web::Data};
 
-use crate::api::{error::ApiError, readiness::NotReady, state::Api};
+use crate::{
+    api::{error::ApiError, readiness::NotReady, state::Api},
+    telemetry::METRICS_MEDIA_TYPE,
+};
 
 /// Where to ask whether the process is alive.
 pub(super) const LIVE: &str = "/livez";
 
 /// Where to ask whether the service can do its work.
 pub(super) const READY: &str = "/readyz";
+
+/// Where to ask for the metrics.
+pub(super) const METRICS: &str = "/metrics";
 
 /// The probe that a request is, if it is one.
 pub(super) fn probe(request: &ServiceRequest) -> Option<&'static str> {
@@ -31,4 +37,10 @@ pub(super) async fn ready(api: Data<Api>) -> Result<HttpResponse, ApiError> {
             Err(ApiError::Unavailable(None))
         }
     }
+}
+
+/// All metrics, for Prometheus.
+pub(super) async fn metrics(api: Data<Api>) -> Result<HttpResponse, ApiError> {
+    let text = api.metrics_text().await.map_err(|error| ApiError::Internal(error.into()))?;
+    Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, METRICS_MEDIA_TYPE)).body(text))
 }

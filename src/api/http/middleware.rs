@@ -8,29 +8,45 @@ use actix_web::{
     dev::{ServiceRequest, ServiceResponse},
     error::InternalError,
     http::{
-        ConnectionType, Method, StatusCode,
+        ConnectionType, Method, StatusCode, Version,
         header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
     },
     middleware::Next,
+    web::Data,
 };
 use futures_util::FutureExt as _;
+use tracing::field::display;
 use uuid::Uuid;
 
-use super::health;
+use super::{health, routes};
 use crate::{
     api::{
         error::ApiError,
         operation::{Asked, Operation},
+        state::Api,
     },
-    random, telemetry,
+    random,
+    telemetry::{self, ActiveRequest, Answered, Span, TraceParent},
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// Names the caller's span (W3C Trace Context).
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// The status in the log of a request whose client did not wait for the answer. No client ever sees it.
+/// The status of a request whose client did not wait for the answer, in the log and the metrics. No client ever sees it.
 const CLIENT_GONE: u16 = 499;
+
+/// The methods that metrics name (RFC 9110, 9.1, and RFC 5789). Clients can make up others.
+const METHODS: [&str; 9] = ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"];
+
+/// The label of all other methods, as OpenTelemetry has it.
+const OTHER_METHOD: &str = "_OTHER";
+
+/// The label of all paths that the service does not have.
+const UNMATCHED: &str = "unmatched";
 
 /// Customers are personal data, and a cache does not know accounts.
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
@@ -59,7 +75,7 @@ pub(super) async fn respond(
                 // The framework would answer `Connection: upgrade`, and close the connection.
                 response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
             }
-            line.answered(operation, response.status());
+            line.answered(routes::route(response.request()), response.status());
             Ok(response)
         }
         Ok(Err(error)) => Err(finish(error_response(&error, id, None), line)),
@@ -110,45 +126,100 @@ fn set_headers(headers: &mut HeaderMap, id: Uuid) {
     }
 }
 
-/// The log line of a request, without its path, query and body: they contain personal data. If the request is dropped
-/// before there is an answer, because its client is gone, it is logged all the same: what it asked for may be done.
+/// The log line of a request, and its part of the metrics, without its path, query and body: they contain personal data.
+/// If the request is dropped before there is an answer, because its client is gone, it is noted all the same: what it
+/// asked for may be done.
 struct Line {
     id: Uuid,
     method: Method,
     started: Instant,
     probe: Option<&'static str>,
+    span: Span,
     asked: Asked,
-    is_logged: bool,
+    measured: Option<Measured>,
+    is_noted: bool,
+}
+
+/// A request that the metrics count.
+struct Measured {
+    api: Data<Api>,
+    _active: ActiveRequest,
 }
 
 impl Line {
     fn new(id: Uuid, request: &ServiceRequest, asked: Asked) -> Self {
-        let (method, probe) = (request.method().clone(), health::probe(request));
-        Self { id, method, started: Instant::now(), probe, asked, is_logged: false }
-    }
-
-    fn answered(&mut self, operation: Option<&'static Operation>, status: StatusCode) {
-        self.log(operation, status.as_u16(), "answered");
-    }
-
-    fn log(&mut self, operation: Option<&'static Operation>, status: u16, message: &'static str) {
-        let Self { id, method, .. } = self;
-        let route = operation.map(Operation::path).or(self.probe).unwrap_or("-");
-        let micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        if self.probe.is_some() {
-            tracing::debug!(request_id = %id, %method, %route, status, micros, "{message}");
-        } else {
-            tracing::info!(request_id = %id, %method, %route, status, micros, "{message}");
+        let api = request.app_data::<Data<Api>>();
+        Self {
+            id,
+            method: request.method().clone(),
+            started: Instant::now(),
+            probe: health::probe(request),
+            span: Span::begin(asked_for(request)),
+            asked,
+            measured: api.map(|api| Measured { api: Data::clone(api), _active: api.metrics.begin_request() }),
+            is_noted: false,
         }
-        self.is_logged = true;
+    }
+
+    fn answered(&mut self, route: Option<&'static str>, status: StatusCode) {
+        self.note(route, status, "answered");
+    }
+
+    fn note(&mut self, route: Option<&'static str>, status: StatusCode, message: &'static str) {
+        self.is_noted = true;
+        let took = self.started.elapsed();
+        if let Some(Measured { api, _active: _ }) = &self.measured {
+            let (method, route) = (known_method(&self.method), route.unwrap_or(UNMATCHED));
+            api.metrics.note_request(method, route, status.as_str(), took);
+        }
+        self.span.end(Answered { route, status: status.as_u16(), request_id: self.id });
+        let Self { id, method, .. } = self;
+        let trace_id = self.span.trace_id().map(display);
+        let route = route.unwrap_or("-");
+        let status = status.as_u16();
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        if self.probe.is_some() {
+            tracing::debug!(request_id = %id, trace_id, %method, %route, status, micros, "{message}");
+        } else {
+            tracing::info!(request_id = %id, trace_id, %method, %route, status, micros, "{message}");
+        }
     }
 }
 
 impl Drop for Line {
     fn drop(&mut self) {
-        if !self.is_logged {
-            self.log(self.asked.operation(), CLIENT_GONE, "not answered: the client is gone");
+        if !self.is_noted {
+            let route = self.asked.operation().map(Operation::path).or(self.probe);
+            let status = StatusCode::from_u16(CLIENT_GONE).unwrap_or(StatusCode::REQUEST_TIMEOUT);
+            self.note(route, status, "not answered: the client is gone");
         }
+    }
+}
+
+/// What a span says of a request. Its path is missing, because it has an id.
+fn asked_for(request: &ServiceRequest) -> telemetry::Asked {
+    let scheme = if request.app_config().secure() { "https" } else { "http" };
+    let version = match request.version() {
+        Version::HTTP_09 => "0.9",
+        Version::HTTP_10 => "1.0",
+        Version::HTTP_2 => "2",
+        Version::HTTP_3 => "3",
+        _ => "1.1",
+    };
+    let (method, parent) = (known_method(request.method()), trace_parent(request.headers()));
+    telemetry::Asked { method, scheme, version, parent }
+}
+
+fn known_method(method: &Method) -> &'static str {
+    METHODS.into_iter().find(|known| *known == method.as_str()).unwrap_or(OTHER_METHOD)
+}
+
+/// The caller's span. It is not known if the header is there twice.
+fn trace_parent(headers: &HeaderMap) -> Option<TraceParent> {
+    let mut values = headers.get_all(TRACEPARENT);
+    match (values.next(), values.next()) {
+        (Some(value), None) => TraceParent::parse(value.as_bytes()),
+        _ => None,
     }
 }
 

@@ -11,4 +11,4 @@ mod server;
 mod tls;
 
 pub use certificate::{Certificate, InvalidCertificate};
-pub use server::{Server, Sockets, Stopper, run};
+pub use server::{Admin, Server, Sockets, Stopper, run};

@@ -28,6 +28,8 @@ const SHUTDOWN_SECONDS: u64 = 24 * 60 * 60;
 
 /// How many connections the system keeps until they are accepted.
 const BACKLOG: u32 = 2048;
+/// How many connections the admin listener takes.
+const ADMIN_CONNECTIONS_MAX: usize = 64;
 
 /// Where the server listens, and how many threads it has.
 #[derive(Debug, Clone)]
@@ -71,6 +73,35 @@ impl Server {
     pub fn stopper(&self) -> Stopper {
         let Self { address: _, handle, running: _, connections, api } = self;
         Stopper { handle: handle.clone(), connections: connections.clone(), api: Data::clone(api) }
+    }
+
+    /// Starts to listen for those who run the service, on a worker of its own: it answers also when the others are busy,
+    /// and until it is dropped.
+    pub fn admin(&self, listen: SocketAddr) -> io::Result<Admin> {
+        let api = Data::clone(&self.api);
+        let app = move || App::new().app_data(Data::clone(&api)).configure(routes::configure_admin);
+        let server = HttpServer::new(app)
+            .workers(1)
+            .max_connections(ADMIN_CONNECTIONS_MAX)
+            .client_request_timeout(REQUEST_TIMEOUT)
+            .disable_signals()
+            .bind(listen)?;
+        let address = server.addrs().first().copied().ok_or(io::ErrorKind::AddrNotAvailable)?;
+        Ok(Admin { address, running: server.run() })
+    }
+}
+
+/// The listener for those who run the service.
+pub struct Admin {
+    /// Where it listens.
+    pub address: SocketAddr,
+    running: actix_web::dev::Server,
+}
+
+impl Admin {
+    /// Answers until it is dropped, or fails.
+    pub async fn stopped(self) -> io::Result<()> {
+        self.running.await
     }
 }
 

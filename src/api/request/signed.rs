@@ -14,8 +14,10 @@ use crate::{
     },
     clock,
     model::RequestExtension,
-    signature::{Facts, Verified},
+    registry::RegistryError,
+    signature::{Facts, RefusalKind, Verified},
     signature_id::SignatureId,
+    telemetry::SignatureResult,
 };
 
 /// A request whose sender is proven, and which the contract accepts.
@@ -81,8 +83,14 @@ async fn authenticate(
     let mut signatures = request.headers().get_all(SIGNATURE_HEADER);
     let token = match (signatures.next(), signatures.next()) {
         (None, _) if api.settings.sandbox => return Ok((Account::sandbox(), None)),
-        (None, _) => return Err(ApiError::signature_missing()),
-        (Some(_), Some(_)) => return Err(ApiError::signature_repeated()),
+        (None, _) => {
+            api.metrics.count_signature(SignatureResult::Missing);
+            return Err(ApiError::signature_missing());
+        }
+        (Some(_), Some(_)) => {
+            api.metrics.count_signature(SignatureResult::Malformed);
+            return Err(ApiError::signature_repeated());
+        }
         (Some(token), None) => str::from_utf8(token.as_bytes()).unwrap_or_default(),
     };
     let facts = Facts {
@@ -93,6 +101,26 @@ async fn authenticate(
         query: request.uri().query().unwrap_or_default(),
         body,
     };
-    let Verified { account, signature } = api.registry.verify(token, &facts).await?;
+    let verified = api.registry.verify(token, &facts).await;
+    if let Some(result) = result_of(&verified) {
+        api.metrics.count_signature(result);
+    }
+    let Verified { account, signature } = verified?;
     Ok((account, Some(signature)))
+}
+
+/// What became of a signature; `None` if nothing was decided.
+fn result_of(verified: &Result<Verified, RegistryError>) -> Option<SignatureResult> {
+    let refusal = match verified {
+        Ok(_) => return Some(SignatureResult::Accepted),
+        Err(RegistryError::Unavailable) => return None,
+        Err(RegistryError::Refused(refusal)) => refusal,
+    };
+    Some(match refusal.kind() {
+        RefusalKind::Malformed => SignatureResult::Malformed,
+        RefusalKind::UnknownKey | RefusalKind::AmbiguousKey => SignatureResult::UnknownKey,
+        RefusalKind::RevokedKey => SignatureResult::Revoked,
+        RefusalKind::BadSignature => SignatureResult::BadSignature,
+        RefusalKind::BadClaims => SignatureResult::BadClaims,
+    })
 }

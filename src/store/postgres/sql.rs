@@ -11,7 +11,8 @@ use super::super::{
 };
 use crate::signature_id::SignatureId;
 
-/// Puts customers, one array for each column. Returns the version of each and its outcome.
+/// Puts customers, one array for each column. Returns the version of each, its outcome, and
+/// whether the outcome is an earlier one.
 ///
 /// An update keeps the timestamp of creation, an insert has two equal timestamps. The look-up is a sub-select and not a
 /// join, so that it is always made by key, and the join is a full one, so that it is never a nested loop: the server
@@ -40,10 +41,10 @@ pub(super) const PUT: &str = "\
         INSERT INTO used_signatures (expires_at, hash, outcome) \
         SELECT expires_at, hash, outcome FROM told WHERE known IS NULL AND hash IS NOT NULL \
     ) \
-    SELECT version, coalesce(known, outcome) FROM told";
+    SELECT version, coalesce(known, outcome), known IS NOT NULL FROM told";
 
-/// A statement that carries out one write, unless its signature (`$1`, `$2`) was used before, and returns its outcome.
-/// The change must not be made if there is a row in `known`. If another replica uses the same signature at the same
+/// A statement that carries out one write, unless its signature (`$1`, `$2`) was used before, and returns its outcome,
+/// and whether that is an earlier one. The change must not be made if there is a row in `known`. If another replica uses the same signature at the same
 /// time, the last insert fails.
 macro_rules! once {
     ($change:literal, $outcome:literal) => {
@@ -58,7 +59,7 @@ macro_rules! once {
                  INSERT INTO used_signatures (expires_at, hash, outcome) \
                  SELECT $1, $2, outcome FROM told WHERE $2 IS NOT NULL \
              ) \
-             SELECT outcome FROM known UNION ALL SELECT outcome FROM told"
+             SELECT outcome, true FROM known UNION ALL SELECT outcome, false FROM told"
         )
     };
 }

@@ -180,28 +180,29 @@ impl Session {
         if is_unconditional_put(write) {
             return self.put_all(run).await;
         }
-        let outcome = self.apply_one(write).await?;
-        Ok(write.fill(&outcome)?)
+        let (outcome, is_repeated) = self.apply_one(write).await?;
+        Ok(write.fill(&outcome, is_repeated)?)
     }
 
     async fn put_all(&self, run: &mut [Write]) -> Result<(), Failure> {
         let rows = self.client.query(&self.put, &Columns::new(run).parameters()).await?;
         let mut outcomes = HashMap::with_capacity(rows.len());
         for row in &rows {
-            outcomes.insert(row.try_get::<_, &[u8]>(0)?, row.try_get::<_, &[u8]>(1)?);
+            let outcome = (row.try_get::<_, &[u8]>(1)?, row.try_get::<_, bool>(2)?);
+            outcomes.insert(row.try_get::<_, &[u8]>(0)?, outcome);
         }
         for write in run {
             if let Change::Put { version, .. } = &write.change
-                && let Some(outcome) = outcomes.get(version.as_bytes())
+                && let Some((outcome, is_repeated)) = outcomes.get(version.as_bytes())
             {
-                write.fill(outcome)?;
+                write.fill(outcome, *is_repeated)?;
             }
         }
         Ok(())
     }
 
-    /// Returns the outcome as bytes.
-    async fn apply_one(&self, write: &Write) -> Result<Vec<u8>, Failure> {
+    /// Returns the outcome as bytes, and whether it is that of an earlier write with the same signature.
+    async fn apply_one(&self, write: &Write) -> Result<(Vec<u8>, bool), Failure> {
         let head = Head::new(write);
         let row = match &write.change {
             Change::Put { record: Record { bytes, sealed_by }, condition, version, slot: _ } => {
@@ -227,7 +228,7 @@ impl Session {
                 self.client.query_one(&self.delete_version, &parameters).await?
             }
         };
-        Ok(row.try_get(0)?)
+        Ok((row.try_get(0)?, row.try_get(1)?))
     }
 }
 

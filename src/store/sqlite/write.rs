@@ -104,7 +104,7 @@ impl Engine for Writer {
 fn apply(connection: &mut SqliteConnection, write: &mut Write) -> QueryResult<()> {
     let Some(signature) = write.signature else { return carry_out(connection, write).map(drop) };
     if let Some(first) = SelectUsed(&signature).get_result::<Vec<u8>>(connection).optional()? {
-        return write.fill(&first).map_err(|error| DieselError::DeserializationError(Box::new(error)));
+        return write.fill(&first, true).map_err(|error| DieselError::DeserializationError(Box::new(error)));
     }
     let outcome = carry_out(connection, write)?;
     InsertUsed { signature: &signature, outcome: &outcome }.execute(connection).map(drop)

@@ -9,8 +9,9 @@ use super::Place;
 use crate::support::command;
 
 /// A good value of each argument that has no default.
-const GOOD: [(&str, &str); 16] = [
+const GOOD: [(&str, &str); 17] = [
     ("account", "acme"),
+    ("admin_listen", "127.0.0.1:0"),
     ("body", "body.json"),
     ("id", "k1"),
     ("key", "private.pem"),

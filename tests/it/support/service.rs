@@ -11,9 +11,10 @@ use std::{
 /// The binary under test.
 pub(crate) fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_customers-api"));
-    for (name, _) in
-        std::env::vars().filter(|(name, _)| name.starts_with("CUSTOMERS_") || name == "DATABASE_URL")
-    {
+    let is_ours = |name: &str| {
+        name == "DATABASE_URL" || ["CUSTOMERS_", "OTEL_"].iter().any(|start| name.starts_with(start))
+    };
+    for (name, _) in std::env::vars().filter(|(name, _)| is_ours(name)) {
         command.env_remove(name);
     }
     command
@@ -23,6 +24,8 @@ pub(crate) fn command() -> Command {
 pub(crate) struct Service {
     /// Where it listens, such as `127.0.0.1:40000`.
     pub(crate) address: String,
+    /// Where it listens for those who run it, if it does.
+    pub(crate) admin: Option<String>,
     child: Child,
 }
 
@@ -32,12 +35,12 @@ impl Service {
         Self::start_with(database_url, log, arguments, &[])
     }
 
-    /// Starts it with more variables in its environment.
+    /// The same with environment variables.
     pub(crate) fn start_with(
         database_url: &str,
         log: &Path,
         arguments: &[&str],
-        environment: &[(&str, &str)],
+        variables: &[(&str, &str)],
     ) -> Self {
         let listen: &[&str] =
             if arguments.contains(&"--listen") { &[] } else { &["--listen", "127.0.0.1:0"] };
@@ -45,16 +48,18 @@ impl Service {
             .args(["serve", "--database-url", database_url])
             .args(listen)
             .args(arguments)
-            .envs(environment.iter().copied())
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(File::options().create(true).append(true).open(log).unwrap())
             .spawn()
             .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.split("://").nth(1).and_then(|rest| rest.split('/').next());
-        let address = address.unwrap_or_else(|| panic!("ready: {line:?} {:?}", std::fs::read_to_string(log)));
-        Self { address: address.to_owned(), child }
+        let mut addresses = line.split("://").skip(1).filter_map(|rest| rest.split('/').next());
+        let address =
+            addresses.next().unwrap_or_else(|| panic!("ready: {line:?} {:?}", std::fs::read_to_string(log)));
+        let admin = addresses.next().map(str::to_owned);
+        Self { address: address.to_owned(), admin, child }
     }
 
     /// The id of the process.
@@ -77,7 +82,7 @@ impl Service {
             let lines = std::fs::read_to_string(log).unwrap();
             let address = lines.split("address=").nth(1).and_then(|rest| rest.split_once(' '));
             if let Some((address, _)) = address {
-                return Self { address: address.to_owned(), child };
+                return Self { address: address.to_owned(), admin: None, child };
             }
             assert!(child.try_wait().unwrap().is_none(), "it ended: {lines}");
             std::thread::sleep(Duration::from_millis(10));

@@ -1,9 +1,8 @@
 //! Logs: text for a terminal, JSON for machines, on standard error.
 //!
-//! Invariant: no personal data. A line names routes, statuses, key ids and causes, never a path, a query, a header or
-//! a body. A panic is logged by its place, because its message may contain personal data.
+//! A panic is logged by its place, because its message may contain personal data.
 
-use std::{error::Error, io::IsTerminal as _, panic, str::FromStr};
+use std::{io::IsTerminal as _, panic, str::FromStr};
 
 use tracing_subscriber::{
     filter::{LevelFilter, Targets},
@@ -119,13 +118,6 @@ pub fn start(format: LogFormat, LogFilter(filter): LogFilter) {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place, "panic");
     }));
-}
-
-/// An error and its causes, in one line.
-#[must_use]
-pub fn chain(error: &(dyn Error + '_)) -> String {
-    let causes = std::iter::successors(error.source(), |&cause| cause.source());
-    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}")).replace('\n', " ")
 }
 
 #[cfg(test)]

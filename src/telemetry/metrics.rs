@@ -1,0 +1,249 @@
+//! Metrics, in the text format of Prometheus.
+//!
+//! To count is an atomic addition. No label is made from what a client sends, so the number of series is bounded.
+
+use std::time::Duration;
+
+use prometheus::{
+    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    TextEncoder, core::Collector, process_collector::ProcessCollector,
+};
+
+/// Why metrics cannot be made or shown.
+pub use prometheus::Error as MetricsError;
+
+/// The media type of [`Metrics::text`].
+pub use prometheus::TEXT_FORMAT as METRICS_MEDIA_TYPE;
+
+/// In seconds.
+const DURATION_BUCKETS: [f64; 15] =
+    [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// In writes.
+const GROUP_BUCKETS: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
+
+/// What became of a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WriteOutcome {
+    /// The customer is new.
+    Created,
+    /// The customer was replaced.
+    Updated,
+    /// The customer is gone.
+    Deleted,
+    /// There was no such customer.
+    NotFound,
+    /// A precondition was false.
+    ConditionFailed,
+    /// The signature was used before. Nothing was written.
+    Replayed,
+    /// The write was not made, or nobody knows whether it was.
+    Failed,
+}
+
+/// The label of each [`WriteOutcome`].
+const WRITE_OUTCOMES: [&str; 7] =
+    ["created", "updated", "deleted", "not_found", "condition_failed", "replayed", "failed"];
+
+/// What became of a signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignatureResult {
+    /// It proves who sent the request.
+    Accepted,
+    /// There is no signature.
+    Missing,
+    /// It does not have the form of one.
+    Malformed,
+    /// It names no registered key.
+    UnknownKey,
+    /// Its key was revoked.
+    Revoked,
+    /// It was not made with its key.
+    BadSignature,
+    /// Its claims are not about this request.
+    BadClaims,
+}
+
+/// The label of each [`SignatureResult`].
+const SIGNATURE_RESULTS: [&str; 7] =
+    ["accepted", "missing", "malformed", "unknown_key", "revoked", "bad_signature", "bad_claims"];
+
+/// The metrics of a store. Clones share them.
+#[derive(Debug, Clone)]
+pub struct StoreMetrics {
+    group_writes: Histogram,
+    commit_duration: Histogram,
+    writes: Counters<7>,
+}
+
+impl StoreMetrics {
+    /// Nothing is counted yet.
+    pub fn new() -> Result<Self, MetricsError> {
+        Ok(Self {
+            group_writes: histogram(
+                "customers_store_group_writes",
+                "Writes of a group, which is committed as one transaction.",
+                &GROUP_BUCKETS,
+            )?,
+            commit_duration: histogram(
+                "customers_store_commit_duration_seconds",
+                "Time to write and commit a group, successful or not.",
+                &DURATION_BUCKETS,
+            )?,
+            writes: Counters::new(
+                "customers_store_writes_total",
+                "Writes by what became of them. A failed write was not made, or nobody knows whether it was.",
+                "outcome",
+                WRITE_OUTCOMES,
+            )?,
+        })
+    }
+
+    /// Counts a write.
+    pub fn count(&self, outcome: WriteOutcome) {
+        self.writes.values[outcome as usize].inc();
+    }
+
+    /// Notes how large a group was, and how long it took.
+    pub fn note_commit(&self, writes: usize, took: Duration) {
+        self.group_writes.observe(f64::from(u32::try_from(writes).unwrap_or(u32::MAX)));
+        self.commit_duration.observe(took.as_secs_f64());
+    }
+}
+
+/// The metrics of the service.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    request_duration: HistogramVec,
+    active_requests: IntGauge,
+    signatures: Counters<7>,
+    queue_writes: IntGauge,
+    registry_age: Gauge,
+    ready: IntGauge,
+}
+
+/// What is not counted, but asked for when metrics are shown.
+#[derive(Debug, Clone, Copy)]
+pub struct State {
+    /// How many writes wait.
+    pub queue_writes: usize,
+    /// How long ago the registered keys were read.
+    pub registry_age: Duration,
+    /// Whether requests can be served.
+    pub is_ready: bool,
+}
+
+/// A request that has no answer yet.
+#[derive(Debug)]
+pub struct ActiveRequest(IntGauge);
+
+impl Metrics {
+    /// The metrics of a service with a store.
+    pub fn new(store: &StoreMetrics, engine: &str) -> Result<Self, MetricsError> {
+        let request_duration = HistogramOpts::new(
+            "http_server_request_duration_seconds",
+            "Time from a request to its answer. The status 499 means that the client was gone.",
+        );
+        let request_duration = HistogramVec::new(
+            request_duration.buckets(DURATION_BUCKETS.to_vec()),
+            &["http_request_method", "http_route", "http_response_status_code"],
+        )?;
+        let metrics = Self {
+            registry: Registry::new(),
+            request_duration,
+            active_requests: IntGauge::new(
+                "http_server_active_requests",
+                "Requests that have no answer yet.",
+            )?,
+            signatures: Counters::new(
+                "customers_signatures_total",
+                "Signatures by what became of them.",
+                "result",
+                SIGNATURE_RESULTS,
+            )?,
+            queue_writes: IntGauge::new("customers_store_queue_writes", "Writes that wait for a group.")?,
+            registry_age: Gauge::new(
+                "customers_registry_age_seconds",
+                "Time since the registered keys were read. After 5 seconds, every signature is refused.",
+            )?,
+            ready: IntGauge::new(
+                "customers_ready",
+                "Whether requests can be served, as /readyz says: 1 or 0.",
+            )?,
+        };
+        let info = Opts::new("customers_build_info", "The version of the service, and its database engine.");
+        let info = info.const_label("version", env!("CARGO_PKG_VERSION")).const_label("engine", engine);
+        let info = IntGauge::with_opts(info)?;
+        info.set(1);
+        let StoreMetrics { group_writes, commit_duration, writes } = store;
+        let collectors: [Box<dyn Collector>; 11] = [
+            Box::new(metrics.request_duration.clone()),
+            Box::new(metrics.active_requests.clone()),
+            Box::new(metrics.signatures.collector.clone()),
+            Box::new(metrics.queue_writes.clone()),
+            Box::new(metrics.registry_age.clone()),
+            Box::new(metrics.ready.clone()),
+            Box::new(info),
+            Box::new(group_writes.clone()),
+            Box::new(commit_duration.clone()),
+            Box::new(writes.collector.clone()),
+            Box::new(ProcessCollector::for_self()),
+        ];
+        collectors.into_iter().try_for_each(|collector| metrics.registry.register(collector))?;
+        Ok(metrics)
+    }
+
+    /// Counts a request that begins.
+    #[must_use]
+    pub fn begin_request(&self) -> ActiveRequest {
+        self.active_requests.inc();
+        ActiveRequest(self.active_requests.clone())
+    }
+
+    /// Notes how long a request took. The labels must not be made from what a client sent.
+    pub fn note_request(&self, method: &'static str, route: &'static str, status: &str, took: Duration) {
+        if let Ok(duration) = self.request_duration.get_metric_with_label_values(&[method, route, status]) {
+            duration.observe(took.as_secs_f64());
+        }
+    }
+
+    /// Counts a signature.
+    pub fn count_signature(&self, result: SignatureResult) {
+        self.signatures.values[result as usize].inc();
+    }
+
+    /// All metrics as text.
+    pub fn text(&self, state: State) -> Result<String, MetricsError> {
+        let State { queue_writes, registry_age, is_ready } = state;
+        self.queue_writes.set(i64::try_from(queue_writes).unwrap_or(i64::MAX));
+        self.registry_age.set(registry_age.as_secs_f64());
+        self.ready.set(is_ready.into());
+        TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+}
+
+impl Drop for ActiveRequest {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// A counter for each value of a label. All of them are shown from the start.
+#[derive(Debug, Clone)]
+struct Counters<const VALUES: usize> {
+    collector: IntCounterVec,
+    values: [IntCounter; VALUES],
+}
+
+impl<const VALUES: usize> Counters<VALUES> {
+    fn new(name: &str, help: &str, label: &str, values: [&str; VALUES]) -> Result<Self, MetricsError> {
+        let collector = IntCounterVec::new(Opts::new(name, help), &[label])?;
+        let values = values.map(|value| collector.with_label_values(&[value]));
+        Ok(Self { collector, values })
+    }
+}
+
+fn histogram(name: &str, help: &str, buckets: &[f64]) -> Result<Histogram, MetricsError> {
+    Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))
+}

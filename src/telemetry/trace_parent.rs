@@ -1,0 +1,95 @@
+//! `traceparent`: the caller's span (W3C Trace Context).
+
+use std::fmt;
+
+/// The id of a trace (W3C Trace Context, 3.2.2.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TraceId(pub u128);
+
+impl fmt::Display for TraceId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:032x}", self.0)
+    }
+}
+
+/// What `traceparent` says of the caller's span (W3C Trace Context, version 00).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TraceParent {
+    /// The trace.
+    pub trace_id: TraceId,
+    /// The caller's span.
+    pub parent_id: u64,
+    /// Whether the caller may have recorded its span.
+    pub is_sampled: bool,
+}
+
+impl TraceParent {
+    /// Reads the value of the header. An invalid one is as good as none.
+    #[must_use]
+    pub fn parse(value: &[u8]) -> Option<Self> {
+        let text = str::from_utf8(value).ok()?.strip_prefix("00-")?;
+        let (trace_id, rest) = text.split_once('-')?;
+        let (parent_id, flags) = rest.split_once('-')?;
+        let trace_id = hex(trace_id, 32).filter(|id| *id != 0)?;
+        let parent_id = u64::try_from(hex(parent_id, 16)?).ok().filter(|id| *id != 0)?;
+        let flags = hex(flags, 2)?;
+        Some(Self { trace_id: TraceId(trace_id), parent_id, is_sampled: flags & 1 == 1 })
+    }
+}
+
+/// A number in so many hexadecimal digits, in lower case.
+fn hex(digits: &str, length: usize) -> Option<u128> {
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    let is_hex = digits.len() == length && digits.bytes().all(is_digit);
+    if is_hex { u128::from_str_radix(digits, 16).ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_valid_traceparent_is_read() {
+        let parent = TraceParent::parse(b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").unwrap();
+        assert_eq!(parent.trace_id.to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
+        assert_eq!((parent.parent_id, parent.is_sampled), (0x00f0_67aa_0ba9_02b7, true));
+        for (flags, is_sampled) in [("00", false), ("02", false), ("03", true), ("ff", true)] {
+            let text = format!("00-{:032x}-{:016x}-{flags}", 1, 1);
+            let parent = TraceParent::parse(text.as_bytes()).unwrap();
+            assert_eq!((parent.trace_id, parent.parent_id), (TraceId(1), 1));
+            assert_eq!(parent.is_sampled, is_sampled, "{flags}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_ignored() {
+        const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+        const SPAN: &str = "00f067aa0ba902b7";
+        for text in [
+            String::new(),
+            "00".to_owned(),
+            format!("00-{TRACE}-{SPAN}"),
+            format!("00-{TRACE}-{SPAN}-"),
+            format!("00-{TRACE}-{SPAN}-0"),
+            format!("00-{TRACE}-{SPAN}-01-"),
+            format!("00-{TRACE}-{SPAN}-01-extra"),
+            format!("01-{TRACE}-{SPAN}-01"),
+            format!("ff-{TRACE}-{SPAN}-01"),
+            format!(" 00-{TRACE}-{SPAN}-01"),
+            format!("00-{TRACE}-{SPAN}-01 "),
+            format!("00-{}-{SPAN}-01", TRACE.to_uppercase()),
+            format!("00-{TRACE}-{}-01", SPAN.to_uppercase()),
+            format!("00-{TRACE}-{SPAN}-0A"),
+            format!("00-{:032}-{SPAN}-01", 0),
+            format!("00-{TRACE}-{:016}-01", 0),
+            format!("00-{}-{SPAN}-01", &TRACE[1..]),
+            format!("00-{TRACE}0-{SPAN}-01"),
+            format!("00-+{}-{SPAN}-01", &TRACE[1..]),
+            format!("00-{TRACE}-{SPAN}-é"),
+            format!("00_{TRACE}_{SPAN}_01"),
+        ] {
+            assert_eq!(TraceParent::parse(text.as_bytes()), None, "{text}");
+        }
+        assert_eq!(TraceParent::parse(b"\xff"), None);
+    }
+}
