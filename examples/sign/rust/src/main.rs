@@ -9,6 +9,7 @@ use jsonwebtoken::{
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use ureq::{Agent, http::Request};
+use uuid::Uuid;
 
 fn sign(method: &str, path: &str, query: &str, body: &[u8]) -> Result<String, Box<dyn Error>> {
     let key = EncodingKey::from_ec_pem(&fs::read(env::var("CUSTOMERS_KEY")?)?)?;
@@ -18,20 +19,23 @@ fn sign(method: &str, path: &str, query: &str, body: &[u8]) -> Result<String, Bo
         .find_map(|algorithm| Some((algorithm, Jwk::from_encoding_key(&key, algorithm).ok()?)))
         .ok_or("the key is not on P-384 or P-256")?;
     let now = get_current_timestamp();
-    let mut claims = json!({ "aud": "customers-api", "iat": now, "exp": now + 300, "jti": uuid::Uuid::new_v4(),
-                             "method": method, "path": path });
+    let mut claims = json!({
+        "aud": "customers-api", "iat": now, "exp": now + 300, "jti": Uuid::new_v4().to_string(), "method": method, "path": path
+    });
     let mut params = BTreeMap::<_, Vec<_>>::new();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         params.entry(name).or_default().push(value);
     }
     if !params.is_empty() {
         let value = |values: &Vec<_>| if let [value] = &values[..] { json!(value) } else { json!(values) };
-        claims["queryParams"] = params.iter().map(|(name, values)| (name.to_string(), value(values))).collect();
+        claims["queryParams"] =
+            params.iter().map(|(name, values)| (name.to_string(), value(values))).collect();
     }
     if !body.is_empty() {
         claims["bodyHash"] = Value::from(hex::encode(Sha256::digest(body)));
     }
-    let header = Header { kid: Some(jwk.thumbprint(ThumbprintHash::SHA256)?), ..Header::new(algorithm) };
+    let kid = env::var("CUSTOMERS_KEY_ID").or_else(|_| jwk.thumbprint(ThumbprintHash::SHA256))?;
+    let header = Header { kid: Some(kid), ..Header::new(algorithm) };
     Ok(encode(&header, &claims, &key)?)
 }
 
@@ -40,7 +44,8 @@ fn send(method: &str, path: &str, query: &str, body: &[u8]) -> Result<(u16, Stri
     let url = format!("{}{path}", env::var("CUSTOMERS_URL")?.trim_end_matches('/'));
     let url: ureq::http::Uri = if query.is_empty() { url } else { format!("{url}?{query}") }.parse()?;
     let token = sign(method, url.path(), url.query().unwrap_or_default(), body)?;
-    let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(30)));
+    let config =
+        Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(30)));
     let agent = config.build().new_agent();
     for attempt in 1.. {
         let request = Request::builder().method(method).uri(&url).header("Api-Signature", &token);
