@@ -34,14 +34,14 @@ const sentHeaders = (request) => Object.fromEntries(
 
 async function inPostman(request, variables) {
   const sent = { method: request.method, headers: sentHeaders(request), body: request.body?.raw };
-  const search = (request.url.query ?? []).filter(({ disabled }) => !disabled).map(({ key, value }) => `${key}=${value}`);
   const list = (fields = []) => ({ all: () => fields });
   await run('pm', script)({
     variables: { replaceIn: replace(variables) },
     request: {
       method: request.method,
       url: {
-        toString: () => request.url.raw + (search.length > 0 ? `?${search.join('&')}` : ''),
+        getRemote: () => request.url.host.join('.'),
+        getPath: ({ unresolved }) => unresolved && `/${request.url.path.join('/')}`,
         variables: list(request.url.variable),
         query: list(request.url.query),
         update(url) { sent.url = url; },

@@ -2,6 +2,9 @@
 // Without the variable privateKey a request is sent unsigned, as a sandbox takes it.
 // Values are typed as they are meant. They are percent-encoded here, so that what is signed is what is sent.
 
+if (typeof crypto === 'undefined' || !crypto.subtle) {
+  throw new Error('the script needs Web Crypto: Postman of 2025 or newer, or Bruno in developer mode');
+}
 const inBruno = typeof bru !== 'undefined';
 const resolve = (text) => (inBruno ? bru.interpolate(String(text)) : pm.variables.replaceIn(String(text)));
 
@@ -15,7 +18,7 @@ function read() {
   const { method, url, body } = pm.request;
   return {
     method,
-    url: resolve(url.toString()).split('?')[0],
+    url: resolve((url.protocol ? `${url.protocol}://` : '') + url.getRemote() + url.getPath({ unresolved: true })),
     variables: url.variables.all().map(({ key, value }) => [key, value]),
     query: url.query.all().filter(({ disabled }) => !disabled).map(({ key, value }) => [key, value ?? '']),
     body: body?.raw,
@@ -72,12 +75,12 @@ async function sign(pem, method, path, query, body) {
   return `${message}.${base64url(await crypto.subtle.sign({ name: 'ECDSA', hash }, key, bytes(message)))}`;
 }
 
-const request = read();
-const variables = new Map(request.variables.map(([name, value]) => [`:${name}`, encode(resolve(value))]));
-const [, origin, template] = request.url.match(/^(\w+:\/\/[^/]+)(.*)$/);
+const typed = read();
+const variables = new Map(typed.variables.map(([name, value]) => [`:${name}`, encode(resolve(value))]));
+const [, origin, template] = typed.url.match(/^(\w+:\/\/[^/]+)(.*)$/);
 const path = template.split('/').map((segment) => variables.get(segment) ?? segment).join('/');
-const query = request.query.map((pair) => pair.map(resolve));
+const query = typed.query.map((pair) => pair.map(resolve));
 const search = query.map((pair) => pair.map(encode).join('=')).join('&');
-const body = request.body ? resolve(request.body) : '';
+const body = typed.body ? resolve(typed.body) : '';
 const pem = resolve('{{privateKey}}');
-write(origin + path + (search && `?${search}`), body, pem && await sign(pem, request.method, path, query, body));
+write(origin + path + (search && `?${search}`), body, pem && await sign(pem, typed.method, path, query, body));
