@@ -1,7 +1,7 @@
 """Makes the Postman collection in examples/postman from openapi.yaml and sign.js. Needs PyYAML.
 
-    scripts/postman_collection.py          writes it
-    scripts/postman_collection.py --check  fails if it is not up to date
+    python3 scripts/postman_collection.py          writes it
+    python3 scripts/postman_collection.py --check  fails if it is not up to date
 """
 
 import json
@@ -98,6 +98,6 @@ def collection():
 text = json.dumps(collection(), indent=2, ensure_ascii=False) + "\n"
 if sys.argv[1:] == ["--check"]:
     if not FILE.exists() or FILE.read_text() != text:
-        sys.exit(f"{FILE.relative_to(ROOT)} is not up to date: run scripts/postman_collection.py")
+        sys.exit(f"{FILE.relative_to(ROOT)} is not up to date: run python3 scripts/postman_collection.py")
 else:
     FILE.write_text(text)

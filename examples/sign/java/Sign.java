@@ -25,7 +25,8 @@ class Sign {
         var der = Base64.getMimeDecoder().decode(pem.replaceAll("-----[A-Z ]+-----", ""));
         var key = (java.security.interfaces.ECPrivateKey) KeyFactory.getInstance("EC").generatePrivate(new PKCS8EncodedKeySpec(der));
         int bits = key.getParams().getOrder().bitLength(), size = bits / 8;
-        // PKCS#8 ends with the public key's point, x and y. RFC 7638: the thumbprint is the SHA-256 of it as a JWK.
+        // As `keys generate` and openssl write PKCS#8, it ends with x and y of the public key. If yours does not, set
+        // CUSTOMERS_KEY_ID. RFC 7638: the thumbprint is the SHA-256 of the public key as a JWK.
         var x = base64url(Arrays.copyOfRange(der, der.length - 2 * size, der.length - size));
         var y = base64url(Arrays.copyOfRange(der, der.length - size, der.length));
         var jwk = "{\"crv\":\"P-%d\",\"kty\":\"EC\",\"x\":\"%s\",\"y\":\"%s\"}".formatted(bits, x, y);

@@ -57,6 +57,5 @@ options=(--header "Api-Signature: $(sign "$method" "$path" "$query" "$body")")
 # Sends the same signed request again after 500, 503 or a lost answer: the service carries it out at most once.
 status=$(curl --silent --show-error --globoff --path-as-is --max-time 30 --retry 4 --retry-all-errors \
   --request "$method" --output "$answer" --write-out '%{http_code}' "${options[@]}" "$url${query:+?$query}")
-echo "$status"
-cat "$answer"
+printf '%s\n%s\n' "$status" "$(<"$answer")"
 [[ $status == 2?? ]]
