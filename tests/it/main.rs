@@ -27,6 +27,7 @@ mod record;
 mod registry;
 mod seal;
 mod signature;
+mod signature_vectors;
 mod sqlite;
 mod store;
 mod support;
