@@ -17,6 +17,7 @@ mod limits;
 mod linearizable;
 mod log;
 mod once;
+mod operations;
 mod pages;
 mod postgres;
 mod postgres_cluster;
