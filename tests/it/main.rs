@@ -18,6 +18,7 @@ mod linearizable;
 mod log;
 mod once;
 mod operations;
+mod package;
 mod pages;
 mod postgres;
 mod postgres_cluster;
