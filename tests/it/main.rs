@@ -18,6 +18,8 @@ mod linearizable;
 mod log;
 mod metrics;
 mod once;
+mod operations;
+mod package;
 mod pages;
 mod postgres;
 mod postgres_cluster;

@@ -206,7 +206,7 @@ fn text(path: &Path) -> String {
 }
 
 /// The newest installed server first, then whatever is on the path.
-fn path() -> String {
+pub(crate) fn path() -> String {
     let installed = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
     let mut folders: Vec<PathBuf> = installed.map(|version| version.unwrap().path().join("bin")).collect();
     folders.retain(|folder| folder.join("initdb").exists());

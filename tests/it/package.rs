@@ -1,0 +1,108 @@
+//! What the package is made of, as far as the code decides it. `scripts/package-test` makes the package.
+
+use std::{fs, path::Path};
+
+use clap::CommandFactory as _;
+use customers_api::cli::Cli;
+use serde_json::Value;
+
+const ENVIRONMENT: &str = include_str!("../../packaging/environment");
+
+/// The variables of the environment file: name, the value that is shown, and the line before.
+fn variables() -> Vec<(&'static str, &'static str, &'static str)> {
+    let lines: Vec<_> = ENVIRONMENT.lines().collect();
+    let pairs = lines.windows(2).filter_map(|pair| {
+        let (name, value) =
+            pair[1].strip_prefix('#').filter(|line| !line.starts_with(' '))?.split_once('=')?;
+        Some((name, value, pair[0]))
+    });
+    pairs.collect()
+}
+
+#[test]
+fn the_environment_file_has_each_option_of_serve_with_its_default() {
+    let command = Cli::command();
+    let serve = command.find_subcommand("serve").unwrap();
+    let (mut named, variables) = (Vec::new(), variables());
+    for argument in serve.get_arguments() {
+        let variable = argument.get_env().unwrap_or_else(|| panic!("{argument} has a variable"));
+        let name = variable.to_str().unwrap();
+        let (_, value, comment) = variables.iter().find(|(known, ..)| *known == name).unwrap_or_else(|| {
+            panic!("packaging/environment has a comment and a line #{name}=DEFAULT for {argument}")
+        });
+        assert!(comment.starts_with("# "), "{name} is explained: {comment:?}");
+        // The package has its own place for the database. A flag's default is not shown as a value.
+        let default = argument.get_default_values().first().filter(|_| name != "DATABASE_URL");
+        let is_flag = !argument.get_action().takes_values();
+        let default = if is_flag { Some("false") } else { default.and_then(|value| value.to_str()) };
+        if let Some(default) = default {
+            assert_eq!(*value, default, "{name}");
+        }
+        named.push(name);
+    }
+    for (name, ..) in variables {
+        assert!(named.contains(&name), "{name} is an option of serve");
+    }
+}
+
+#[test]
+fn the_environment_file_changes_nothing_until_it_is_edited() {
+    for line in ENVIRONMENT.lines() {
+        assert!(line.is_empty() || line.starts_with('#'), "{line}");
+    }
+}
+
+/// The files of the workflows.
+fn workflows() -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(".github/workflows");
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    files.map(|file| (file.display().to_string(), fs::read_to_string(file).unwrap())).collect()
+}
+
+#[test]
+fn actions_are_pinned_and_may_do_what_they_need_to() {
+    for (file, text) in workflows() {
+        let workflow: Value = yaml_serde::from_str(&text).unwrap();
+        assert!(workflow.get("permissions").is_some(), "{file}: nothing is allowed by default");
+        for line in text.lines().filter(|line| line.contains("uses:")) {
+            let (_, commit) = line.split_once('@').unwrap();
+            let (commit, version) = commit.split_once(" # v").unwrap_or((commit, ""));
+            let is_commit = commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+            assert!(is_commit && !version.is_empty(), "{file}: a commit, and its version: {line}");
+        }
+    }
+}
+
+#[test]
+fn the_containers_run_without_root_and_are_published_on_loopback_only() {
+    let containerfile = include_str!("../../Containerfile");
+    let users: Vec<_> = containerfile.lines().filter_map(|line| line.strip_prefix("USER ")).collect();
+    assert_eq!(users, ["65532:65532"], "a number, which Kubernetes can tell from root");
+    assert_eq!(containerfile.lines().filter(|line| line.starts_with("VOLUME")).count(), 1);
+
+    let text = include_str!("../../compose.yaml");
+    let compose: Value = yaml_serde::from_str(text).unwrap();
+    let services = compose["services"].as_object().unwrap();
+    for port in services.values().filter_map(|service| service["ports"].as_array()).flatten() {
+        assert!(port.as_str().unwrap().starts_with("127.0.0.1:"), "{port}");
+    }
+    let service = &services["customers-api"];
+    assert_eq!(service["read_only"], true);
+    assert_eq!(service["cap_drop"][0], "ALL");
+    for line in text.lines().filter(|line| line.contains("PASSWORD") && !line.starts_with('#')) {
+        assert!(line.contains("${POSTGRES_PASSWORD:?"), "no password is in the file: {line}");
+    }
+}
+
+#[test]
+fn the_containers_set_only_variables_that_there_are() {
+    let command = Cli::command();
+    let serve = command.find_subcommand("serve").unwrap();
+    let known: Vec<_> = serve.get_arguments().filter_map(|argument| argument.get_env()?.to_str()).collect();
+    for text in [include_str!("../../Containerfile"), include_str!("../../compose.yaml")] {
+        let words = text.split(|letter: char| !letter.is_ascii_uppercase() && letter != '_');
+        for word in words.filter(|word| word.starts_with("CUSTOMERS_")) {
+            assert!(known.contains(&word), "{word}");
+        }
+    }
+}
