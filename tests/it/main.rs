@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, reason = "a test says what it tried")]
 
 mod api;
+mod backup;
 mod bounds;
 mod cli;
 mod connection;
@@ -31,5 +32,6 @@ mod store;
 mod support;
 mod swagger_ui;
 mod tidy;
+mod transfer;
 mod undocumented;
 mod walks;
