@@ -4,11 +4,16 @@
 //! is 0 also if the reader of standard output went away.
 
 mod arguments;
+mod backup;
 mod database;
+mod export;
+mod import;
 mod input;
 mod keys;
+mod lines;
 mod listen;
 mod migrate;
+mod ndjson;
 mod openapi;
 mod output;
 mod progress;
@@ -62,6 +67,9 @@ enum Command {
     Openapi(openapi::Openapi),
     Verify(verify::Verify),
     Seal(seal::Seal),
+    Backup(backup::Backup),
+    Export(export::Export),
+    Import(import::Import),
 }
 
 /// Runs the command line of this process.
@@ -95,6 +103,9 @@ impl Cli {
             Command::Openapi(command) => command.run(),
             Command::Verify(command) => block_on(command.run()),
             Command::Seal(command) => block_on(command.run()),
+            Command::Backup(command) => block_on(command.run()),
+            Command::Export(command) => block_on(command.run()),
+            Command::Import(command) => block_on(command.run()),
         }
     }
 }

@@ -20,6 +20,15 @@ pub(super) fn print_raw(text: &str) -> anyhow::Result<()> {
     finish(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
+/// Prints bytes as they are. False if the reader went away, so that there is no use in more of them.
+pub(super) fn print_bytes(bytes: &[u8]) -> anyhow::Result<bool> {
+    let mut out = stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        written => finish(written).map(|()| true),
+    }
+}
+
 /// Prints what was done. If that fails, the error says that it was done all the same.
 pub(super) fn report(done: &str) -> anyhow::Result<()> {
     print(done).with_context(|| done.to_owned())

@@ -12,7 +12,7 @@ use super::output;
 /// How often a line is printed where there is no terminal.
 const LINE_PAUSE: Duration = Duration::from_secs(1);
 
-/// The progress of one piece of work, whose size is not known.
+/// The progress of one piece of work.
 pub(super) struct Progress {
     what: &'static str,
     done: u64,
@@ -25,11 +25,21 @@ enum Shown {
 }
 
 impl Progress {
-    /// `what` follows the number, such as `records were counted`.
+    /// Work whose size is not known. `what` follows the number, such as `records were counted`.
     pub(super) fn start(what: &'static str) -> Self {
+        Self::new(what, "{spinner} {human_pos} {msg} ({per_sec}, {elapsed})", ProgressBar::new_spinner)
+    }
+
+    /// Work of about so many bytes.
+    pub(super) fn of_bytes(total: u64, what: &'static str) -> Self {
+        let template = "{bar:40} {bytes} of {total_bytes} {msg} ({bytes_per_sec}, {eta})";
+        Self::new(what, template, || ProgressBar::new(total))
+    }
+
+    fn new(what: &'static str, template: &str, bar: impl FnOnce() -> ProgressBar) -> Self {
         let shown = if stderr().is_terminal() {
-            let style = ProgressStyle::with_template("{spinner} {human_pos} {msg} ({per_sec}, {elapsed})");
-            let bar = ProgressBar::new_spinner().with_message(what);
+            let bar = bar().with_message(what);
+            let style = ProgressStyle::with_template(template);
             Shown::Bar(style.map_or(bar.clone(), |style| bar.with_style(style)))
         } else {
             Shown::Lines { last: Instant::now() }
@@ -38,7 +48,12 @@ impl Progress {
     }
 
     pub(super) fn add(&mut self, number: usize) {
-        self.done += number as u64;
+        self.set(self.done + number as u64);
+    }
+
+    /// So much is done by now.
+    pub(super) fn set(&mut self, done: u64) {
+        self.done = done;
         match &mut self.shown {
             Shown::Bar(bar) => bar.set_position(self.done),
             Shown::Lines { last } if last.elapsed() >= LINE_PAUSE => {
@@ -46,6 +61,14 @@ impl Progress {
                 output::note(format_args!("{} {}", self.done, self.what));
             }
             Shown::Lines { .. } => {}
+        }
+    }
+
+    /// Prints a line on standard error, besides the bar.
+    pub(super) fn note(&self, line: impl std::fmt::Display) {
+        match &self.shown {
+            Shown::Bar(bar) => bar.suspend(|| output::note(line)),
+            Shown::Lines { .. } => output::note(line),
         }
     }
 

@@ -84,7 +84,8 @@ fn violations(records: &Records, row: &RawCustomer) -> Vec<String> {
     found
 }
 
-fn describe(item: &RequestExtensionItem) -> String {
+/// A violation, without the value.
+pub(super) fn describe(item: &RequestExtensionItem) -> String {
     let RequestExtensionItem { field, reason: _, description } = item;
     if field.is_empty() { format!("the record {description}") } else { format!("{field} {description}") }
 }

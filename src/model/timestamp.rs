@@ -1,6 +1,6 @@
-use std::{fmt, time::SystemTime};
+use std::{fmt, str::FromStr, time::SystemTime};
 
-use chrono::{DateTime, SecondsFormat, SubsecRound as _, Utc};
+use chrono::{DateTime, Datelike as _, SecondsFormat, SubsecRound as _, Utc};
 use serde::{Serialize, Serializer};
 
 /// A timestamp in UTC with microseconds, as both engines keep it and the contract prints it.
@@ -33,6 +33,24 @@ impl From<Timestamp> for SystemTime {
     }
 }
 
+/// Why a text is not a [`Timestamp`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be a time of RFC 3339 with at most six fractional digits, such as 2026-01-31T12:00:00.000000Z")]
+pub struct InvalidTimestamp;
+
+impl FromStr for Timestamp {
+    type Err = InvalidTimestamp;
+
+    /// Takes RFC 3339, if the time can be kept as it is.
+    fn from_str(text: &str) -> Result<Self, InvalidTimestamp> {
+        let time = DateTime::parse_from_rfc3339(text).map_err(|_| InvalidTimestamp)?.to_utc();
+        let nanoseconds = time.timestamp_subsec_nanos();
+        // A leap second has more than a second's nanoseconds.
+        let is_kept = nanoseconds.is_multiple_of(1000) && nanoseconds < 1_000_000_000;
+        if is_kept && (0..=9999).contains(&time.year()) { Ok(Self(time)) } else { Err(InvalidTimestamp) }
+    }
+}
+
 /// RFC 3339 with six fractional digits and `Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -43,5 +61,33 @@ impl fmt::Display for Timestamp {
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_read_if_it_is_kept_as_it_is() {
+        for text in
+            ["2026-01-31T12:00:00.000001Z", "0000-01-01T00:00:00.000000Z", "9999-12-31T23:59:59.999999Z"]
+        {
+            assert_eq!(text.parse::<Timestamp>().unwrap().to_string(), text);
+        }
+        let spelled: Timestamp = "2026-01-31T14:00:00.5+02:00".parse().unwrap();
+        assert_eq!(spelled.to_string(), "2026-01-31T12:00:00.500000Z");
+        for text in [
+            "",
+            "2026-01-31",
+            "2026-02-30T12:00:00Z",
+            "2026-01-31T12:00:00.0000001Z",
+            "2026-01-31T23:59:60Z",
+            "9999-12-31T23:59:59-01:00",
+            "+10000-01-01T00:00:00Z",
+            "1750000000000000",
+        ] {
+            assert_eq!(text.parse::<Timestamp>(), Err(InvalidTimestamp), "{text}");
+        }
     }
 }

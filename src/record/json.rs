@@ -1,6 +1,6 @@
 //! Records as JSON.
 
-use serde::Serialize;
+use serde::{Serialize, de::IgnoredAny};
 use serde_json::to_writer;
 
 use super::error::DamagedRecord;
@@ -31,6 +31,12 @@ pub(super) fn write_customer(
     json.push(b',');
     json.extend_from_slice(&fields[1..]);
     Ok(())
+}
+
+/// Checks that fields are one line of JSON, and an object.
+pub(super) fn check_line(fields: &[u8]) -> Result<(), DamagedRecord> {
+    let is_object = fields.starts_with(OPEN) && serde_json::from_slice::<IgnoredAny>(fields).is_ok();
+    if is_object && !fields.contains(&b'\n') { Ok(()) } else { Err(DamagedRecord::NotAnObject) }
 }
 
 /// A page of customers that are JSON already, as the schema `Customers` has it.

@@ -208,6 +208,17 @@ impl Records {
         self.fields(account, stored).map(|fields| contract::explain_customer_input(&fields))
     }
 
+    /// The fields of a customer as one line of JSON.
+    pub fn line<'a>(
+        &self,
+        account: &str,
+        stored: &'a StoredCustomer,
+    ) -> Result<Cow<'a, [u8]>, DamagedRecord> {
+        let fields = self.fields(account, stored)?;
+        json::check_line(&fields)?;
+        Ok(fields)
+    }
+
     /// A record as the current key seals it.
     pub fn reseal(&self, account: &str, stored: &StoredCustomer) -> Result<Resealed, DamagedRecord> {
         if stored.record.sealed_by == self.current_key() {

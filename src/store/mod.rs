@@ -6,6 +6,7 @@
 
 mod error;
 mod group;
+mod page;
 mod postgres;
 mod row;
 mod schema;
@@ -15,22 +16,30 @@ mod url;
 mod used;
 mod version;
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, path::Path, time::Duration};
 
-use tokio::time::timeout;
+use tokio::{sync::mpsc, time::timeout};
 
 pub use self::{
     error::StoreError,
     group::GROUP_WRITES_MAX,
     postgres::url::{InvalidPostgresUrl, PostgresUrl},
+    sqlite::Backup,
     types::{
-        Access, Condition, CustomerPage, DeleteOutcome, Position, PutOutcome, RawCustomer, Record, Reseal,
-        SealKeyRow, SigningKey, Snapshot, StoredCustomer, UnusableKey,
+        Access, Condition, CustomerPage, DeleteOutcome, Exported, ImportOutcome, ImportedCustomer, Position,
+        PutOutcome, RawCustomer, Record, Reseal, SealKeyRow, SigningKey, Snapshot, StoredCustomer,
+        UnusableKey,
     },
     url::{DatabaseUrl, InvalidDatabaseUrl},
     version::{InvalidVersion, Version},
 };
-use self::{group::Queue, postgres::Postgres, row::DamagedRow, sqlite::Sqlite};
+use self::{
+    group::Queue,
+    page::{Page, Part},
+    postgres::Postgres,
+    row::DamagedRow,
+    sqlite::Sqlite,
+};
 use crate::{
     account::Account,
     model::{CustomerId, SortDirection, Timestamp},
@@ -58,6 +67,16 @@ pub struct Store {
 enum Engine {
     Sqlite(Sqlite),
     Postgres(Postgres),
+}
+
+/// What an export reads, part by part.
+pub struct Export(mpsc::Receiver<Part>);
+
+impl Export {
+    /// The next part; `None` after the last one.
+    pub async fn next(&mut self) -> Result<Option<Exported>, StoreError> {
+        self.0.recv().await.unwrap_or_else(|| Err(StoreError::unavailable("the export has ended early")))
+    }
 }
 
 /// One call, on the engine that is open.
@@ -170,7 +189,8 @@ impl Store {
         within(ANSWER_TIMEOUT, async { on!(self.get(account, id)) }).await
     }
 
-    /// Reads at most `limit` customers of an account in the order of their creation, after a position.
+    /// Reads at most `limit` customers of an account in the order of their creation, after a position. There are fewer of
+    /// them if their records are large.
     pub async fn list(
         &self,
         account: &Account,
@@ -178,20 +198,18 @@ impl Store {
         after: Option<Position>,
         limit: u32,
     ) -> Result<CustomerPage, StoreError> {
-        let rows = async { on!(self.list(account, direction, after, i64::from(limit) + 1)) };
-        let (snapshot, mut rows) = within(ANSWER_TIMEOUT, rows).await?;
-        let is_last = rows.len() <= limit as usize;
-        rows.truncate(limit as usize);
+        let page = async { on!(self.list(account, direction, after, limit)) };
+        let (snapshot, Page { rows, has_more, .. }) = within(ANSWER_TIMEOUT, page).await?;
         // A damaged row does not hide the others.
         let sound = |row: Result<StoredCustomer, DamagedRow>| {
             row.inspect_err(|damaged| tracing::error!(%account, %damaged, "a customer is left out of a list"))
                 .ok()
         };
         let customers: Vec<StoredCustomer> = rows.into_iter().filter_map(sound).collect();
-        if customers.is_empty() && !is_last {
+        if customers.is_empty() && has_more {
             return Err(StoreError::failed("a page of damaged rows"));
         }
-        let next = customers.last().filter(|_| !is_last);
+        let next = customers.last().filter(|_| has_more);
         let next = next.map(|last| Position {
             created: last.created,
             customer_id: last.customer_id.clone(),
@@ -200,13 +218,40 @@ impl Store {
         Ok(CustomerPage { customers, next })
     }
 
-    /// Reads at most `limit` rows of all accounts in the order of their keys, after this key.
+    /// Reads at most `limit` rows of all accounts in the order of their keys, after this key. There are fewer of them if
+    /// their records are large, but at least one until the last was read.
     pub async fn scan(
         &self,
         after: Option<(String, String)>,
         limit: u32,
     ) -> Result<Vec<RawCustomer>, StoreError> {
-        on!(self.scan(after, i64::from(limit)))
+        Ok(on!(self.scan(after, limit))?.rows)
+    }
+
+    /// Reads all keys and all customers, of one account if one is given, as they are now: what is written meanwhile is
+    /// left out. This keeps an old snapshot open, which on SQLite lets the write-ahead log grow.
+    pub async fn export(&self, account: Option<Account>) -> Result<Export, StoreError> {
+        on!(self.export(account)).map(Export)
+    }
+
+    /// Writes customers as they were in another database, all or none. Their keys must differ. One that is there already
+    /// in another version is left as it is, or replaced. Returns the outcomes in the order of the customers.
+    pub async fn import(
+        &self,
+        customers: Vec<ImportedCustomer>,
+        replace: bool,
+    ) -> Result<Vec<ImportOutcome>, StoreError> {
+        on!(self.import(customers, replace))
+    }
+
+    /// Begins to copy a SQLite database, as it is now, into an empty file. Others may read and write meanwhile.
+    pub async fn backup(&self, file: &Path) -> Result<Backup, StoreError> {
+        match &self.engine {
+            Engine::Sqlite(engine) => engine.backup(file).await,
+            Engine::Postgres(_) => {
+                Err(StoreError::failed("only a SQLite database can be copied into a file"))
+            }
+        }
     }
 
     /// Erases from the files of a SQLite database what was deleted or replaced, without waiting for the next time. On

@@ -9,13 +9,14 @@ use super::{
 };
 use crate::model::{CustomerId, Timestamp};
 
-/// What a put writes.
+/// What a put or an import writes.
 pub(super) struct NewRow<'a> {
     pub account: &'a str,
     pub customer_id: &'a str,
     pub version: &'a Version,
-    /// Both timestamps of a new customer; an update changes only the second.
-    pub timestamp: i64,
+    /// An update leaves it as it was.
+    pub created_at: i64,
+    pub updated_at: i64,
     pub record: &'a Record,
 }
 

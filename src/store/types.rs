@@ -109,6 +109,35 @@ impl RawCustomer {
     }
 }
 
+/// A customer that comes from another database, as it was there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportedCustomer {
+    /// The account that the customer belongs to.
+    pub account: Account,
+    /// The customer.
+    pub customer: StoredCustomer,
+}
+
+/// The outcome of an import.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImportOutcome {
+    /// The customer was written.
+    Written,
+    /// The customer is there already, in the same version. Nothing was written.
+    AlreadyThere,
+    /// The customer is there already, in another version. Nothing was written.
+    Taken,
+}
+
+/// A part of an export.
+#[derive(Debug)]
+pub enum Exported {
+    /// All keys. They come first.
+    Keys(Vec<Result<SigningKey, UnusableKey>>),
+    /// Some customers. Those of an account come in the order of their creation.
+    Customers(Vec<RawCustomer>),
+}
+
 /// A record in another form: the same fields of the same version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reseal {

@@ -98,7 +98,15 @@ fn public_pem() -> String {
 #[test]
 fn help_shows_examples_for_each_command_that_needs_them() {
     let place = Place::new();
-    for arguments in [&["--help"][..], &["serve", "--help"], &["keys", "--help"], &["sign", "--help"]] {
+    for arguments in [
+        &["--help"][..],
+        &["serve", "--help"],
+        &["keys", "--help"],
+        &["sign", "--help"],
+        &["backup", "--help"],
+        &["export", "--help"],
+        &["import", "--help"],
+    ] {
         assert!(place.succeeds(arguments).contains("Examples:\n"), "{arguments:?}");
     }
 }

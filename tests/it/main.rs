@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, reason = "a test says what it tried")]
 
 mod api;
+mod backup;
 mod bounds;
 mod cli;
 mod connection;
@@ -37,5 +38,6 @@ mod swagger_ui;
 mod tidy;
 mod tls;
 mod traces;
+mod transfer;
 mod undocumented;
 mod walks;

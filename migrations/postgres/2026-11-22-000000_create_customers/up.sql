@@ -2,6 +2,7 @@
 -- queries that order rows say that bytes are compared. There is no `seq`: a heap has no order to keep.
 --
 -- `created_in` is the transaction that created the customer: a list that was begun before leaves the customer out.
+-- `imported_at` is when it came from another database, if it did; `created_at` is older then.
 CREATE TABLE customers (
     account TEXT NOT NULL,
     customer_id TEXT NOT NULL,
@@ -9,6 +10,7 @@ CREATE TABLE customers (
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
     created_in XID8 NOT NULL DEFAULT pg_current_xact_id(),
+    imported_at BIGINT,
     sealed_by TEXT,
     record BYTEA NOT NULL,
     PRIMARY KEY (account, customer_id)

@@ -1,5 +1,5 @@
 DROP TABLE used_signatures;
 DROP TABLE secrets;
 DROP TABLE signing_keys;
-DROP TABLE last_delete;
+DROP TABLE high_water;
 DROP TABLE customers;

@@ -16,13 +16,15 @@ CREATE TABLE customers (
 
 CREATE INDEX customers_by_creation ON customers (account, created_at);
 
--- One row. Customers get later timestamps than the last delete, even if the newest ones are gone, the service was started
--- again, and the clock was set back.
-CREATE TABLE last_delete (
-    timestamp INTEGER NOT NULL
+-- One row. New customers get a later timestamp and a larger `seq` than these: so many were used by customers that were
+-- deleted or imported. It holds even if the newest customers are gone, the service was started again, and the clock was
+-- set back.
+CREATE TABLE high_water (
+    timestamp INTEGER NOT NULL,
+    seq INTEGER NOT NULL
 ) STRICT;
 
-INSERT INTO last_delete VALUES (0);
+INSERT INTO high_water VALUES (0, 0);
 
 CREATE TABLE signing_keys (
     key_id TEXT NOT NULL PRIMARY KEY,

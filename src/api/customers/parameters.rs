@@ -89,7 +89,7 @@ pub(super) enum AsteriskSchema {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query, rename_all = "PascalCase")]
 pub(super) struct ListParameters {
-    /// The largest number of customers on the page.
+    /// The largest number of customers on the page. A page of large customers has fewer.
     #[param(default = 20, minimum = 1, maximum = 100)]
     page_size: Option<i32>,
     /// Continues where another page ended: the `PageToken` of that response. A token is opaque, and one that was

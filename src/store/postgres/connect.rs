@@ -51,7 +51,7 @@ pub(super) struct Connector {
     tls: MakeRustlsConnect,
     /// The host that answered last is asked first.
     favourite: AtomicUsize,
-    runtime: Handle,
+    pub(super) runtime: Handle,
 }
 
 /// The task that moves a connection's bytes; the connection ends with it.

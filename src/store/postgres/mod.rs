@@ -4,8 +4,11 @@
 //! connection from a small pool, so that a slow read does not hold up the others. Keys and secrets have a connection of
 //! their own. Nothing waits for ever, neither for a connection nor for an answer.
 
+mod check;
 mod connect;
 mod error;
+mod export;
+mod import;
 mod migrate;
 mod sql;
 mod tls;
@@ -13,7 +16,7 @@ pub(super) mod url;
 mod walk;
 mod write;
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
 use deadpool::{
     Runtime as PoolRuntime,
@@ -28,17 +31,16 @@ use diesel::{
     update,
 };
 use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
-use futures_util::{FutureExt as _, future::join_all};
+use futures_util::{FutureExt as _, TryStreamExt as _, future::join_all};
 use tokio::{
     runtime::Builder,
-    sync::{Mutex, oneshot},
+    sync::{mpsc::Receiver, oneshot},
     time::{error::Elapsed, sleep, timeout},
 };
-use tokio_postgres::Client;
 
 use self::{
-    connect::{Connector, Driver, Reader, Readers},
-    error::store_error,
+    check::Checker,
+    connect::{Connector, Reader, Readers},
     sql::{PRUNE, PRUNE_ROWS_MAX},
     url::PostgresUrl,
     write::Writer,
@@ -46,9 +48,13 @@ use self::{
 use super::{
     error::StoreError,
     group::Lane,
+    page::{Page, Part},
     row::{CustomerRow, DamagedRow, SigningKeyRow, raw},
     schema::{customers, seal_keys, secrets, signing_keys},
-    types::{Position, RawCustomer, Reseal, SealKeyRow, SigningKey, Snapshot, StoredCustomer, UnusableKey},
+    types::{
+        ImportOutcome, ImportedCustomer, Position, RawCustomer, Reseal, SealKeyRow, SigningKey, Snapshot,
+        StoredCustomer, UnusableKey,
+    },
     used::expired_before,
 };
 use crate::{
@@ -107,7 +113,7 @@ impl Postgres {
     async fn start(url: &PostgresUrl) -> Result<(Self, Arc<Connector>), StoreError> {
         let connector = Arc::new(Connector::new(url)?);
         migrate::migrate(&connector).await?;
-        let checker = Arc::new(Checker { connector: Arc::clone(&connector), connection: Mutex::default() });
+        let checker = Arc::new(Checker::new(&connector));
         let (readers, keys) = (pool(&connector, READERS)?, pool(&connector, KEY_READERS)?);
         Ok((Self { readers, keys, checker }, connector))
     }
@@ -132,14 +138,14 @@ impl Postgres {
         account: &Account,
         direction: SortDirection,
         after: Option<Position>,
-        limit: i64,
-    ) -> Result<(Snapshot, Vec<Result<StoredCustomer, DamagedRow>>), StoreError> {
+        limit: u32,
+    ) -> Result<(Snapshot, Page<Result<StoredCustomer, DamagedRow>>), StoreError> {
         use customers::created_at;
         let customer_id = || ByteByByte::new(customers::customer_id);
         let mut query = customers::table
             .filter(customers::account.eq(account.as_str()))
             .select((CustomerRow::as_select(), walk::snapshot()))
-            .limit(limit)
+            .limit(i64::from(limit) + 1)
             .into_boxed();
         // The first comparison is implied by the second; the index needs it to find the place.
         query = match (direction, &after) {
@@ -159,24 +165,36 @@ impl Postgres {
             query = query.filter(walk::was_there(snapshot)?);
         }
         let mut reader = connection(&self.readers).await?;
-        let rows = within(query.load(&mut reader.connection)).await;
-        let rows: Vec<(CustomerRow, String)> = finish(reader, rows).await?;
-        let begin = || walk::begin(rows.as_slice().first().map_or("", |(_, snapshot)| snapshot));
-        let snapshot = after.map_or_else(begin, |position| position.snapshot);
-        Ok((snapshot, rows.into_iter().map(|(row, _)| StoredCustomer::try_from(row)).collect()))
+        let page = async {
+            let (mut page, mut begun) = (Page::new(limit as usize), String::new());
+            let mut rows = pin!(query.load_stream(&mut reader.connection).await?);
+            while let Some((row, snapshot)) = rows.try_next().await? {
+                let row: CustomerRow = row;
+                let record_bytes = row.record.len();
+                begun = snapshot;
+                if !page.add(StoredCustomer::try_from(row), record_bytes) {
+                    break;
+                }
+            }
+            Ok((page, begun))
+        };
+        let page = within(page).await;
+        let (page, begun) = finish(reader, page).await?;
+        let snapshot = after.map_or_else(|| walk::begin(&begun), |position| position.snapshot);
+        Ok((snapshot, page))
     }
 
     pub(super) async fn scan(
         &self,
         after: Option<(String, String)>,
-        limit: i64,
-    ) -> Result<Vec<RawCustomer>, StoreError> {
+        limit: u32,
+    ) -> Result<Page<RawCustomer>, StoreError> {
         let account = || ByteByByte::new(customers::account);
         let customer_id = || ByteByByte::new(customers::customer_id);
         let mut query = customers::table
             .select((customers::account, CustomerRow::as_select()))
             .order_by((account().asc(), customer_id().asc()))
-            .limit(limit)
+            .limit(limit.into())
             .into_boxed();
         if let Some((last_account, last_id)) = after {
             query = query
@@ -184,8 +202,34 @@ impl Postgres {
                 .filter(account().gt(last_account).or(customer_id().gt(last_id)));
         }
         let mut reader = connection(&self.readers).await?;
-        let rows = within(query.load(&mut reader.connection)).await;
-        Ok(finish(reader, rows).await?.into_iter().map(raw).collect())
+        let page = async {
+            let mut page = Page::new(limit as usize);
+            let mut rows = pin!(query.load_stream(&mut reader.connection).await?);
+            while let Some(row) = rows.try_next().await? {
+                let row: (String, CustomerRow) = row;
+                let record_bytes = row.1.record.len();
+                if !page.add(raw(row), record_bytes) {
+                    break;
+                }
+            }
+            Ok(page)
+        };
+        let page = within(page).await;
+        finish(reader, page).await
+    }
+
+    pub(super) async fn export(&self, account: Option<Account>) -> Result<Receiver<Part>, StoreError> {
+        export::start(&self.checker.connector, account).await
+    }
+
+    pub(super) async fn import(
+        &self,
+        customers: Vec<ImportedCustomer>,
+        replace: bool,
+    ) -> Result<Vec<ImportOutcome>, StoreError> {
+        let mut reader = connection(&self.keys).await?;
+        let imported = within(import::import(&mut reader.connection, &customers, replace)).await;
+        finish(reader, imported).await
     }
 
     pub(super) async fn signing_keys(&self) -> Result<Vec<Result<SigningKey, UnusableKey>>, StoreError> {
@@ -345,31 +389,6 @@ async fn run(url: &PostgresUrl, lanes: [Lane; LANES], reply: oneshot::Sender<Res
             }
         }
         Err(error) => drop(reply.send(Err(error))),
-    }
-}
-
-/// Reads a row of each table that every request needs.
-const CHECK: &str = "SELECT name FROM secrets LIMIT 1; SELECT version FROM customers LIMIT 1";
-
-/// Shows that the database answers, whatever all the other connections are busy with.
-struct Checker {
-    connector: Arc<Connector>,
-    connection: Mutex<Option<(Client, Driver)>>,
-}
-
-impl Checker {
-    /// Can be dropped at any time: a connection that did not answer is not used again.
-    ///
-    /// It reads real rows: a server that accepts connections may still not be able to read its tables.
-    async fn check(&self) -> Result<(), StoreError> {
-        let mut held = self.connection.lock().await;
-        let connection = match held.take().filter(|(client, _)| !client.is_closed()) {
-            Some(connection) => connection,
-            None => self.connector.reconnect().await?,
-        };
-        connection.0.batch_execute(CHECK).await.map_err(|error| store_error(&error))?;
-        *held = Some(connection);
-        Ok(())
     }
 }
 

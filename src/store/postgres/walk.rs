@@ -1,7 +1,8 @@
 //! Which customers belong to a walk through a list: those that were there when it began.
 //!
 //! No timestamp tells that, because replicas have clocks of their own, and a put may wait for a delete before it creates a
-//! customer. So each row names the transaction that created it, and a walk keeps the snapshot of its first page.
+//! customer. So each row names the transaction that created it, and a walk keeps the snapshot of its first page. A customer
+//! that was imported may be older than its row; when it came is noted, too.
 
 use chrono::TimeDelta;
 use diesel::{
@@ -60,7 +61,7 @@ pub(super) fn was_there(begun: &Snapshot) -> Result<impl Filter + use<>, StoreEr
     let (began, snapshot) = begun.0.split_once('/').ok_or_else(malformed)?;
     let began: i64 = began.parse().map_err(|_| malformed())?;
     let old = began - CLOCKS_APART_MAX.num_microseconds().unwrap_or_default();
-    let was_there = sql::<Bool>("(created_at < ")
+    let was_there = sql::<Bool>("(coalesce(imported_at, created_at) < ")
         .bind::<BigInt, _>(old)
         .sql(" OR created_in >= pg_snapshot_xmax(pg_current_snapshot())")
         .sql(" OR pg_visible_in_snapshot(created_in, CAST(")

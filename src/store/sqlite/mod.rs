@@ -3,9 +3,12 @@
 //! The write-ahead log lets readers go on while the writer commits. `synchronous=FULL` makes a commit durable before it
 //! returns, so that an acknowledged write survives a crash of the process and of the machine.
 
+mod backup;
 mod connect;
 mod erase;
+mod export;
 mod file;
+mod import;
 mod lookup;
 mod page;
 mod reader;
@@ -14,24 +17,28 @@ mod write;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use diesel::{delete, insert_into, prelude::*, update};
-use tokio::runtime::Builder;
+use diesel::{connection::DefaultLoadingMode, delete, insert_into, prelude::*, update};
+use tokio::{runtime::Builder, sync::mpsc::Receiver};
 
+pub use self::backup::Backup;
 use self::{
     connect::{Connection, is_damage, migrate, touch},
     erase::Eraser,
     file::File,
     lookup::Lookups,
     reader::Reader,
+    sql::SelectNewestSeq,
     write::Writer,
 };
 use super::{
     error::StoreError,
     group::Lane,
+    page::{Page, Part},
     row::{CustomerRow, DamagedRow, SigningKeyRow, raw},
     schema::{customers, seal_keys, secrets, signing_keys},
     types::{
-        Access, Position, RawCustomer, Reseal, SealKeyRow, SigningKey, Snapshot, StoredCustomer, UnusableKey,
+        Access, ImportOutcome, ImportedCustomer, Position, RawCustomer, Reseal, SealKeyRow, SigningKey,
+        Snapshot, StoredCustomer, UnusableKey,
     },
 };
 use crate::{
@@ -106,23 +113,24 @@ impl Sqlite {
         account: &Account,
         direction: SortDirection,
         after: Option<Position>,
-        limit: i64,
-    ) -> Result<(Snapshot, Vec<Result<StoredCustomer, DamagedRow>>), StoreError> {
+        limit: u32,
+    ) -> Result<(Snapshot, Page<Result<StoredCustomer, DamagedRow>>), StoreError> {
         use customers::{created_at, customer_id};
+        let seq = diesel::dsl::sql::<diesel::sql_types::BigInt>("seq");
         self.file.check_now_and_then()?;
         let account = account.clone();
         let begun = after.as_ref().map(|Position { snapshot, .. }| snapshot.0.parse::<i64>());
         let begun = begun.transpose().map_err(StoreError::failed)?;
         let rows = self.lists.run(move |connection| {
-            // Groups are committed in the order of their timestamps. So what is created later has a later timestamp.
+            // What is created later has a larger `seq`, whatever its timestamp.
             let newest = match begun {
                 Some(newest) => newest,
-                None => newest_created(connection, &account)?,
+                None => SelectNewestSeq.get_result(connection)?,
             };
             let mut query = customers::table
                 .filter(customers::account.eq(account.as_str()))
                 .select(CustomerRow::as_select())
-                .limit(limit)
+                .limit(i64::from(limit) + 1)
                 .into_boxed();
             // The first comparison is implied by the second; the index needs it to find the place.
             query = match (direction, &after) {
@@ -139,34 +147,76 @@ impl Sqlite {
                 SortDirection::Desc => query.order_by((created_at.desc(), customer_id.desc())),
             };
             if begun.is_some() {
-                query = query.filter(created_at.le(newest));
+                query = query.filter(seq.le(newest));
             }
-            Ok((newest, query.load(connection)?))
+            let mut page = Page::new(limit as usize);
+            for row in query.load_iter::<CustomerRow, DefaultLoadingMode>(connection)? {
+                let row = row?;
+                let record_bytes = row.record.len();
+                if !page.add(StoredCustomer::try_from(row), record_bytes) {
+                    break;
+                }
+            }
+            Ok((newest, page))
         });
-        let (newest, rows): (i64, Vec<CustomerRow>) = rows.await?;
-        Ok((Snapshot(newest.to_string()), rows.into_iter().map(StoredCustomer::try_from).collect()))
+        let (newest, page): (i64, _) = rows.await?;
+        Ok((Snapshot(newest.to_string()), page))
     }
 
     pub(super) async fn scan(
         &self,
         after: Option<(String, String)>,
-        limit: i64,
-    ) -> Result<Vec<RawCustomer>, StoreError> {
+        limit: u32,
+    ) -> Result<Page<RawCustomer>, StoreError> {
         use customers::{account, customer_id};
         let rows = self.lists.run(move |connection| {
             let mut query = customers::table
                 .select((account, CustomerRow::as_select()))
                 .order_by((account.asc(), customer_id.asc()))
-                .limit(limit)
+                .limit(limit.into())
                 .into_boxed();
             if let Some((last_account, last_id)) = after {
                 query = query
                     .filter(account.ge(last_account.clone()))
                     .filter(account.gt(last_account).or(customer_id.gt(last_id)));
             }
-            query.load(connection)
+            let mut page = Page::new(limit as usize);
+            for row in query.load_iter::<(String, CustomerRow), DefaultLoadingMode>(connection)? {
+                let row = row?;
+                let record_bytes = row.1.record.len();
+                if !page.add(raw(row), record_bytes) {
+                    break;
+                }
+            }
+            Ok(page)
         });
-        Ok(rows.await?.into_iter().map(raw).collect())
+        rows.await
+    }
+
+    #[allow(clippy::unused_async, reason = "both engines are asked in the same way")]
+    pub(super) async fn export(&self, account: Option<Account>) -> Result<Receiver<Part>, StoreError> {
+        export::start(self.file.path().to_owned(), account)
+    }
+
+    pub(super) async fn import(
+        &self,
+        customers: Vec<ImportedCustomer>,
+        replace: bool,
+    ) -> Result<Vec<ImportOutcome>, StoreError> {
+        if replace {
+            self.eraser.note_garbage();
+        }
+        let imported = self.keys.run(move |connection| import::import(connection, &customers, replace));
+        let outcomes = imported.await;
+        self.file.check()?;
+        outcomes
+    }
+
+    /// Begins a copy into an empty file.
+    pub(super) async fn backup(&self, file: &Path) -> Result<Backup, StoreError> {
+        let (database, file) = (self.file.path().to_owned(), file.to_owned());
+        let started = tokio::task::spawn_blocking(move || Backup::start(&database, &file));
+        started.await.map_err(StoreError::failed)?
     }
 
     /// Also checks the database, because this is called each second: the connections go on with what they have in
@@ -287,11 +337,4 @@ impl Sqlite {
         });
         kept.await
     }
-}
-
-/// When the newest customer of an account was created.
-fn newest_created(connection: &mut SqliteConnection, account: &Account) -> QueryResult<i64> {
-    let own = customers::table.filter(customers::account.eq(account.as_str()));
-    let newest: Option<i64> = own.select(diesel::dsl::max(customers::created_at)).get_result(connection)?;
-    Ok(newest.unwrap_or_default())
 }

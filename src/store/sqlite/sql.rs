@@ -16,15 +16,25 @@ use super::super::{
 };
 use crate::signature_id::SignatureId;
 
-diesel::table! {
-    /// One row: no customer gets an earlier timestamp.
-    last_delete (timestamp) {
-        timestamp -> BigInt,
-    }
+/// The largest `seq` that a customer has or had. None is given twice, so that it tells which customers a walk began with.
+const NEWEST_SEQ: &str =
+    "(SELECT max(high_water.seq, coalesce((SELECT max(seq) FROM customers), 0)) FROM high_water)";
+
+/// Reads the largest `seq` that a customer has or had.
+pub(super) struct SelectNewestSeq;
+
+/// Notes that no new customer may get an earlier timestamp, or a smaller `seq`.
+pub(super) struct RaiseHighWater {
+    pub timestamp: i64,
+    pub seq: i64,
 }
 
 /// Puts a customer that does not exist yet.
 pub(super) struct Insert<'a>(pub &'a NewRow<'a>);
+
+/// Replaces a customer by one from another database. If it was created at another time, it is another customer with the
+/// same id, and walks that were begun before leave it out.
+pub(super) struct Replace<'a>(pub &'a NewRow<'a>);
 
 /// Puts a customer that exists, in one of these versions if any are given.
 pub(super) struct Update<'a> {
@@ -129,22 +139,49 @@ impl QueryFragment<Sqlite> for Prune {
     }
 }
 
+impl QueryFragment<Sqlite> for SelectNewestSeq {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql("SELECT ");
+        out.push_sql(NEWEST_SEQ);
+        Ok(())
+    }
+}
+
+impl Query for SelectNewestSeq {
+    type SqlType = BigInt;
+}
+
+impl QueryFragment<Sqlite> for RaiseHighWater {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        let Self { timestamp, seq } = self;
+        out.push_sql("UPDATE high_water SET timestamp = max(timestamp, ");
+        out.push_bind_param::<BigInt, _>(timestamp)?;
+        out.push_sql("), seq = max(seq, ");
+        out.push_bind_param::<BigInt, _>(seq)?;
+        out.push_sql(")");
+        Ok(())
+    }
+}
+
 impl QueryFragment<Sqlite> for Insert<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        let NewRow { account, customer_id, record: Record { bytes, sealed_by }, version, timestamp } = self.0;
+        let NewRow { account, customer_id, record, version, created_at, updated_at } = self.0;
+        let Record { bytes, sealed_by } = record;
         out.push_sql(
-            "INSERT INTO customers (account, customer_id, version, created_at, updated_at, sealed_by, record) \
-             VALUES (",
+            "INSERT INTO customers \
+             (seq, account, customer_id, version, created_at, updated_at, sealed_by, record) VALUES (",
         );
+        out.push_sql(NEWEST_SEQ);
+        out.push_sql(" + 1, ");
         out.push_bind_param::<Text, _>(*account)?;
         out.push_sql(", ");
         out.push_bind_param::<Text, _>(*customer_id)?;
         out.push_sql(", ");
         out.push_bind_param::<Binary, _>(version.as_bytes())?;
         out.push_sql(", ");
-        out.push_bind_param::<BigInt, _>(timestamp)?;
+        out.push_bind_param::<BigInt, _>(created_at)?;
         out.push_sql(", ");
-        out.push_bind_param::<BigInt, _>(timestamp)?;
+        out.push_bind_param::<BigInt, _>(updated_at)?;
         out.push_sql(", ");
         out.push_bind_param::<Nullable<Text>, _>(sealed_by)?;
         out.push_sql(", ");
@@ -156,8 +193,8 @@ impl QueryFragment<Sqlite> for Insert<'_> {
 
 impl QueryFragment<Sqlite> for Update<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        let NewRow { account, customer_id, record: Record { bytes, sealed_by }, version, timestamp } =
-            self.row;
+        let NewRow { account, customer_id, record, version, created_at: _, updated_at } = self.row;
+        let Record { bytes, sealed_by } = record;
         out.push_sql("UPDATE customers SET version = ");
         out.push_bind_param::<Binary, _>(version.as_bytes())?;
         out.push_sql(", sealed_by = ");
@@ -165,7 +202,7 @@ impl QueryFragment<Sqlite> for Update<'_> {
         out.push_sql(", record = ");
         out.push_bind_param::<Binary, _>(bytes)?;
         out.push_sql(", updated_at = max(");
-        out.push_bind_param::<BigInt, _>(timestamp)?;
+        out.push_bind_param::<BigInt, _>(updated_at)?;
         out.push_sql(", updated_at + 1) WHERE account = ");
         out.push_bind_param::<Text, _>(*account)?;
         out.push_sql(" AND customer_id = ");
@@ -182,6 +219,31 @@ impl QueryFragment<Sqlite> for Update<'_> {
             out.unsafe_to_cache_prepared();
         }
         Ok(())
+    }
+}
+
+impl QueryFragment<Sqlite> for Replace<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        let NewRow { account, customer_id, record, version, created_at, updated_at } = self.0;
+        let Record { bytes, sealed_by } = record;
+        out.push_sql("UPDATE customers SET version = ");
+        out.push_bind_param::<Binary, _>(version.as_bytes())?;
+        out.push_sql(", sealed_by = ");
+        out.push_bind_param::<Nullable<Text>, _>(sealed_by)?;
+        out.push_sql(", record = ");
+        out.push_bind_param::<Binary, _>(bytes)?;
+        out.push_sql(", updated_at = ");
+        out.push_bind_param::<BigInt, _>(updated_at)?;
+        out.push_sql(", created_at = ");
+        out.push_bind_param::<BigInt, _>(created_at)?;
+        out.push_sql(", seq = CASE created_at WHEN ");
+        out.push_bind_param::<BigInt, _>(created_at)?;
+        out.push_sql(" THEN seq ELSE ");
+        out.push_sql(NEWEST_SEQ);
+        out.push_sql(" + 1 END WHERE account = ");
+        out.push_bind_param::<Text, _>(*account)?;
+        out.push_sql(" AND customer_id = ");
+        out.push_bind_param::<Text, _>(*customer_id)
     }
 }
 
@@ -204,6 +266,21 @@ impl Query for Select<'_> {
 /// The text is always the same, so the type stands for it.
 impl QueryId for Insert<'_> {
     type QueryId = Insert<'static>;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl QueryId for SelectNewestSeq {
+    type QueryId = Self;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl QueryId for RaiseHighWater {
+    type QueryId = Self;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl QueryId for Replace<'_> {
+    type QueryId = Replace<'static>;
     const HAS_STATIC_QUERY_ID: bool = true;
 }
 
@@ -243,6 +320,12 @@ impl QueryId for Update<'_> {
 }
 
 impl RunQueryDsl<SqliteConnection> for Insert<'_> {}
+
+impl RunQueryDsl<SqliteConnection> for Replace<'_> {}
+
+impl RunQueryDsl<SqliteConnection> for SelectNewestSeq {}
+
+impl RunQueryDsl<SqliteConnection> for RaiseHighWater {}
 
 impl RunQueryDsl<SqliteConnection> for ReadPage {}
 

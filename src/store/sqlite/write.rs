@@ -20,7 +20,7 @@ use super::{
     connect::Connection,
     erase::Eraser,
     file::File,
-    sql::{Insert, InsertUsed, PRUNE_ROWS_MAX, Prune, SelectUsed, Update, last_delete},
+    sql::{Insert, InsertUsed, PRUNE_ROWS_MAX, Prune, RaiseHighWater, SelectNewestSeq, SelectUsed, Update},
 };
 use crate::telemetry::chain;
 
@@ -46,12 +46,12 @@ impl Writer {
         Self { connection, file, eraser, signed_writes: 0, pruned_at: Instant::now() }
     }
 
-    /// A timestamp that no customer was created after: rows are in the order of their creation, and of those that are
-    /// gone the last delete tells.
+    /// A timestamp that no customer was created after: rows are in the order of their creation, unless they were imported
+    /// or are gone, which is noted.
     pub(super) fn last_timestamp(&mut self) -> Result<i64, StoreError> {
         let last = diesel::dsl::sql::<diesel::sql_types::BigInt>(
             "SELECT max(timestamp, coalesce((SELECT created_at FROM customers ORDER BY seq DESC LIMIT 1), 0)) \
-             FROM last_delete",
+             FROM high_water",
         );
         self.connection.run(|connection| last.get_result(connection))
     }
@@ -115,16 +115,17 @@ fn carry_out(connection: &mut SqliteConnection, write: &mut Write) -> QueryResul
     let Write { account, customer_id, signature: _, timestamp, change } = write;
     match change {
         Change::Put { record, condition, version, slot } => {
-            let row = NewRow { account, customer_id, record, version, timestamp: *timestamp };
+            let (created_at, updated_at) = (*timestamp, *timestamp);
+            let row = NewRow { account, customer_id, version, created_at, updated_at, record };
             let outcome = put(connection, &row, condition)?;
             slot.fill(outcome);
             Ok(outcome.to_bytes())
         }
         Change::Delete { if_match, slot } => {
+            let seq = SelectNewestSeq.get_result(connection)?;
             let outcome = delete(connection, account, customer_id, if_match.as_deref())?;
             if outcome == DeleteOutcome::Deleted {
-                let noted = last_delete::timestamp.eq(*timestamp);
-                diesel::update(last_delete::table).set(noted).execute(connection)?;
+                RaiseHighWater { timestamp: *timestamp, seq }.execute(connection)?;
             }
             slot.fill(outcome);
             Ok(outcome.to_bytes())

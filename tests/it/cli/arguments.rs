@@ -9,10 +9,11 @@ use super::Place;
 use crate::support::command;
 
 /// A good value of each argument that has no default.
-const GOOD: [(&str, &str); 17] = [
+const GOOD: [(&str, &str); 19] = [
     ("account", "acme"),
     ("admin_listen", "127.0.0.1:0"),
     ("body", "body.json"),
+    ("file", "backup.db"),
     ("id", "k1"),
     ("key", "private.pem"),
     ("key_id", "k-1"),
@@ -21,6 +22,7 @@ const GOOD: [(&str, &str); 17] = [
     ("path", "/customers"),
     ("public_key", "public.pem"),
     ("queries", "a=b"),
+    ("replace", "true"),
     ("sandbox", "true"),
     ("seal_keys", "seal-keys"),
     ("seal_only", "true"),
@@ -173,6 +175,9 @@ fn an_unknown_word_is_misuse() {
         (&["serve", "--listen", "0:8080"], "HOST:PORT"),
         (&["openapi", "--format", "xml"], "yaml, json"),
         (&["keys", "generate", "--account", "a", "--out", "-"], "new file only"),
+        (&["backup", "-"], "new file only"),
+        (&["backup", "b.db", "--database-url", "postgres://h/d"], "use pg_dump"),
+        (&["export", "--account", "a b"], "an account name has 1 to 64 characters"),
         (
             &["keys", "generate", "--account", "a", "--out", "k.pem", "--key-id", "--help"],
             "must not be an option",

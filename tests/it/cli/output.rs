@@ -6,7 +6,7 @@ use super::{Place, arguments::leaves};
 use crate::support::command;
 
 /// How each command is called, in a folder with a database, a key pair and an id that can be revoked.
-const CALLS: [&[&str]; 14] = [
+const CALLS: [&[&str]; 17] = [
     &["--help"],
     &["--version"],
     &["serve", "--help"],
@@ -21,6 +21,9 @@ const CALLS: [&[&str]; 14] = [
     &["seal", "generate-key"],
     &["seal", "status"],
     &["seal", "apply", "--seal-keys", "seal-keys"],
+    &["backup", "backup.db"],
+    &["export"],
+    &["import"],
 ];
 
 /// Runs a command in a new folder. Returns its exit code and what it says on standard error.

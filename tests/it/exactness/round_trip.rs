@@ -1,6 +1,11 @@
 //! What comes out of the store is what went in.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::{self, File},
+    os::unix::fs::PermissionsExt as _,
+    process::Stdio,
+};
 
 use customers_api::{
     account::Account,
@@ -10,8 +15,8 @@ use customers_api::{
 };
 use serde_json::Value;
 
-use super::{parameters::ids, samples, valid::customers};
-use crate::support::{Engine, on_each_engine};
+use super::{parameters::ids as ids_of_customers, samples, valid::customers};
+use crate::support::{Database, Engine, command, on_each_engine};
 
 /// A customer from the store as the schema `Customer` has it.
 fn typed(inputs: &BTreeMap<CustomerId, CustomerInput>, stored: &StoredCustomer) -> Customer {
@@ -32,7 +37,7 @@ async fn comes_out_equal(engine: Engine, records: &Records) {
     let store = database.open().await;
     let account: Account = "acme".parse().unwrap();
     let (mut put, mut inputs) = (BTreeMap::new(), BTreeMap::new());
-    for (id, customer) in samples(300, &(ids(), customers())) {
+    for (id, customer) in samples(300, &(ids_of_customers(), customers())) {
         let id: CustomerId = id.parse().unwrap();
         let input: CustomerInput = serde_json::from_value(customer.clone()).unwrap();
         let version = Version::new();
@@ -67,7 +72,57 @@ async fn comes_out_equal(engine: Engine, records: &Records) {
     assert!(listed == put, "all are listed, each once and as it was put");
 }
 
+async fn any_valid_customer_is_moved_to_the_other_engine(engine: Engine) {
+    is_moved(engine, false).await;
+}
+
+async fn any_valid_customer_is_moved_to_the_other_engine_when_it_was_sealed(engine: Engine) {
+    is_moved(engine, true).await;
+}
+
+/// Exports from one engine, imports into the other, and compares what each gives.
+async fn is_moved(engine: Engine, is_sealed: bool) {
+    let (from, to, folder) =
+        (engine.database().await, engine.other().database().await, tempfile::tempdir().unwrap());
+    let file = folder.path().join("seal-keys");
+    fs::write(&file, &*generate_key_line("k1")).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let keys: &[&str] = if is_sealed { &["--seal-keys", file.to_str().unwrap()] } else { &[] };
+    let (store, account): (_, Account) = (from.open().await, "acme".parse().unwrap());
+    let records = Records::start(&store, is_sealed.then(|| file.clone()), false).await.unwrap();
+    records.register(&store).await.unwrap();
+    let mut ids = BTreeSet::new();
+    for (id, customer) in samples(300, &(ids_of_customers(), customers())) {
+        let id: CustomerId = id.parse().unwrap();
+        let input: CustomerInput = serde_json::from_value(customer).unwrap();
+        let version = Version::new();
+        let record = records.encode(&account, &id, version, &input).unwrap();
+        store.put(&account, id.clone(), version, record, Condition::Always, None).await.unwrap();
+        ids.insert(id);
+    }
+    let run = |name: &str, database: &Database, stdin: Stdio, stdout: Stdio| {
+        let mut command = command();
+        command.arg(name).args(keys).args(["--database-url", &database.url]);
+        assert!(command.stdin(stdin).stdout(stdout).status().unwrap().success(), "{name}");
+    };
+    let lines = folder.path().join("lines");
+    run("export", &from, Stdio::null(), File::create(&lines).unwrap().into());
+    run("import", &to, File::open(&lines).unwrap().into(), Stdio::null());
+    let moved = to.open().await;
+    for id in ids {
+        let (before, after) =
+            (store.get(&account, &id).await.unwrap(), moved.get(&account, &id).await.unwrap());
+        let (before, after) = (before.unwrap(), after.unwrap());
+        let answers = [&before, &after].map(|stored| records.customer(&account, stored).unwrap());
+        assert_eq!(answers[0], answers[1]);
+        assert_eq!((before.version, before.updated), (after.version, after.updated));
+        assert_eq!(before.record.sealed_by, after.record.sealed_by);
+    }
+}
+
 on_each_engine! {
+    any_valid_customer_is_moved_to_the_other_engine,
+    any_valid_customer_is_moved_to_the_other_engine_when_it_was_sealed,
     any_valid_customer_comes_out_equal,
     any_valid_customer_comes_out_equal_when_it_was_sealed,
 }

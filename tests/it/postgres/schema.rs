@@ -59,7 +59,7 @@ async fn the_schema_is_that_of_postgres() {
         (SELECT k.ordinal_position::int FROM information_schema.key_column_usage k \
          WHERE k.table_name = c.table_name AND k.column_name = c.column_name) \
         FROM information_schema.columns c WHERE c.table_schema = 'public' AND c.table_name NOT LIKE '\\_\\_%' \
-        AND c.column_name <> 'created_in'";
+        AND c.column_name NOT IN ('created_in', 'imported_at')";
     let mut found = Facts::new();
     for row in client.query(columns, &[]).await.unwrap() {
         let (table, column): (String, String) = (row.get(0), row.get(1));
@@ -94,7 +94,7 @@ async fn the_schema_is_that_of_sqlite() {
         coalesce((SELECT part.seqno + 1 FROM pragma_index_list(t.name) i, pragma_index_info(i.name) part \
             WHERE i.\"unique\" AND part.name = c.name), 0) AS key \
         FROM sqlite_schema t, pragma_table_info(t.name) c \
-        WHERE t.type = 'table' AND t.name <> 'last_delete' AND c.name <> 'seq' AND t.name NOT LIKE '\\_\\_%' ESCAPE '\\'";
+        WHERE t.type = 'table' AND t.name <> 'high_water' AND c.name <> 'seq' AND t.name NOT LIKE '\\_\\_%' ESCAPE '\\'";
     let mut connection = SqliteConnection::establish(&path).unwrap();
     // The store may still be closing.
     connection.batch_execute("PRAGMA busy_timeout = 5000").unwrap();

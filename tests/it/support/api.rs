@@ -72,10 +72,14 @@ impl TestApi {
 
     /// Starts another service on the same database, with the same signer.
     pub(crate) async fn replica(&self) -> Self {
+        self.over(self.database.shared()).await
+    }
+
+    /// Starts another service on another database, with the same signer.
+    pub(crate) async fn over(&self, database: Database) -> Self {
         let Signer { account, key, key_id } = &self.signer;
         let key = PrivateKey::from_pem(key.to_pem()).unwrap();
         let signer = Signer { account: account.clone(), key, key_id: key_id.clone() };
-        let database = self.database.shared();
         let store = database.open().await;
         Self::serve(database, store, signer, settings(false, "/"), self.records.clone()).await
     }

@@ -21,6 +21,13 @@ pub(crate) struct Database {
 }
 
 impl Engine {
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Sqlite => Self::Postgres,
+            Self::Postgres => Self::Sqlite,
+        }
+    }
+
     pub(crate) async fn database(self) -> Database {
         match self {
             Self::Sqlite => {
@@ -34,9 +41,14 @@ impl Engine {
 }
 
 impl Database {
+    /// A database that is somebody else's.
+    pub(crate) fn at(url: String) -> Self {
+        Self { url, _directory: None }
+    }
+
     /// The same database, for another service; it is gone with the first one.
     pub(crate) fn shared(&self) -> Self {
-        Self { url: self.url.clone(), _directory: None }
+        Self::at(self.url.clone())
     }
 
     pub(crate) async fn open(&self) -> Store {

@@ -1,0 +1,132 @@
+use anyhow::{bail, ensure};
+use clap::Args;
+
+use super::{
+    database::Database,
+    ndjson::{write_customer, write_key},
+    output,
+    progress::Progress,
+    seal_options::SealKeysFile,
+};
+use crate::{
+    account::Account,
+    record::Records,
+    store::{Access, Exported, RawCustomer, SigningKey, UnusableKey},
+};
+
+/// Print all keys and customers, a line of JSON each
+///
+/// The lines are the database as it is when the command begins: {"Key": …} for each key, also a revoked one, then
+/// {"Customer": …}, account by account in the order of creation. Records are plain in them, also those that the database
+/// keeps sealed. What cannot be read is reported and left out; then the exit code is 1.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Export {
+    /// Print the keys and customers of this account only
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
+    account: Option<Account>,
+    #[command(flatten)]
+    seal: SealKeysFile,
+    #[command(flatten)]
+    database: Database,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  (umask 077 && customers-api export > customers.ndjson)
+  customers-api export --account acme | jq .Customer.CustomerID
+  customers-api export | customers-api import --database-url postgres://customers@db.example/customers";
+
+impl Export {
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        let Self { account, seal, database } = self;
+        let store = database.open(Access::Existing).await?;
+        let records = seal.open(&store).await?;
+        let mut export = store.export(account.clone()).await?;
+        let mut output = Output::new(records);
+        while let Some(part) = export.next().await? {
+            match part {
+                Exported::Keys(keys) => keys.into_iter().try_for_each(|key| output.add_key(key))?,
+                Exported::Customers(rows) => rows.iter().try_for_each(|row| output.add_customer(row))?,
+            }
+            if !output.print()? {
+                return Ok(());
+            }
+        }
+        let Output { keys, customers, damaged, progress, .. } = output;
+        progress.end();
+        if let Some(account) = account {
+            ensure!(keys + customers + damaged > 0, "the account {account} has no keys and no customers");
+        }
+        if damaged > 0 {
+            bail!("{damaged} keys and customers cannot be exported");
+        }
+        output::note(format_args!("exported {customers} customers and {keys} keys"));
+        Ok(())
+    }
+}
+
+/// What was exported so far, and the lines that were not printed yet.
+struct Output {
+    records: Records,
+    lines: Vec<u8>,
+    keys: usize,
+    customers: usize,
+    damaged: usize,
+    progress: Progress,
+}
+
+impl Output {
+    fn new(records: Records) -> Self {
+        let progress = Progress::start("customers were exported");
+        Self { records, lines: Vec::new(), keys: 0, customers: 0, damaged: 0, progress }
+    }
+
+    fn add_key(&mut self, key: Result<SigningKey, UnusableKey>) -> anyhow::Result<()> {
+        match key {
+            Ok(key) => {
+                write_key(key, &mut self.lines)?;
+                self.keys += 1;
+            }
+            Err(UnusableKey { key_id, reason }) => {
+                self.leave_out(&format!("the key {}: {reason}", key_id.escape_debug()));
+            }
+        }
+        Ok(())
+    }
+
+    fn add_customer(&mut self, row: &RawCustomer) -> anyhow::Result<()> {
+        let (account, customer) = match (row.account.parse::<Account>(), &row.customer) {
+            (Ok(account), Ok(customer)) => (account, customer),
+            (Err(_), _) => {
+                self.leave_out(&format!("{}: the account name is malformed", row.key()));
+                return Ok(());
+            }
+            (_, Err(reason)) => {
+                self.leave_out(&format!("{}: {reason}", row.key()));
+                return Ok(());
+            }
+        };
+        match self.records.line(account.as_str(), customer) {
+            Ok(fields) => {
+                write_customer(&account, customer, &fields, &mut self.lines)?;
+                self.customers += 1;
+                self.progress.add(1);
+            }
+            Err(damaged) => self.leave_out(&format!("{}: {damaged}", row.key())),
+        }
+        Ok(())
+    }
+
+    fn leave_out(&mut self, why: &str) {
+        self.damaged += 1;
+        self.progress.note(why);
+    }
+
+    /// Prints the lines. False if nobody reads them.
+    fn print(&mut self) -> anyhow::Result<bool> {
+        let is_read = output::print_bytes(&self.lines)?;
+        self.lines.clear();
+        Ok(is_read)
+    }
+}

@@ -1,0 +1,247 @@
+use std::{
+    collections::HashSet,
+    fmt,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use tokio::time::sleep;
+
+use super::{
+    database::Database,
+    lines::{Lines, Text},
+    ndjson::{self, Identity, Line},
+    output,
+    progress::Progress,
+    seal_options::SealKeysFile,
+};
+use crate::{
+    account::Account,
+    api::BODY_BYTES_MAX,
+    model::{CustomerId, CustomerInput},
+    record::Records,
+    signature::PublicKey,
+    store::{Access, ImportOutcome, ImportedCustomer, SigningKey, Store, StoreError, StoredCustomer},
+};
+
+/// Read the keys and customers that `export` printed
+///
+/// Customers keep their versions and timestamps, and are sealed by the current seal key if there is one. Each is held
+/// against the contract. A line that cannot be imported is reported by its number, and the others are imported; then
+/// the exit code is 1. What is there already in the same version is passed over, so that an import that was interrupted
+/// can be repeated. The service may run.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Import {
+    /// The file with the lines; - is standard input
+    #[arg(value_name = "FILE", default_value = "-")]
+    file: PathBuf,
+    /// Replace customers that are there in another version, instead of reporting them
+    #[arg(long)]
+    replace: bool,
+    #[command(flatten)]
+    seal: SealKeysFile,
+    #[command(flatten)]
+    database: Database,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  customers-api import customers.ndjson
+  customers-api export | customers-api import --database-url postgres://customers@db.example/customers";
+
+/// The longest line: the longest body, and what an export has beside it.
+const LINE_BYTES_MAX: usize = BODY_BYTES_MAX + 4096;
+
+/// How many customers are written at once, and about how many bytes. Writers of the service wait for as long as that
+/// takes.
+const BATCH_CUSTOMERS_MAX: usize = 1000;
+const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// How long a database that is not available, or locked by others, is tried again.
+const PATIENCE: Duration = Duration::from_secs(30);
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
+
+impl Import {
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        let Self { file, replace, seal, database } = self;
+        let shown = file.display();
+        let mut lines = Lines::open(&file, LINE_BYTES_MAX).with_context(|| format!("cannot read {shown}"))?;
+        let is_new = database.is_new();
+        let store = database.open(Access::Create).await?;
+        let records = seal.open(&store).await?;
+        records.register(&store).await?;
+        let mut importer = Importer::new(store, records, replace);
+        while let Some((number, text)) = lines.next().with_context(|| format!("cannot read {shown}"))? {
+            importer.add(number, text).await?;
+        }
+        importer.flush().await?;
+        let Importer { store, counts, progress, .. } = importer;
+        progress.end();
+        if replace {
+            store.erase().await.context("the records of before are not erased from the files yet")?;
+        }
+        if is_new {
+            output::note(format_args!("note: {} is a new database", database.database_url));
+        }
+        if counts.refused > 0 {
+            bail!("{} lines were not imported; {counts}", counts.refused);
+        }
+        output::report(&counts.to_string())
+    }
+}
+
+/// What became of the lines.
+#[derive(Default)]
+struct Counts {
+    keys: u64,
+    keys_there: u64,
+    customers: u64,
+    customers_there: u64,
+    refused: u64,
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { keys, keys_there, customers, customers_there, refused: _ } = self;
+        write!(
+            formatter,
+            "imported {customers} customers and {keys} keys; \
+             {customers_there} customers and {keys_there} keys were there already"
+        )
+    }
+}
+
+struct Importer {
+    store: Store,
+    records: Records,
+    replace: bool,
+    batch: Batch,
+    counts: Counts,
+    progress: Progress,
+}
+
+/// Customers that are not written yet. Their keys differ.
+#[derive(Default)]
+struct Batch {
+    customers: Vec<ImportedCustomer>,
+    /// The numbers of their lines.
+    numbers: Vec<u64>,
+    keys: HashSet<(Account, CustomerId)>,
+    bytes: usize,
+}
+
+impl Importer {
+    fn new(store: Store, records: Records, replace: bool) -> Self {
+        let progress = Progress::start("lines were read");
+        Self { store, records, replace, batch: Batch::default(), counts: Counts::default(), progress }
+    }
+
+    async fn add(&mut self, number: u64, text: Text<'_>) -> anyhow::Result<()> {
+        self.progress.add(1);
+        let line = match text {
+            Text::Line(line) if line.trim_ascii().is_empty() => return Ok(()),
+            Text::Line(line) => ndjson::read(line),
+            Text::TooLong => Err(vec![format!("is longer than {LINE_BYTES_MAX} bytes")]),
+        };
+        match line {
+            Ok(Line::Key(key)) => self.add_key(number, key).await,
+            Ok(Line::Customer(identity, input)) => self.add_customer(number, identity, &input).await,
+            Err(faults) => {
+                self.refuse(number, &faults);
+                Ok(())
+            }
+        }
+    }
+
+    fn refuse(&mut self, number: u64, faults: &[String]) {
+        self.counts.refused += 1;
+        for fault in faults {
+            self.progress.note(format_args!("line {number}: {fault}"));
+        }
+    }
+
+    async fn add_key(&mut self, number: u64, key: SigningKey) -> anyhow::Result<()> {
+        if self.store.add_signing_key(key.clone()).await? {
+            self.counts.keys += 1;
+            return Ok(());
+        }
+        let there = self.store.signing_keys().await?;
+        let there = there.into_iter().flatten().find(|there| there.key_id == key.key_id);
+        if !there.is_some_and(|there| is_same(&there, &key)) {
+            self.refuse(number, &["the key id is in use by another key".to_owned()]);
+            return Ok(());
+        }
+        self.counts.keys_there += 1;
+        if let Some(revoked) = key.revoked {
+            // Nothing happens if it is revoked already.
+            self.store.revoke_signing_key(&key.key_id, revoked).await?;
+        }
+        Ok(())
+    }
+
+    async fn add_customer(
+        &mut self,
+        number: u64,
+        identity: Identity,
+        input: &CustomerInput,
+    ) -> anyhow::Result<()> {
+        let Identity { account, customer_id, version, created, updated } = identity;
+        let record = self.records.encode(&account, &customer_id, version, input)?;
+        let bytes = record.bytes.len();
+        let key = (account.clone(), customer_id.clone());
+        let batch = &self.batch;
+        if batch.customers.len() == BATCH_CUSTOMERS_MAX
+            || batch.bytes + bytes > BATCH_BYTES_MAX
+            || batch.keys.contains(&key)
+        {
+            self.flush().await?;
+        }
+        let customer = StoredCustomer { customer_id, record, version, created, updated };
+        self.batch.customers.push(ImportedCustomer { account, customer });
+        self.batch.numbers.push(number);
+        self.batch.keys.insert(key);
+        self.batch.bytes += bytes;
+        Ok(())
+    }
+
+    /// Writes the batch.
+    async fn flush(&mut self) -> anyhow::Result<()> {
+        let Batch { customers, numbers, .. } = std::mem::take(&mut self.batch);
+        if customers.is_empty() {
+            return Ok(());
+        }
+        let outcomes = self.write(customers).await?;
+        for (number, outcome) in numbers.into_iter().zip(outcomes) {
+            match outcome {
+                ImportOutcome::Written => self.counts.customers += 1,
+                ImportOutcome::AlreadyThere => self.counts.customers_there += 1,
+                ImportOutcome::Taken => {
+                    self.refuse(number, &["the customer is there already, in another version".to_owned()]);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Customers may be written twice: the second time, they are there already.
+    async fn write(&self, customers: Vec<ImportedCustomer>) -> Result<Vec<ImportOutcome>, StoreError> {
+        let start = Instant::now();
+        loop {
+            match self.store.import(customers.clone(), self.replace).await {
+                Err(StoreError::Busy | StoreError::Unavailable(_)) if start.elapsed() < PATIENCE => {
+                    sleep(RETRY_PAUSE).await;
+                }
+                written => return written,
+            }
+        }
+    }
+}
+
+/// Whether two keys of the same id are the same key of the same account.
+fn is_same(one: &SigningKey, other: &SigningKey) -> bool {
+    let pem = |key: &SigningKey| PublicKey::from_pem(&key.public_key).map(|key| key.to_pem().to_owned()).ok();
+    one.account == other.account && one.algorithm == other.algorithm && pem(one) == pem(other)
+}

@@ -1,0 +1,255 @@
+//! The lines of an export, `{"Key": …}` and `{"Customer": …}`: how they are written and read.
+//!
+//! No error shows a value of a line, because it may be personal data.
+
+use std::{fmt::Display, str::FromStr};
+
+use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
+use serde_json::{Error as JsonError, Value, error::Category};
+
+use super::{keys::key_id, verify::describe};
+use crate::{
+    account::Account,
+    clock, contract,
+    model::{self, CustomerId, CustomerInput, Timestamp},
+    signature::PublicKey,
+    store::{SigningKey, StoredCustomer, Version},
+};
+
+/// How far a timestamp may be ahead of the clock, which may differ from another machine's. Customers that are created
+/// later get later timestamps, so one in the far future would spoil all that follow.
+const AHEAD_MAX: TimeDelta = TimeDelta::seconds(60);
+
+/// A line that was read.
+#[allow(clippy::large_enum_variant, reason = "there is one of them at a time")]
+pub(super) enum Line {
+    Key(SigningKey),
+    Customer(Identity, CustomerInput),
+}
+
+/// What an export says of a customer besides the fields.
+pub(super) struct Identity {
+    pub(super) account: Account,
+    pub(super) customer_id: CustomerId,
+    pub(super) version: Version,
+    pub(super) created: Timestamp,
+    pub(super) updated: Timestamp,
+}
+
+#[derive(Deserialize)]
+#[serde(bound(deserialize = "R: Deserialize<'de>"))]
+enum Members<R> {
+    #[serde(deserialize_with = "model::object")]
+    Key(KeyMembers),
+    #[serde(deserialize_with = "model::object")]
+    Customer(CustomerMembers<R>),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct KeyMembers {
+    account: String,
+    #[serde(rename = "KeyID")]
+    key_id: String,
+    algorithm: String,
+    public_key: String,
+    created: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    revoked: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct CustomerMembers<R> {
+    account: String,
+    #[serde(rename = "CustomerID")]
+    customer_id: String,
+    version: String,
+    created: String,
+    updated: String,
+    record: R,
+}
+
+/// The same without the record, to be written.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Head<'a> {
+    account: &'a str,
+    #[serde(rename = "CustomerID")]
+    customer_id: &'a str,
+    version: String,
+    created: Timestamp,
+    updated: Timestamp,
+}
+
+/// Appends the line of a key.
+pub(super) fn write_key(key: SigningKey, lines: &mut Vec<u8>) -> anyhow::Result<()> {
+    let SigningKey { key_id, account, algorithm, public_key, created, revoked } = key;
+    let (account, created) = (account.to_string(), created.to_string());
+    let revoked = revoked.map(|revoked| revoked.to_string());
+    lines.extend_from_slice(b"{\"Key\":");
+    let members = KeyMembers { account, key_id, algorithm, public_key, created, revoked };
+    serde_json::to_writer(&mut *lines, &members)?;
+    lines.extend_from_slice(b"}\n");
+    Ok(())
+}
+
+/// Appends the line of a customer with these fields.
+pub(super) fn write_customer(
+    account: &Account,
+    stored: &StoredCustomer,
+    fields: &[u8],
+    lines: &mut Vec<u8>,
+) -> anyhow::Result<()> {
+    let StoredCustomer { customer_id, record: _, version, created, updated } = stored;
+    let (account, customer_id, version) = (account.as_str(), customer_id.as_str(), version.to_string());
+    let head = Head { account, customer_id, version, created: *created, updated: *updated };
+    lines.extend_from_slice(b"{\"Customer\":");
+    serde_json::to_writer(&mut *lines, &head)?;
+    // The object goes on.
+    lines.pop();
+    lines.extend_from_slice(b",\"Record\":");
+    lines.extend_from_slice(fields);
+    lines.extend_from_slice(b"}}\n");
+    Ok(())
+}
+
+/// Reads a line, or says what is wrong with it.
+pub(super) fn read(line: &[u8]) -> Result<Line, Vec<String>> {
+    match serde_json::from_slice(line) {
+        Ok(Members::Key(members)) => key(&members).map(Line::Key),
+        Ok(Members::Customer(members)) => Ok(Line::Customer(identity(&members)?, members.record)),
+        Err(_) => Err(explain(line)),
+    }
+}
+
+/// What is wrong with a line that was refused.
+fn explain(line: &[u8]) -> Vec<String> {
+    match serde_json::from_slice::<Members<Value>>(line) {
+        Ok(Members::Key(_)) => Vec::new(),
+        Ok(Members::Customer(members)) => {
+            let mut faults = identity(&members).err().unwrap_or_default();
+            let violations = contract::explain_customer_input(members.record.to_string().as_bytes());
+            if violations.is_empty() {
+                faults.push("a member of the record is given twice".to_owned());
+            }
+            faults.extend(violations.iter().map(describe));
+            faults
+        }
+        Err(error) => vec![without_values(&error)],
+    }
+}
+
+/// An error of the library, as far as it repeats nothing of the line.
+fn without_values(error: &JsonError) -> String {
+    if error.classify() != Category::Data {
+        return format!("is not valid JSON at column {}", error.column());
+    }
+    let text = error.to_string();
+    let own = ["missing field", "duplicate field"].into_iter().find(|own| text.starts_with(own));
+    match own.and_then(|_| text.split(" at line").next()) {
+        Some(message) => message.to_owned(),
+        None if text.starts_with("unknown field") => "has an unknown member".to_owned(),
+        None => "must be {\"Key\": {…}} or {\"Customer\": {…}}, with the members of an export".to_owned(),
+    }
+}
+
+fn key(members: &KeyMembers) -> Result<SigningKey, Vec<String>> {
+    let KeyMembers { account, key_id: id, algorithm, public_key, created, revoked } = members;
+    let mut faults = Vec::new();
+    let account: Option<Account> = parsed("Account", account, &mut faults);
+    let created = timestamp("Created", created, &mut faults);
+    let revoked = revoked.as_deref().map(|revoked| timestamp("Revoked", revoked, &mut faults));
+    let id = key_id(id).map_err(|error| faults.push(format!("KeyID {error}"))).ok();
+    let key = PublicKey::from_pem(public_key).map_err(|error| faults.push(format!("PublicKey: {error}")));
+    let key = key.ok().filter(|key| {
+        let is_same = key.algorithm().to_string() == *algorithm;
+        if !is_same {
+            faults.push("Algorithm is not that of the key".to_owned());
+        }
+        is_same
+    });
+    match (account, created, id, key) {
+        (Some(account), Some(created), Some(key_id), Some(key)) if faults.is_empty() => Ok(SigningKey {
+            key_id,
+            account,
+            algorithm: algorithm.clone(),
+            public_key: key.to_pem().to_owned(),
+            created,
+            revoked: revoked.flatten(),
+        }),
+        _ => Err(faults),
+    }
+}
+
+fn identity<R>(members: &CustomerMembers<R>) -> Result<Identity, Vec<String>> {
+    let CustomerMembers { account, customer_id, version, created, updated, record: _ } = members;
+    let mut faults = Vec::new();
+    let account = parsed("Account", account, &mut faults);
+    let customer_id = parsed("CustomerID", customer_id, &mut faults);
+    let version = parsed("Version", version, &mut faults);
+    let created = timestamp("Created", created, &mut faults);
+    let updated = timestamp("Updated", updated, &mut faults);
+    if created.zip(updated).is_some_and(|(created, updated)| updated < created) {
+        faults.push("Updated is before Created".to_owned());
+    }
+    match (account, customer_id, version, created, updated) {
+        (Some(account), Some(customer_id), Some(version), Some(created), Some(updated))
+            if faults.is_empty() =>
+        {
+            Ok(Identity { account, customer_id, version, created, updated })
+        }
+        _ => Err(faults),
+    }
+}
+
+fn parsed<T: FromStr<Err: Display>>(member: &str, text: &str, faults: &mut Vec<String>) -> Option<T> {
+    text.parse().map_err(|error| faults.push(format!("{member}: {error}"))).ok()
+}
+
+fn timestamp(member: &str, text: &str, faults: &mut Vec<String>) -> Option<Timestamp> {
+    let timestamp: Timestamp = parsed(member, text, faults)?;
+    if timestamp > (clock::now() + AHEAD_MAX).into() {
+        faults.push(format!("{member} is in the future"));
+        return None;
+    }
+    Some(timestamp)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str =
+        r#"{"Key":{"Account":"acme","KeyID":"k","Algorithm":"ES384","PublicKey":"x","Created":"y"}}"#;
+
+    fn faults(line: &str) -> Vec<String> {
+        read(line.as_bytes()).err().unwrap()
+    }
+
+    #[test]
+    fn a_line_that_is_refused_is_explained_without_its_values() {
+        for (line, fault) in [
+            ("", "is not valid JSON at column 0"),
+            ("{", "is not valid JSON at column 1"),
+            ("\u{feff}{}", "is not valid JSON at column 1"),
+            (r#"{"Key":{}} {}"#, "missing field `Account`"),
+            (r#"{"Mia":{}}"#, "must be {\"Key\": {…}} or"),
+            (r#""Key""#, "must be {\"Key\": {…}} or"),
+            (r#"["Key"]"#, "must be {\"Key\": {…}} or"),
+            (r#"{"Key":["acme","k","ES384","x","y"]}"#, "must be {\"Key\": {…}} or"),
+            (r#"{"Key":{"Mia":1}}"#, "has an unknown member"),
+            (r#"{"Customer":{"Account":"a","Account":"a"}}"#, "duplicate field `Account`"),
+            (r#"{"Customer":{"Account":"a","Record":"Mia"}}"#, "missing field `CustomerID`"),
+            (r#"{"Customer":{"Account":1}}"#, "must be {\"Key\": {…}} or"),
+            (&format!("{KEY}{KEY}"), "is not valid JSON at column 88"),
+            (KEY, "Created: must be a time of RFC 3339"),
+            (KEY, "PublicKey: the key is not in PEM format"),
+        ] {
+            let faults = faults(line);
+            assert!(faults.iter().any(|found| found.starts_with(fault)), "{line}: {faults:?}");
+            assert!(!faults.concat().contains("Mia"), "{line}: {faults:?}");
+        }
+    }
+}

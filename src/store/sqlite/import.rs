@@ -1,0 +1,52 @@
+//! Writes customers as they were in another database.
+
+use diesel::{prelude::*, sqlite::SqliteConnection};
+
+use super::{
+    super::{
+        row::NewRow,
+        schema::customers,
+        types::{ImportOutcome, ImportedCustomer, StoredCustomer},
+    },
+    sql::{Insert, RaiseHighWater, Replace},
+};
+
+/// Writes them in one transaction.
+pub(super) fn import(
+    connection: &mut SqliteConnection,
+    imported: &[ImportedCustomer],
+    replace: bool,
+) -> QueryResult<Vec<ImportOutcome>> {
+    connection.immediate_transaction(|connection| {
+        let outcomes = imported.iter().map(|imported| write(connection, imported, replace));
+        let outcomes = outcomes.collect::<QueryResult<Vec<_>>>()?;
+        let newest = imported.iter().map(|imported| imported.customer.created.micros()).max();
+        if let Some(timestamp) = newest {
+            RaiseHighWater { timestamp, seq: 0 }.execute(connection)?;
+        }
+        Ok(outcomes)
+    })
+}
+
+fn write(
+    connection: &mut SqliteConnection,
+    ImportedCustomer { account, customer }: &ImportedCustomer,
+    replace: bool,
+) -> QueryResult<ImportOutcome> {
+    let StoredCustomer { customer_id, record, version, created, updated } = customer;
+    let (account, customer_id) = (account.as_str(), customer_id.as_str());
+    let (created_at, updated_at) = (created.micros(), updated.micros());
+    let row = NewRow { account, customer_id, version, created_at, updated_at, record };
+    if Insert(&row).execute(connection)? == 1 {
+        return Ok(ImportOutcome::Written);
+    }
+    let there = customers::table.find((account, customer_id)).select(customers::version);
+    if there.first::<Vec<u8>>(connection)? == version.as_bytes() {
+        return Ok(ImportOutcome::AlreadyThere);
+    }
+    if !replace {
+        return Ok(ImportOutcome::Taken);
+    }
+    Replace(&row).execute(connection)?;
+    Ok(ImportOutcome::Written)
+}

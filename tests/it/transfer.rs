@@ -1,0 +1,282 @@
+//! `export` and `import`: what leaves a database and comes into another one is the same.
+
+mod interrupted;
+mod large;
+mod walks;
+
+use std::{
+    fs,
+    io::Write as _,
+    process::{Output, Stdio},
+};
+
+use customers_api::{clock, model::Timestamp, record::generate_key_line, signature::Algorithm};
+use serde_json::{Value, json};
+
+use crate::support::{Database, Engine, TestApi, command, full, mia, on_each_engine};
+
+/// Runs a command on a database, with this standard input.
+fn run(database: &Database, arguments: &[&str], input: &[u8]) -> Output {
+    let mut command = command();
+    command.args(arguments).args(["--database-url", &database.url]);
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_vec();
+    // It may end before it has read everything.
+    let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    output
+}
+
+/// The same, which succeeds: what it printed.
+#[track_caller]
+fn succeeds(database: &Database, arguments: &[&str], input: &[u8]) -> String {
+    let output = run(database, arguments, input);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The lines of an export, their members in the order of the alphabet. The order of accounts is the engine's.
+#[track_caller]
+fn export(database: &Database, arguments: &[&str]) -> Vec<String> {
+    let exported = succeeds(database, &[&["export"], arguments].concat(), b"");
+    let mut lines: Vec<String> = exported.lines().map(normal).collect();
+    lines.sort();
+    lines
+}
+
+fn normal(line: &str) -> String {
+    serde_json::from_str::<Value>(line).unwrap().to_string()
+}
+
+/// The line of a customer that the contract accepts.
+fn line(customer_id: &str) -> Value {
+    json!({ "Customer": {
+        "Account": "acme", "CustomerID": customer_id, "Version": "0123456789abcdef0123456789abcdef",
+        "Created": "2026-01-31T12:00:00.000001Z", "Updated": "2026-01-31T12:00:00.000002Z", "Record": mia()
+    } })
+}
+
+fn ndjson(lines: &[Value]) -> Vec<u8> {
+    lines.iter().map(Value::to_string).collect::<Vec<_>>().join("\n").into_bytes()
+}
+
+async fn signed_requests_go_on_after_the_move_to_the_other_engine_and_back(engine: Engine) {
+    let api = TestApi::start(engine).await;
+    let other = api.register("other", Algorithm::Es256, "other-1").await;
+    let revoked = api.register("acme", Algorithm::Es384, "gone").await;
+    assert!(api.store.revoke_signing_key("gone", clock::now().into()).await.unwrap());
+    for number in 0..5 {
+        api.put(&format!("c-{number}"), &full()).send().await.expect(201);
+    }
+    api.put("c-1", &mia()).send().await.expect(204);
+    api.put("%C3%A9%2F%22", &mia()).signed_by(&other).send().await.expect(201);
+    let lines = export(&api.database, &[]);
+    assert_eq!(lines.len(), 3 + 6);
+
+    let (middle, last) = (engine.other().database().await, engine.database().await);
+    succeeds(&middle, &["import"], lines.join("\n").as_bytes());
+    assert_eq!(export(&middle, &[]), lines);
+    succeeds(&last, &["import"], succeeds(&middle, &["export"], b"").as_bytes());
+    assert_eq!(export(&last, &[]), lines);
+
+    for database in [middle, last] {
+        let moved = api.over(database).await;
+        for id in ["c-0", "c-1"] {
+            let (before, after) =
+                (api.get(id).send().await.expect(200), moved.get(id).send().await.expect(200));
+            assert_eq!(after.body, before.body);
+            for header in ["ETag", "Last-Modified"] {
+                assert_eq!(after.header(header), before.header(header));
+            }
+        }
+        let etag = moved.get("c-0").send().await.header("ETag").to_owned();
+        moved.put("c-0", &mia()).header("If-Match", etag).send().await.expect(204);
+        moved.put("new", &mia()).send().await.expect(201);
+        moved.get("c-0").signed_by(&other).send().await.expect(404);
+        moved.get("c-0").signed_by(&revoked).send().await.expect(401);
+    }
+}
+
+async fn an_export_of_one_account_has_its_keys_and_customers_alone(engine: Engine) {
+    let api = TestApi::start(engine).await;
+    let other = api.register("other", Algorithm::Es256, "other-1").await;
+    api.put("c-1", &mia()).send().await.expect(201);
+    api.put("c-2", &mia()).signed_by(&other).send().await.expect(201);
+    let lines = export(&api.database, &["--account", "other"]);
+    let accounts: Vec<Value> =
+        lines.iter().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect();
+    assert_eq!(accounts[0]["Customer"]["CustomerID"], "c-2");
+    assert_eq!(accounts[1]["Key"]["KeyID"], "other-1");
+    assert_eq!(accounts.len(), 2);
+    let nobody = run(&api.database, &["export", "--account", "others"], b"");
+    assert_eq!(nobody.status.code(), Some(1), "a mistyped account is not an empty one");
+}
+
+async fn an_import_seals_by_its_own_key(engine: Engine) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| {
+        let file = folder.path().join(name);
+        fs::write(&file, &*generate_key_line(name)).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    let (one, two) = (file("k1"), file("k2"));
+    let lines = [line("c-1"), line("c-2")];
+    let (first, second) = (engine.database().await, engine.other().database().await);
+    succeeds(&first, &["import", "--seal-keys", &one], &ndjson(&lines));
+    assert_eq!(first.count("customers WHERE sealed_by = 'k1'").await, 2);
+    let exported = export(&first, &["--seal-keys", &one]);
+    assert_eq!(exported, lines.each_ref().map(Value::to_string), "the lines are plain");
+    assert_eq!(run(&first, &["export"], b"").status.code(), Some(1), "it needs the key");
+    succeeds(&second, &["import", "--seal-keys", &two], exported.join("\n").as_bytes());
+    assert_eq!(second.count("customers WHERE sealed_by = 'k2'").await, 2);
+    assert_eq!(export(&second, &["--seal-keys", &two]), exported);
+    let plain = run(&second, &["import"], &ndjson(&[line("c-3")]));
+    assert_eq!(plain.status.code(), Some(1), "no plain record comes into a sealed database");
+}
+
+async fn lines_that_cannot_be_imported_are_reported_by_number_and_the_others_are_imported(engine: Engine) {
+    let database = engine.database().await;
+    let changed = |pointer: &str, value: Value| {
+        let mut line = line("changed");
+        *line.pointer_mut(pointer).unwrap() = value;
+        line.to_string()
+    };
+    let with = |member: &str, value: Value| {
+        let mut line = line("changed");
+        line["Customer"][member] = value;
+        line.to_string()
+    };
+    let mut invalid = mia();
+    invalid["DateOfBirth"] = "1990-02-31".into();
+    invalid["FullName"].as_object_mut().unwrap().remove("LastName");
+    let twice = line("twice")
+        .to_string()
+        .replace("\"DateOfBirth\":", "\"DateOfBirth\":\"1990-01-31\",\"DateOfBirth\":");
+    let far = Timestamp::from(clock::now() + chrono::TimeDelta::hours(2)).to_string();
+    let mut newer = line("c-1");
+    newer["Customer"]["Version"] = "ffffffffffffffffffffffffffffffff".into();
+    let cases: Vec<(String, &[&str])> = vec![
+        (line("c-1").to_string(), &[]),
+        ("{\"Customer\":".to_owned(), &["is not valid JSON at column 12"]),
+        (
+            changed("/Customer/CustomerID", "x".repeat(37).into()),
+            &["CustomerID: must have 1 to 36 characters"],
+        ),
+        (changed("/Customer/Account", "a b".into()), &["Account: an account name has"]),
+        (changed("/Customer/Version", "1".into()), &["Version: is not a version"]),
+        (changed("/Customer/Created", "2026-01-31T12:00:00.0000001Z".into()), &["Created: must be a time"]),
+        (changed("/Customer/Updated", "2026-01-31T11:00:00Z".into()), &["Updated is before Created"]),
+        (changed("/Customer/Updated", far.into()), &["Updated is in the future"]),
+        (
+            changed("/Customer/Record", invalid),
+            &["DateOfBirth must be a calendar date, YYYY-MM-DD", "FullName.LastName is required"],
+        ),
+        (with("Extra", 1.into()), &["has an unknown member"]),
+        (twice, &["a member of the record is given twice"]),
+        ("{\"Person\":{}}".to_owned(), &["must be {\"Key\""]),
+        (" ".repeat(1024 * 1024 + 4097), &["is longer than 1052672 bytes"]),
+        (String::new(), &[]),
+        (line("c-1").to_string(), &[]),
+        (newer.to_string(), &["the customer is there already, in another version"]),
+        (line("c-2").to_string(), &[]),
+    ];
+    let text: Vec<&str> = cases.iter().map(|(line, _)| line.as_str()).collect();
+    let output = run(&database, &["import"], text.join("\n").as_bytes());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let mut refused = 0;
+    for (number, (_, faults)) in (1..).zip(&cases) {
+        refused += usize::from(!faults.is_empty());
+        let prefix = format!("line {number}: ");
+        let found: Vec<&str> = said.lines().filter_map(|line| line.strip_prefix(&prefix)).collect();
+        assert_eq!(found.len(), faults.len(), "{number}: {said}");
+        assert!(found.iter().zip(*faults).all(|(found, fault)| found.starts_with(fault)), "{number}: {said}");
+    }
+    assert!(!said.contains("Muster") && !said.contains("1990"), "no value: {said}");
+    let end = format!(
+        "error: {refused} lines were not imported; imported 2 customers and 0 keys; \
+         1 customers and 0 keys were there already"
+    );
+    assert_eq!(said.lines().last().unwrap(), end);
+    assert_eq!(database.count("customers").await, 2);
+}
+
+async fn a_customer_in_another_version_is_replaced_only_if_asked(engine: Engine) {
+    let database = engine.database().await;
+    let (first, mut second) = (line("c-1"), line("c-1"));
+    succeeds(&database, &["import"], &ndjson(std::slice::from_ref(&first)));
+    second["Customer"]["Version"] = "ffffffffffffffffffffffffffffffff".into();
+    second["Customer"]["Created"] = "2026-01-30T12:00:00.000001Z".into();
+    second["Customer"]["Record"] = full();
+    assert_eq!(run(&database, &["import"], &ndjson(std::slice::from_ref(&second))).status.code(), Some(1));
+    assert_eq!(export(&database, &[]), [first.to_string()]);
+    let said = succeeds(&database, &["import", "--replace"], &ndjson(&[first, second.clone()]));
+    assert!(said.starts_with("imported 1 customers and 0 keys; 1 customers"), "{said}");
+    assert_eq!(export(&database, &[]), [second.to_string()]);
+}
+
+async fn a_key_that_conflicts_is_refused_and_a_revocation_is_taken_over(engine: Engine) {
+    let (api, target) = (TestApi::start(engine).await, TestApi::start(engine).await);
+    let lines = export(&api.database, &[]);
+    let taken = run(&target.database, &["import"], lines.join("\n").as_bytes());
+    assert_eq!(taken.status.code(), Some(1), "both call their keys alike");
+    let said = String::from_utf8(taken.stderr).unwrap();
+    assert!(said.starts_with("line 1: the key id is in use by another key\n"), "{said}");
+
+    let empty = engine.database().await;
+    let active = lines.join("\n");
+    succeeds(&empty, &["import"], active.as_bytes());
+    assert!(api.store.revoke_signing_key("acme-1", clock::now().into()).await.unwrap());
+    let revoked = export(&api.database, &[]);
+    for lines in [revoked.join("\n"), active] {
+        let said = succeeds(&empty, &["import"], lines.as_bytes());
+        assert_eq!(said, "imported 0 customers and 0 keys; 0 customers and 1 keys were there already\n");
+        assert_eq!(export(&empty, &[]), revoked, "it stays revoked");
+    }
+}
+
+async fn what_cannot_be_exported_is_reported_by_key_and_left_out(engine: Engine) {
+    let api = TestApi::start(engine).await;
+    for number in 0..5 {
+        api.put(&format!("c-{number}"), &mia()).send().await.expect(201);
+    }
+    let record = if engine == Engine::Sqlite { "X'7b0a7d'" } else { "decode('7b0a7d', 'hex')" };
+    for change in [
+        &format!("UPDATE customers SET record = {record} WHERE customer_id = 'c-1'"),
+        "UPDATE customers SET account = 'a b' WHERE customer_id = 'c-2'",
+        "UPDATE customers SET sealed_by = 'k1' WHERE customer_id = 'c-3'",
+        "UPDATE signing_keys SET created_at = 9223372036854775807",
+    ] {
+        api.database.execute(change).await;
+    }
+    let output = run(&api.database, &["export"], b"");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for line in [
+        "the key acme-1: a timestamp is out of range",
+        "acme/c-1: the record is not a JSON object",
+        "?/c-2: the account name is malformed",
+        "acme/c-3: the record is sealed by a key that is not available",
+        "error: 4 keys and customers cannot be exported",
+    ] {
+        assert!(said.lines().any(|said| said == line), "{line}: {said}");
+    }
+    let exported = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(exported.lines().count(), 2);
+    succeeds(&engine.other().database().await, &["import"], exported.as_bytes());
+}
+
+on_each_engine! {
+    signed_requests_go_on_after_the_move_to_the_other_engine_and_back,
+    an_export_of_one_account_has_its_keys_and_customers_alone,
+    an_import_seals_by_its_own_key,
+    lines_that_cannot_be_imported_are_reported_by_number_and_the_others_are_imported,
+    a_customer_in_another_version_is_replaced_only_if_asked,
+    a_key_that_conflicts_is_refused_and_a_revocation_is_taken_over,
+    what_cannot_be_exported_is_reported_by_key_and_left_out,
+}
