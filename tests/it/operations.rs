@@ -4,7 +4,7 @@
 //! outside of it, the script gets something else:
 //!
 //! - `/etc/customers-api`, `/etc/systemd/system`, `/var/lib/customers-api` and `/var/backups` are folders of the test;
-//! - `127.0.0.1:8080`, `:8081`, `:9090` and `:9091` are free ports, and the one URL of Postgres is an empty database of a
+//! - `127.0.0.1:8080`, where a service listens by default, `:8081`, `:9090` and `:9091` are free ports, and the one URL of Postgres is an empty database of a
 //!   real server;
 //! - the files of a release that the working folder holds are made by the test, and the package among them is empty;
 //! - `sudo`, `apt`, `systemctl` and `journalctl` are the stand-ins of `operations/stand-ins`, which say what they do not
@@ -197,7 +197,7 @@ impl Place {
         }
         shell.current_dir(root.join("work")).env("HOME", root.join("work")).env("PATH", self.path());
         shell.env("ROOT", root).env("PACKAGING", repository("packaging"));
-        shell.env("LISTEN", format!("127.0.0.1:{}", self.ports[0]));
+        shell.env("CUSTOMERS_LISTEN", format!("127.0.0.1:{}", self.ports[0]));
         shell.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file).process_group(0);
         let mut shell = shell.spawn().unwrap();
         let status = shell.wait().unwrap();
