@@ -9,8 +9,10 @@ use super::{
 };
 use crate::model::{CustomerId, Timestamp};
 
-/// What a put or an import writes.
+/// What a put or an import writes on SQLite.
 pub(super) struct NewRow<'a> {
+    /// The place in the order of creation; an update leaves it as it was.
+    pub seq: i64,
     pub account: &'a str,
     pub customer_id: &'a str,
     pub version: &'a Version,

@@ -8,7 +8,7 @@ use super::{
         schema::customers,
         types::{ImportOutcome, ImportedCustomer, StoredCustomer},
     },
-    sql::{Insert, RaiseHighWater, Replace},
+    sql::{Insert, RaiseHighWater, Replace, SelectNewestSeq},
 };
 
 /// Writes them in one transaction.
@@ -18,7 +18,9 @@ pub(super) fn import(
     replace: bool,
 ) -> QueryResult<Vec<ImportOutcome>> {
     connection.immediate_transaction(|connection| {
-        let outcomes = imported.iter().map(|imported| write(connection, imported, replace));
+        let newest_seq: i64 = SelectNewestSeq.get_result(connection)?;
+        let outcomes = (newest_seq + 1..).zip(imported);
+        let outcomes = outcomes.map(|(seq, imported)| write(connection, seq, imported, replace));
         let outcomes = outcomes.collect::<QueryResult<Vec<_>>>()?;
         let newest = imported.iter().map(|imported| imported.customer.created.micros()).max();
         if let Some(timestamp) = newest {
@@ -30,13 +32,14 @@ pub(super) fn import(
 
 fn write(
     connection: &mut SqliteConnection,
+    seq: i64,
     ImportedCustomer { account, customer }: &ImportedCustomer,
     replace: bool,
 ) -> QueryResult<ImportOutcome> {
     let StoredCustomer { customer_id, record, version, created, updated } = customer;
     let (account, customer_id) = (account.as_str(), customer_id.as_str());
     let (created_at, updated_at) = (created.micros(), updated.micros());
-    let row = NewRow { account, customer_id, version, created_at, updated_at, record };
+    let row = NewRow { seq, account, customer_id, version, created_at, updated_at, record };
     if Insert(&row).execute(connection)? == 1 {
         return Ok(ImportOutcome::Written);
     }

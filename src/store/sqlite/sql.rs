@@ -16,11 +16,8 @@ use super::super::{
 };
 use crate::signature_id::SignatureId;
 
-/// The largest `seq` that a customer has or had. None is given twice, so that it tells which customers a walk began with.
-const NEWEST_SEQ: &str =
-    "(SELECT max(high_water.seq, coalesce((SELECT max(seq) FROM customers), 0)) FROM high_water)";
-
-/// Reads the largest `seq` that a customer has or had.
+/// Reads the largest `seq` that a customer has or had. None is given twice, so that it tells which customers a walk began
+/// with.
 pub(super) struct SelectNewestSeq;
 
 /// Notes that no new customer may get an earlier timestamp, or a smaller `seq`.
@@ -141,8 +138,9 @@ impl QueryFragment<Sqlite> for Prune {
 
 impl QueryFragment<Sqlite> for SelectNewestSeq {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        out.push_sql("SELECT ");
-        out.push_sql(NEWEST_SEQ);
+        out.push_sql(
+            "SELECT max(high_water.seq, coalesce((SELECT max(seq) FROM customers), 0)) FROM high_water",
+        );
         Ok(())
     }
 }
@@ -165,14 +163,14 @@ impl QueryFragment<Sqlite> for RaiseHighWater {
 
 impl QueryFragment<Sqlite> for Insert<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        let NewRow { account, customer_id, record, version, created_at, updated_at } = self.0;
+        let NewRow { seq, account, customer_id, record, version, created_at, updated_at } = self.0;
         let Record { bytes, sealed_by } = record;
         out.push_sql(
             "INSERT INTO customers \
              (seq, account, customer_id, version, created_at, updated_at, sealed_by, record) VALUES (",
         );
-        out.push_sql(NEWEST_SEQ);
-        out.push_sql(" + 1, ");
+        out.push_bind_param::<BigInt, _>(seq)?;
+        out.push_sql(", ");
         out.push_bind_param::<Text, _>(*account)?;
         out.push_sql(", ");
         out.push_bind_param::<Text, _>(*customer_id)?;
@@ -193,7 +191,7 @@ impl QueryFragment<Sqlite> for Insert<'_> {
 
 impl QueryFragment<Sqlite> for Update<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        let NewRow { account, customer_id, record, version, created_at: _, updated_at } = self.row;
+        let NewRow { seq: _, account, customer_id, record, version, created_at: _, updated_at } = self.row;
         let Record { bytes, sealed_by } = record;
         out.push_sql("UPDATE customers SET version = ");
         out.push_bind_param::<Binary, _>(version.as_bytes())?;
@@ -224,7 +222,7 @@ impl QueryFragment<Sqlite> for Update<'_> {
 
 impl QueryFragment<Sqlite> for Replace<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        let NewRow { account, customer_id, record, version, created_at, updated_at } = self.0;
+        let NewRow { seq, account, customer_id, record, version, created_at, updated_at } = self.0;
         let Record { bytes, sealed_by } = record;
         out.push_sql("UPDATE customers SET version = ");
         out.push_bind_param::<Binary, _>(version.as_bytes())?;
@@ -239,8 +237,8 @@ impl QueryFragment<Sqlite> for Replace<'_> {
         out.push_sql(", seq = CASE created_at WHEN ");
         out.push_bind_param::<BigInt, _>(created_at)?;
         out.push_sql(" THEN seq ELSE ");
-        out.push_sql(NEWEST_SEQ);
-        out.push_sql(" + 1 END WHERE account = ");
+        out.push_bind_param::<BigInt, _>(seq)?;
+        out.push_sql(" END WHERE account = ");
         out.push_bind_param::<Text, _>(*account)?;
         out.push_sql(" AND customer_id = ");
         out.push_bind_param::<Text, _>(*customer_id)

@@ -71,7 +71,8 @@ impl Engine for Writer {
     async fn commit(&mut self, group: &mut [Write]) -> Result<(), StoreError> {
         let prunes = self.prunes_after(group);
         let transaction = |connection: &mut SqliteConnection| {
-            group.iter_mut().try_for_each(|write| apply(connection, write))?;
+            let mut newest_seq = SelectNewestSeq.get_result(connection)?;
+            group.iter_mut().try_for_each(|write| apply(connection, write, &mut newest_seq))?;
             if prunes { Prune(expired_before()).execute(connection).map(drop) } else { Ok(()) }
         };
         let committed = self.connection.run(|connection| connection.immediate_transaction(transaction));
@@ -101,31 +102,39 @@ impl Engine for Writer {
 }
 
 /// Carries out a write, unless its signature was used before; then the outcome is the first one again.
-fn apply(connection: &mut SqliteConnection, write: &mut Write) -> QueryResult<()> {
-    let Some(signature) = write.signature else { return carry_out(connection, write).map(drop) };
+fn apply(connection: &mut SqliteConnection, write: &mut Write, newest_seq: &mut i64) -> QueryResult<()> {
+    let Some(signature) = write.signature else {
+        return carry_out(connection, write, newest_seq).map(drop);
+    };
     if let Some(first) = SelectUsed(&signature).get_result::<Vec<u8>>(connection).optional()? {
         return write.fill(&first, true).map_err(|error| DieselError::DeserializationError(Box::new(error)));
     }
-    let outcome = carry_out(connection, write)?;
+    let outcome = carry_out(connection, write, newest_seq)?;
     InsertUsed { signature: &signature, outcome: &outcome }.execute(connection).map(drop)
 }
 
 /// Returns the outcome as bytes.
-fn carry_out(connection: &mut SqliteConnection, write: &mut Write) -> QueryResult<Vec<u8>> {
+fn carry_out(
+    connection: &mut SqliteConnection,
+    write: &mut Write,
+    newest_seq: &mut i64,
+) -> QueryResult<Vec<u8>> {
     let Write { account, customer_id, signature: _, timestamp, change } = write;
     match change {
         Change::Put { record, condition, version, slot } => {
-            let (created_at, updated_at) = (*timestamp, *timestamp);
-            let row = NewRow { account, customer_id, version, created_at, updated_at, record };
+            let (seq, created_at, updated_at) = (*newest_seq + 1, *timestamp, *timestamp);
+            let row = NewRow { seq, account, customer_id, version, created_at, updated_at, record };
             let outcome = put(connection, &row, condition)?;
+            if let PutOutcome::Created(_) = outcome {
+                *newest_seq = seq;
+            }
             slot.fill(outcome);
             Ok(outcome.to_bytes())
         }
         Change::Delete { if_match, slot } => {
-            let seq = SelectNewestSeq.get_result(connection)?;
             let outcome = delete(connection, account, customer_id, if_match.as_deref())?;
             if outcome == DeleteOutcome::Deleted {
-                RaiseHighWater { timestamp: *timestamp, seq }.execute(connection)?;
+                RaiseHighWater { timestamp: *timestamp, seq: *newest_seq }.execute(connection)?;
             }
             slot.fill(outcome);
             Ok(outcome.to_bytes())
