@@ -8,51 +8,73 @@ use customers_api::signature::Algorithm;
 pub(crate) enum Case {
     /// New customers, signed with ES384
     PutEs384,
-    /// New customers, signed with ES256
-    PutEs256,
-    /// New customers, unsigned in the sandbox
-    PutUnsigned,
-    /// The same with one transaction for each request
-    PutUnsignedAlone,
-    /// Customers by their id, signed with ES384
-    Get,
-    /// 80% GET and 20% PUT, signed with ES384
-    Mix,
     /// Half of the most that `put-es384` did, evenly over time
     PutEs384Half,
+    /// New customers, signed with ES256
+    PutEs256,
+    /// Customers that are there, all over the table, signed with ES384
+    UpdateEs384,
+    /// New customers, unsigned in the sandbox
+    PutUnsigned,
+    /// The same with ids in ascending order, which no caller sends
+    PutUnsignedAscending,
+    /// New customers, unsigned, with one transaction for each request
+    PutUnsignedAlone,
+    /// Customers by their id, all over the table, signed with ES384
+    Get,
+    /// 80% GET and 20% PUT of new customers, signed with ES384
+    Mix,
     /// The first page of 20, signed with ES384
     ListFirst,
     /// A page of 20 from the middle, signed with ES384
     ListDeep,
-    /// `mix` for ten minutes, with the memory every 30 seconds
+    /// A PUT whose body has one violation: 400
+    OneViolation,
+    /// A PUT whose body has 1,000 violations: 400
+    ManyViolations,
+    /// A PUT whose signature is over another body: 401
+    WrongSignature,
+    /// `mix` for ten minutes
     Soak,
+    /// 5,000 new customers a second for 15 minutes, signed with ES256
+    Steady,
 }
 
 /// What the requests of a case are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Work {
     Put,
+    Update,
     Get,
     /// One PUT in five.
     Mix,
     ListFirst,
     ListDeep,
+    OneViolation,
+    ManyViolations,
+    WrongSignature,
 }
 
-/// Of each page that is measured, and walked to get there.
+/// Of each page that is measured.
 pub(crate) const PAGE_ITEMS: usize = 20;
 
 impl Case {
-    pub(crate) const ALL: [Self; 9] = [
+    /// All but those that take minutes.
+    pub(crate) const SHORT: [Self; 14] = [
         Self::PutEs384,
         Self::PutEs384Half,
         Self::PutEs256,
+        Self::UpdateEs384,
         Self::PutUnsigned,
+        Self::PutUnsignedAscending,
         Self::PutUnsignedAlone,
         Self::Get,
         Self::Mix,
         Self::ListFirst,
         Self::ListDeep,
+        Self::OneViolation,
+        Self::ManyViolations,
+        Self::WrongSignature,
     ];
 
     pub(crate) fn name(self) -> String {
@@ -65,27 +87,37 @@ impl Case {
             | Self::PutEs384Half
             | Self::PutEs256
             | Self::PutUnsigned
-            | Self::PutUnsignedAlone => Work::Put,
+            | Self::PutUnsignedAscending
+            | Self::PutUnsignedAlone
+            | Self::Steady => Work::Put,
+            Self::UpdateEs384 => Work::Update,
             Self::Get => Work::Get,
             Self::Mix | Self::Soak => Work::Mix,
             Self::ListFirst => Work::ListFirst,
             Self::ListDeep => Work::ListDeep,
+            Self::OneViolation => Work::OneViolation,
+            Self::ManyViolations => Work::ManyViolations,
+            Self::WrongSignature => Work::WrongSignature,
         }
     }
 
     /// What signs the requests; `None` in the sandbox.
     pub(crate) fn algorithm(self) -> Option<Algorithm> {
         match self {
-            Self::PutUnsigned | Self::PutUnsignedAlone => None,
-            Self::PutEs256 => Some(Algorithm::Es256),
+            Self::PutUnsigned | Self::PutUnsignedAscending | Self::PutUnsignedAlone => None,
+            Self::PutEs256 | Self::Steady => Some(Algorithm::Es256),
             _ => Some(Algorithm::Es384),
         }
     }
 
-    pub(crate) fn server_arguments(self) -> &'static [&'static str] {
-        match self {
-            Self::PutUnsigned | Self::PutUnsignedAlone => &["--sandbox"],
-            _ => &[],
+    /// Whether a status is the one that the requests ask for.
+    pub(crate) fn expects(self, status: u16) -> bool {
+        match self.work() {
+            Work::OneViolation | Work::ManyViolations => status == 400,
+            Work::WrongSignature => status == 401,
+            Work::Put | Work::Mix => status == 200 || status == 201,
+            Work::Update => status == 204,
+            Work::Get | Work::ListFirst | Work::ListDeep => status == 200,
         }
     }
 
@@ -94,12 +126,23 @@ impl Case {
         self == Self::PutUnsignedAlone
     }
 
+    pub(crate) fn is_ascending(self) -> bool {
+        self == Self::PutUnsignedAscending
+    }
+
+    /// Whether it takes minutes: requests are then made while they are sent.
+    pub(crate) fn is_long(self) -> bool {
+        matches!(self, Self::Soak | Self::Steady)
+    }
+
     /// The least part of the floor that the case must reach with 64 connections, on SQLite and on Postgres.
     pub(crate) fn target(self) -> Option<(f64, f64)> {
         match self {
-            Self::PutEs384 => Some((0.80, 0.75)),
-            Self::PutEs256 => Some((0.60, 0.0)),
-            Self::Get => Some((0.85, 0.0)),
+            Self::PutEs384 => Some((0.82, 0.85)),
+            Self::PutEs256 => Some((0.60, 0.66)),
+            Self::Get => Some((0.90, 0.85)),
+            Self::Mix => Some((0.85, 0.80)),
+            Self::ListFirst | Self::ListDeep => Some((0.75, 0.70)),
             _ => None,
         }
     }
@@ -108,7 +151,7 @@ impl Case {
     pub(crate) fn rate_max(self, floor: f64) -> f64 {
         match self {
             Self::PutUnsignedAlone => 10_000.0,
-            Self::PutUnsigned => 40_000.0,
+            Self::PutUnsigned | Self::PutUnsignedAscending => 45_000.0,
             _ => floor,
         }
     }

@@ -1,5 +1,5 @@
-//! A client that costs so little that the server is what is measured: requests are bytes that were made before, and
-//! of an answer no more is looked at than its status and its length.
+//! A client that costs so little that the server is what is measured: requests are bytes, and of an answer only its
+//! status and its length are looked at.
 
 use std::{cell::RefCell, collections::BTreeMap, net::SocketAddr, rc::Rc, time::Duration};
 
@@ -9,7 +9,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
     task::{JoinSet, LocalSet},
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 
 /// The longest latency that is told apart, in microseconds.
@@ -26,8 +26,8 @@ pub(crate) struct Pace {
     pub(crate) rate: Option<f64>,
     /// When to stop.
     pub(crate) limit: Duration,
-    /// Whether to begin again after the last request.
-    pub(crate) cycle: bool,
+    /// How often to tell what happened since the last time.
+    pub(crate) tell: Option<Duration>,
 }
 
 /// What came of it.
@@ -41,7 +41,7 @@ pub(crate) struct Answers {
 }
 
 impl Answers {
-    pub(crate) fn none() -> anyhow::Result<Self> {
+    pub(crate) fn empty() -> anyhow::Result<Self> {
         let latencies = Histogram::new_with_bounds(1, LATENCY_MICROS_MAX, 3)?;
         Ok(Self { latencies, statuses: BTreeMap::new(), elapsed: Duration::ZERO, sent: 0 })
     }
@@ -61,35 +61,44 @@ impl Answers {
         self.latencies.len() as f64 / self.elapsed.as_secs_f64()
     }
 
-    pub(crate) fn errors(&self) -> u64 {
-        let errors = self.statuses.iter().filter(|(status, _)| !(200..300).contains(*status));
+    /// How many answers have another status than they are to have.
+    pub(crate) fn errors(&self, expects: impl Fn(u16) -> bool) -> u64 {
+        let errors = self.statuses.iter().filter(|(status, _)| !expects(**status));
         errors.map(|(_, count)| count).sum()
+    }
+
+    fn record(&mut self, micros: u64, status: u16) {
+        self.latencies.saturating_record(micros);
+        *self.statuses.entry(status).or_default() += 1;
     }
 }
 
 /// Sends requests, from one of them on, over so many connections, each of which is kept alive and has one request on
-/// its way.
-pub(crate) fn drive(
-    address: SocketAddr,
-    requests: &Rc<[Vec<u8>]>,
-    from: usize,
-    pace: Pace,
-) -> anyhow::Result<Answers> {
+/// its way. `requests` gives the request of a number, or `None` after the last one.
+pub(crate) fn drive<R>(address: SocketAddr, requests: R, from: usize, pace: Pace) -> anyhow::Result<Answers>
+where
+    R: Fn(usize) -> anyhow::Result<Option<Vec<u8>>> + 'static,
+{
     local(async {
         let mut connections = Vec::new();
         for _ in 0..pace.connections {
             connections.push(Connection::open(address).await?);
         }
-        let (started, requests) = (Instant::now(), Rc::clone(requests));
-        let load = Rc::new(Load { requests, from, pace, started, answers: RefCell::new(Answers::none()?) });
+        let started = Instant::now();
+        let (answers, lately) = (RefCell::new(Answers::empty()?), RefCell::new(Answers::empty()?));
+        let load = Rc::new(Load { requests, from, pace, started, answers, lately });
         let mut tasks = JoinSet::new();
         for connection in connections {
             tasks.spawn_local(Rc::clone(&load).send(connection));
         }
+        let telling = pace.tell.map(|interval| tokio::task::spawn_local(Rc::clone(&load).tell(interval)));
         while let Some(done) = tasks.join_next().await {
             done??;
         }
-        let mut answers = load.answers.replace(Answers::none()?);
+        if let Some(telling) = telling {
+            telling.abort();
+        }
+        let mut answers = load.answers.replace(Answers::empty()?);
         answers.elapsed = started.elapsed();
         Ok(answers)
     })
@@ -118,30 +127,47 @@ fn local<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> 
 }
 
 /// What all connections share.
-struct Load {
-    requests: Rc<[Vec<u8>]>,
+struct Load<R> {
+    requests: R,
     from: usize,
     pace: Pace,
     started: Instant,
     answers: RefCell<Answers>,
+    /// Since the last time that something was told.
+    lately: RefCell<Answers>,
 }
 
-impl Load {
+impl<R: Fn(usize) -> anyhow::Result<Option<Vec<u8>>>> Load<R> {
     async fn send(self: Rc<Self>, mut connection: Connection) -> anyhow::Result<()> {
         while self.started.elapsed() < self.pace.limit {
             let number = self.answers.borrow().sent;
-            let index = self.from + number;
-            let index = if self.pace.cycle { index % self.requests.len() } else { index };
-            let Some(request) = self.requests.get(index) else { break };
+            let Some(request) = (self.requests)(self.from + number)? else { break };
             self.answers.borrow_mut().sent += 1;
             let due = self.due(number).await;
-            let (status, _) = connection.exchange(request).await?;
+            let (status, _) = connection.exchange(&request).await?;
             let micros = u64::try_from(due.elapsed().as_micros())?;
-            let answers = &mut *self.answers.borrow_mut();
-            answers.latencies.saturating_record(micros);
-            *answers.statuses.entry(status).or_default() += 1;
+            self.answers.borrow_mut().record(micros, status);
+            if self.pace.tell.is_some() {
+                self.lately.borrow_mut().record(micros, status);
+            }
         }
         Ok(())
+    }
+
+    async fn tell(self: Rc<Self>, interval: Duration) -> anyhow::Result<()> {
+        loop {
+            let started = Instant::now();
+            sleep(interval).await;
+            let mut lately = self.lately.replace(Answers::empty()?);
+            lately.elapsed = started.elapsed();
+            println!(
+                "  {:>4} s: {:.0}/s, p99 {} us, {:?}",
+                self.started.elapsed().as_secs(),
+                lately.rate(),
+                lately.latencies.value_at_quantile(0.99),
+                lately.statuses
+            );
+        }
     }
 
     #[allow(clippy::cast_precision_loss, reason = "far fewer requests than 2^52")]

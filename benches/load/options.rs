@@ -6,6 +6,7 @@ use crate::case::Case;
 
 /// Drives the release binary, and prints what it can do beside what the cryptography alone can do
 #[derive(Debug, Parser)]
+#[allow(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 pub(crate) struct Options {
     /// Put the server on the first core, and the load on the second
     #[arg(long)]
@@ -13,10 +14,13 @@ pub(crate) struct Options {
     /// How long to drive each case, about
     #[arg(long, default_value_t = 5.0, value_name = "SECONDS")]
     pub(crate) seconds: f64,
+    /// How long to drive `soak` and `steady` [default: 10 and 15]
+    #[arg(long, value_name = "MINUTES")]
+    pub(crate) minutes: Option<u64>,
     /// How many connections drive each case, one figure for each number
     #[arg(long, value_delimiter = ',', default_values_t = [1, 64])]
     pub(crate) connections: Vec<usize>,
-    /// What to measure [default: everything but the soak]
+    /// What to measure [default: everything but soak and steady]
     #[arg(long = "case", value_delimiter = ',', value_name = "NAME")]
     pub(crate) cases: Vec<Case>,
     /// The database; it keeps what is put into it [default: a new file that is removed at the end]
@@ -24,13 +28,25 @@ pub(crate) struct Options {
     pub(crate) database_url: Option<String>,
     /// How many customers the database holds before anything is measured
     #[arg(long, default_value_t = 10_000, value_name = "NUMBER")]
-    pub(crate) customers: u32,
-    /// How many identities a customer has
-    #[arg(long, default_value_t = 1, value_name = "NUMBER")]
-    pub(crate) identities: usize,
+    pub(crate) customers: usize,
+    /// How many identities a customer has [default: 1, 2 or 3 in turn]
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) identities: Option<usize>,
     /// How many keys are registered, the two that sign among them
     #[arg(long, default_value_t = 2, value_name = "NUMBER")]
     pub(crate) keys: usize,
+    /// Do not seal records
+    #[arg(long)]
+    pub(crate) plain: bool,
+    /// Measure this build in turn with the other, and print ratios of the two
+    #[arg(long, value_name = "FILE")]
+    pub(crate) compare: Option<PathBuf>,
+    /// Measure plain records in turn with sealed ones, and print ratios of the two
+    #[arg(long, conflicts_with_all = ["compare", "plain"])]
+    pub(crate) compare_plain: bool,
+    /// The database of what is compared with [default: a new file that is removed at the end]
+    #[arg(long, value_name = "URL")]
+    pub(crate) compare_database_url: Option<String>,
     /// Print each histogram
     #[arg(long)]
     pub(crate) histograms: bool,

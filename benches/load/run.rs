@@ -1,29 +1,21 @@
-//! One case after the other, each on a server of its own.
+//! One case after the other, each on servers of its own.
 
-use std::{
-    env,
-    path::PathBuf,
-    process::Command,
-    rc::Rc,
-    sync::mpsc::{self, RecvTimeoutError, Sender},
-    thread,
-    time::{Duration, Instant},
-};
+use std::{rc::Rc, thread, time::Duration};
 
-use anyhow::{Context as _, ensure};
-use customers_api::{random, signature::Algorithm};
-use serde_json::Value;
+use anyhow::ensure;
+use customers_api::signature::Algorithm;
 
 use crate::{
     case::{Case, Work},
     client::{self, Answers, Pace},
-    data::{Data, commit_micros},
     floor::Floor,
+    ids::Ids,
     options::Options,
     process::{Cores, Server},
     report::{Figure, Report},
-    requests::{Plan, Requests},
-    ungrouped,
+    requests::{Keys, Plan},
+    side::{self, Side, unsigned},
+    sqlite::{Upserts, commit_micros, used_signatures},
 };
 
 /// How often a case is interrupted to measure the floor, because a machine's speed is not the same from one second to
@@ -33,35 +25,47 @@ const ROUNDS: u32 = 5;
 /// How long the floor is measured, before a round and after it.
 const FLOOR_TIME: Duration = Duration::from_millis(250);
 
+/// How long SQLite alone is measured.
+const UPSERT_TIME: Duration = Duration::from_secs(1);
+
 /// How long a server is left alone before it counts as idle.
 const IDLE_TIME: Duration = Duration::from_millis(300);
 
-const SOAK: Duration = Duration::from_secs(600);
-const SOAK_SAMPLE: Duration = Duration::from_secs(30);
-const SOAK_REQUESTS: usize = 100_000;
+const SOAK_MINUTES: u64 = 10;
+const STEADY_MINUTES: u64 = 15;
+const STEADY_RATE: f64 = 5_000.0;
 
-/// How many customers a page has while the middle of the list is looked for.
-const WALK_ITEMS: usize = 100;
+/// Of the customers that a long case put, each of so many is looked up afterwards.
+const LONG_CHECK: usize = 50;
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
-    let url = match &options.database_url {
-        Some(url) => url.clone(),
-        None => format!("sqlite:{}", directory.path().join("load.db").display()),
-    };
     let cores = Cores::choose(options.pin)?;
     // From here on, whatever this process starts is on the load's core.
     cores.on_the_servers(|| ());
-    let data = Data::prepare(url, options.customers, options.identities, options.keys)?;
-    let mut bench = Bench {
-        options,
-        cores,
-        data,
-        floors: [Floor::new(Algorithm::Es384)?, Floor::new(Algorithm::Es256)?],
-        log: directory.path().join("server.log"),
-        report: Report::new(options, commit_micros(directory.path())?),
+    let url = |given: &Option<String>, name: &str| {
+        given.clone().unwrap_or_else(|| format!("sqlite:{}", directory.path().join(name).display()))
     };
-    let cases = if options.cases.is_empty() { &Case::ALL[..] } else { &options.cases };
+    let around = (options, cores, directory.path());
+    let first =
+        Side::new("new", &options.server, url(&options.database_url, "new.db"), !options.plain, around)?;
+    let mut sides = vec![first];
+    let compared = url(&options.compare_database_url, "old.db");
+    if let Some(server) = &options.compare {
+        sides.push(Side::new("old", server, compared, !options.plain, around)?);
+    } else if options.compare_plain {
+        sides.push(Side::new("plain", &options.server, compared, false, around)?);
+    }
+    let keys = Rc::new(Keys::generate()?);
+    for side in &sides {
+        side.register(&keys, options.keys, directory.path())?;
+        side.seed(&unsigned(&keys, options.customers, options.identities))?;
+    }
+    let upserts = Upserts::new(directory.path())?;
+    let floors = [Floor::new(Algorithm::Es384)?, Floor::new(Algorithm::Es256)?];
+    let report = Report::new(options, commit_micros(directory.path())?);
+    let mut bench = Bench { options, cores, sides, keys, floors, upserts, report };
+    let cases = if options.cases.is_empty() { &Case::SHORT[..] } else { &options.cases };
     for &case in cases {
         for &connections in &options.connections {
             bench.measure(case, connections)?;
@@ -73,85 +77,125 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
 struct Bench<'a> {
     options: &'a Options,
     cores: Cores,
-    data: Data,
+    sides: Vec<Side>,
+    keys: Rc<Keys>,
     floors: [Floor; 2],
-    log: PathBuf,
+    upserts: Upserts,
     report: Report,
+}
+
+/// What one side does in a case.
+struct Run {
+    server: Server,
+    plan: Plan,
+    prepared: Rc<[Vec<u8>]>,
+    idle_mib: f64,
+    cpu: f64,
+    /// How many verifications the core would have done in the time.
+    verifications: f64,
+    answers: Answers,
+    /// Requests a second, of each round.
+    rounds: Vec<f64>,
 }
 
 impl Bench<'_> {
     fn measure(&mut self, case: Case, connections: usize) -> anyhow::Result<()> {
-        if matches!(case, Case::PutEs384Half | Case::Soak) && connections == 1 {
+        if connections == 1 && (case == Case::PutEs384Half || case.is_long()) {
             return Ok(());
         }
-        let before = self.floor(case)?;
-        let server = self.serve(case)?;
-        thread::sleep(IDLE_TIME);
-        let idle_mib = server.memory().mib("VmRSS")?;
-        let plan = self.plan(case, &server)?;
-        let pace = self.pace(case, connections, before);
-        let Requests { bytes, puts } = plan.requests(count(case, pace, before))?;
-
-        let (cpu, sampler) = (server.cpu_seconds()?, (case == Case::Soak).then(|| Sampler::start(&server)));
-        let (floor, answers) = self.drive(case, &server, &bytes.into(), pace)?;
-        let cpu = server.cpu_seconds()? - cpu;
-        drop(sampler);
-
-        let (peak_mib, ready) = (server.memory().mib("VmHWM")?, server.ready);
-        server.stop()?;
-        ensure!(answers.errors() == 0, "{}: {:?}", case.name(), answers.statuses);
-        let put: Vec<String> = puts.into_iter().take(answers.sent).flatten().collect();
-        self.data.check(Data::account(case.algorithm()), &put)?;
-        let rows = put.len();
-        let is_postgres = self.data.url.starts_with("postgres");
-        self.report.add(Figure {
-            case,
-            connections,
-            floor,
-            answers,
-            cpu,
-            rows,
-            idle_mib,
-            peak_mib,
-            ready,
-            is_postgres,
-        });
+        let floor = self.floor(case)?;
+        let pace = self.pace(case, connections, floor);
+        let ids = Ids::fresh(case.is_ascending());
+        let upserts = if case == Case::PutUnsigned { self.raw_upserts()? } else { 0.0 };
+        let runs: anyhow::Result<Vec<Run>> =
+            self.sides.iter().map(|side| self.prepare(side, case, ids, pace, floor)).collect();
+        let mut runs = runs?;
+        self.drive(case, &mut runs, pace)?;
+        let first = runs[0].rounds.clone();
+        for (side, run) in self.sides.iter().zip(runs) {
+            let Run { server, plan, idle_mib, cpu, verifications, answers, rounds, .. } = run;
+            let (peak_mib, ready) = (server.memory().mib("VmHWM")?, server.ready);
+            server.stop()?;
+            if let (Case::Steady, Some(path)) = (case, side.url.strip_prefix("sqlite:")) {
+                let (entries, bytes) = used_signatures(path)?;
+                println!("  {entries} used signatures occupy {bytes} bytes of the file");
+            }
+            let name = case.name();
+            ensure!(answers.errors(|status| case.expects(status)) == 0, "{name}: {:?}", answers.statuses);
+            let step = if case.is_long() { LONG_CHECK } else { 1 };
+            let put: Vec<String> =
+                (0..answers.sent).step_by(step).filter_map(|number| plan.put_id(number)).collect();
+            side.check(&put)?;
+            let floor = verifications / answers.elapsed.as_secs_f64();
+            let times =
+                first.iter().zip(&rounds).map(|(new, old)| new / old).filter(|times| times.is_finite());
+            self.report.add(Figure {
+                case,
+                side: side.name,
+                connections,
+                floor,
+                upserts,
+                answers,
+                cpu,
+                rows: put.len(),
+                idle_mib,
+                peak_mib,
+                ready,
+                is_postgres: side.is_postgres(),
+                times: times.collect(),
+            });
+        }
         Ok(())
     }
 
-    /// Gives the floor, too: that of each round counts for as long as the round took.
-    fn drive(
-        &self,
-        case: Case,
-        server: &Server,
-        requests: &Rc<[Vec<u8>]>,
-        pace: Pace,
-    ) -> anyhow::Result<(f64, Answers)> {
-        let rounds = if case == Case::Soak { 1 } else { ROUNDS };
-        let pace = Pace { limit: pace.limit / rounds, ..pace };
-        let (mut before, mut verifications, mut answers) = (self.floor(case)?, 0.0, Answers::none()?);
-        for _ in 0..rounds {
-            let round = client::drive(server.address, requests, answers.sent, pace)?;
-            answers.add(&round)?;
-            let after = self.floor(case)?;
-            verifications += f64::midpoint(before, after) * round.elapsed.as_secs_f64();
-            before = after;
+    fn prepare(&self, side: &Side, case: Case, ids: Ids, pace: Pace, floor: f64) -> anyhow::Result<Run> {
+        let server = if case.is_ungrouped() { side.serve_ungrouped()? } else { side.serve()? };
+        thread::sleep(IDLE_TIME);
+        let idle_mib = server.memory().mib("VmRSS")?;
+        let (customers, identities) = (self.options.customers, self.options.identities);
+        let mut plan =
+            Plan { case, keys: Rc::clone(&self.keys), ids, customers, identities, page_token: None };
+        if case.work() == Work::ListDeep {
+            plan.page_token = side::middle(&server, &plan)?;
         }
-        Ok((verifications / answers.elapsed.as_secs_f64(), answers))
+        let count = if case.is_long() { 0 } else { count(case, pace, floor) };
+        let prepared = (0..count).map(|number| plan.request(number)).collect::<anyhow::Result<_>>()?;
+        let answers = Answers::empty()?;
+        Ok(Run {
+            server,
+            plan,
+            prepared,
+            idle_mib,
+            cpu: 0.0,
+            verifications: 0.0,
+            answers,
+            rounds: Vec::new(),
+        })
     }
 
-    fn serve(&self, case: Case) -> anyhow::Result<Server> {
-        let besides = self.options.server_arguments.iter().map(String::as_str);
-        let besides = besides.filter(|_| !case.is_ungrouped());
-        let arguments: Vec<&str> = case.server_arguments().iter().copied().chain(besides).collect();
-        let command = if case.is_ungrouped() {
-            let mut command = Command::new(env::current_exe()?);
-            command.arg(ungrouped::ARGUMENT);
-            command
-        } else {
-            Command::new(&self.options.server)
-        };
-        self.cores.on_the_servers(|| Server::start(command, &self.data.url, &self.log, &arguments))
+    /// Drives all sides in turn, and the other way round in every second round. The floor that is measured before and
+    /// after a round counts for as long as the round took.
+    fn drive(&self, case: Case, runs: &mut [Run], pace: Pace) -> anyhow::Result<()> {
+        let rounds = if case.is_long() { 1 } else { ROUNDS };
+        let pace = Pace { limit: pace.limit / rounds, ..pace };
+        let mut before = self.floor(case)?;
+        for round in 0..rounds {
+            let mut order: Vec<&mut Run> = runs.iter_mut().collect();
+            if round % 2 == 1 {
+                order.reverse();
+            }
+            for run in order {
+                let cpu = run.server.cpu_seconds()?;
+                let answers = client::drive(run.server.address, run.source(), run.answers.sent, pace)?;
+                run.cpu += run.server.cpu_seconds()? - cpu;
+                run.rounds.push(answers.rate());
+                run.answers.add(&answers)?;
+                let after = self.floor(case)?;
+                run.verifications += f64::midpoint(before, after) * answers.elapsed.as_secs_f64();
+                before = after;
+            }
+        }
+        Ok(())
     }
 
     fn floor(&self, case: Case) -> anyhow::Result<f64> {
@@ -160,70 +204,51 @@ impl Bench<'_> {
         self.cores.on_the_servers(|| floor.measure(FLOOR_TIME))
     }
 
+    fn raw_upserts(&mut self) -> anyhow::Result<f64> {
+        let upserts = &mut self.upserts;
+        self.cores.on_the_servers(|| upserts.measure(UPSERT_TIME))
+    }
+
     fn pace(&self, case: Case, connections: usize, floor: f64) -> Pace {
         let max = self.report.rate(Case::PutEs384).unwrap_or(floor);
+        let minutes = self.options.minutes.unwrap_or(match case {
+            Case::Soak => SOAK_MINUTES,
+            _ => STEADY_MINUTES,
+        });
         Pace {
             connections,
-            rate: (case == Case::PutEs384Half).then_some(max / 2.0),
-            limit: if case == Case::Soak { SOAK } else { Duration::from_secs_f64(self.options.seconds) },
-            cycle: case == Case::Soak,
+            rate: match case {
+                Case::PutEs384Half => Some(max / 2.0),
+                Case::Steady => Some(STEADY_RATE),
+                _ => None,
+            },
+            limit: if case.is_long() {
+                Duration::from_secs(60 * minutes)
+            } else {
+                Duration::from_secs_f64(self.options.seconds)
+            },
+            tell: case.is_long().then_some(Duration::from_secs(60)),
         }
     }
-
-    fn plan(&self, case: Case, server: &Server) -> anyhow::Result<Plan<'_>> {
-        let (data, identities) = (&self.data, self.options.identities);
-        let run = random::uuid().simple().to_string()[..8].to_owned();
-        let mut plan = Plan { case, data, identities, run, page_token: None };
-        if case.work() == Work::ListDeep {
-            plan.page_token = middle(&plan, server)?;
-        }
-        Ok(plan)
-    }
 }
 
-/// The token of the page in the middle of the list: what a client finds that walks there.
-fn middle(plan: &Plan<'_>, server: &Server) -> anyhow::Result<Option<String>> {
-    let (mut pages, mut token) = (0, None);
-    client::follow(server.address, |body| {
-        if pages > 0 {
-            let page: Value = serde_json::from_slice(body)?;
-            token = Some(page["PageToken"].as_str().context("the list is too short")?.to_owned());
-        }
-        pages += 1;
-        let is_there = pages * WALK_ITEMS > plan.data.customers as usize / 2;
-        if is_there { Ok(None) } else { plan.page(WALK_ITEMS, token.as_deref()).map(Some) }
-    })?;
-    Ok(token)
-}
-
-/// Prints the memory of a server now and then, until it is dropped.
-struct Sampler {
-    _stop: Sender<()>,
-}
-
-impl Sampler {
-    fn start(server: &Server) -> Self {
-        let (stop, stopped) = mpsc::channel();
-        let memory = server.memory();
-        thread::spawn(move || {
-            let started = Instant::now();
-            while stopped.recv_timeout(SOAK_SAMPLE) == Err(RecvTimeoutError::Timeout) {
-                match memory.mib("VmRSS") {
-                    Ok(mib) => println!("  soak, {:>4} s: {mib:.1} MiB", started.elapsed().as_secs()),
-                    Err(error) => println!("  soak: {error}"),
-                }
+impl Run {
+    /// The requests of a long case are made while they are sent.
+    fn source(&self) -> impl Fn(usize) -> anyhow::Result<Option<Vec<u8>>> + 'static {
+        let (plan, prepared) = (self.plan.clone(), Rc::clone(&self.prepared));
+        move |number| {
+            if plan.case.is_long() {
+                plan.request(number).map(Some)
+            } else {
+                Ok(prepared.get(number).cloned())
             }
-        });
-        Self { _stop: stop }
+        }
     }
 }
 
-/// How many requests to make, so that they last.
+/// How many requests to make, so that they last, even if the core is faster later than when the floor was measured.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "some thousands")]
 fn count(case: Case, pace: Pace, floor: f64) -> usize {
-    if pace.cycle {
-        return SOAK_REQUESTS;
-    }
-    let alone = if pace.connections == 1 { 0.6 } else { 1.0 };
-    (pace.rate.unwrap_or(case.rate_max(floor) * alone) * pace.limit.as_secs_f64()) as usize
+    let margin = if pace.connections == 1 { 0.7 } else { 1.2 };
+    (pace.rate.unwrap_or(case.rate_max(floor) * margin) * pace.limit.as_secs_f64()) as usize
 }

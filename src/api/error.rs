@@ -43,6 +43,9 @@ pub enum ApiError {
     /// The request is not valid HTTP, or did not arrive as a whole.
     #[error("the request is malformed or incomplete, or it arrived too slowly")]
     Malformed,
+    /// The request came without TLS to a server that has TLS only.
+    #[error("this port speaks TLS: send the request to https://")]
+    TlsRequired,
     /// The signature does not prove who sent the request.
     #[error(transparent)]
     Unauthorized(Refusal),
@@ -120,7 +123,9 @@ impl ApiError {
             Self::ContentTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, ErrorType::InvalidMessage),
             Self::Unauthorized(_) => (StatusCode::UNAUTHORIZED, ErrorType::Unauthorized),
             Self::UnsupportedMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, ErrorType::InvalidMessage),
-            Self::Malformed | Self::Invalid { .. } => (StatusCode::BAD_REQUEST, ErrorType::InvalidMessage),
+            Self::Malformed | Self::TlsRequired | Self::Invalid { .. } => {
+                (StatusCode::BAD_REQUEST, ErrorType::InvalidMessage)
+            }
             Self::PreconditionFailed => (StatusCode::PRECONDITION_FAILED, ErrorType::PreconditionFailed),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, ErrorType::Unavailable),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, ErrorType::Unexpected),

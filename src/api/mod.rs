@@ -23,7 +23,7 @@ pub use base_path::{BasePath, InvalidBasePath};
 pub use customers::operations;
 pub use document::document;
 pub use error::ApiError;
-pub use http::{Admin, Server, Sockets, Stopper, run};
+pub use http::{Admin, Certificate, InvalidCertificate, Server, Sockets, Stopper, run};
 pub use operation::Operation;
 pub use settings::{BODY_BYTES_MAX, SIGNATURE_HEADER, Settings};
 pub use state::Api;

@@ -18,6 +18,8 @@ mod seal_options;
 mod serve;
 mod sign;
 mod stop;
+mod supervisor;
+mod tls_options;
 mod verify;
 
 use std::{env, process::ExitCode};

@@ -1,4 +1,4 @@
-use std::{future::pending, io, thread::available_parallelism, time::Duration};
+use std::{convert::Infallible, future::pending, io, thread::available_parallelism, time::Duration};
 
 use anyhow::{Context as _, anyhow};
 use clap::{Args, builder::BoolishValueParser};
@@ -10,9 +10,12 @@ use super::{
     output,
     seal_options::SealOptions,
     stop::{Signals, Stop},
+    supervisor,
+    tls_options::{self, TlsOptions},
 };
 use crate::{
-    api::{self, Admin, Api, BasePath, Server, Settings, Sockets},
+    api::{self, Admin, Api, BasePath, Certificate, Server, Settings, Sockets},
+    record::Records,
     store::{Access, Store},
     telemetry::{self, LogFilter, LogFormat, Traces, chain},
 };
@@ -34,6 +37,8 @@ pub(super) struct Serve {
     /// Where to listen for those who run the service: `/metrics`, `/livez` and `/readyz` [default: not at all]
     #[arg(long, env = "CUSTOMERS_ADMIN_LISTEN", value_name = "ADDRESS:PORT")]
     admin_listen: Option<Listen>,
+    #[command(flatten)]
+    tls: TlsOptions,
     /// The prefix of the API's paths
     #[arg(long, env = "CUSTOMERS_BASE_PATH", default_value = "/", value_name = "PATH")]
     base_path: BasePath,
@@ -71,6 +76,7 @@ impl Serve {
             seal,
             listen,
             admin_listen,
+            tls,
             base_path,
             audience,
             sandbox,
@@ -83,6 +89,7 @@ impl Serve {
         telemetry::start(log_format, log);
         let _traces = Traces::start()?;
         let address = listen.resolve().with_context(|| format!("cannot listen on {listen}"))?;
+        let certificate = tls.read()?;
         let store = database.open(Access::Create).await?;
         let settings = Settings { audience, base_path: base_path.clone(), sandbox };
         let records = seal.start(&store).await?;
@@ -93,25 +100,20 @@ impl Serve {
         // Before the ready line, because its reader may send a signal at once.
         let signals = Signals::listen()?;
         let connections_max = usize::try_from(max_connections)?;
-        let server = api::run(api, Sockets { listen: address, workers, connections_max })
+        let tls = certificate.clone();
+        let server = api::run(api, Sockets { listen: address, workers, connections_max, tls })
             .with_context(|| format!("cannot listen on {listen}"))?;
         let admin = admin_listen.map(|listen| start_admin(&server, &listen)).transpose()?;
-        if sandbox {
-            tracing::warn!(
-                "SANDBOX: requests without a signature are accepted. Never do this in production."
-            );
-        }
-        if !sandbox && !records.are_sealed() {
-            tracing::warn!("records are not sealed: give --seal-keys to seal them");
-        }
-        announce(&server, admin.as_ref(), &base_path, sandbox, &database);
+        warn(sandbox, &records);
+        let scheme = if certificate.is_some() { "https" } else { "http" };
+        announce(scheme, &server, admin.as_ref(), &base_path, sandbox, &database);
         let stopper = server.stopper();
         tokio::select! {
             stopped = server.stopped() => stopped.context("the server failed")?,
             () = stop.run(signals, stopper) => {}
             thread = store.ended() => return Err(fatal(thread)),
-            never = records.follow_file(&store) => match never {},
             stopped = admin_stopped(admin) => stopped.context("the admin listener failed")?,
+            never = follow(&records, &store, certificate.as_ref()) => match never {},
             () = registry.ended() => return Err(fatal("registry")),
         }
         erase(&store).await;
@@ -132,6 +134,24 @@ async fn admin_stopped(admin: Option<Admin>) -> io::Result<()> {
     }
 }
 
+/// What an operator must know.
+fn warn(sandbox: bool, records: &Records) {
+    if sandbox {
+        tracing::warn!("SANDBOX: requests without a signature are accepted. Never do this in production.");
+    } else if !records.are_sealed() {
+        tracing::warn!("records are not sealed: give --seal-keys to seal them");
+    }
+}
+
+/// Takes over each change of the files, and tells systemd that the process is alive.
+async fn follow(records: &Records, store: &Store, certificate: Option<&Certificate>) -> Infallible {
+    tokio::select! {
+        never = records.follow_file(store) => never,
+        never = tls_options::follow_files(certificate) => never,
+        never = supervisor::stay_alive() => never,
+    }
+}
+
 /// Leaves no deleted row in the files, as far as there is time.
 async fn erase(store: &Store) {
     if let Ok(Err(error)) = timeout(ERASE_TIMEOUT, store.erase()).await {
@@ -145,8 +165,9 @@ fn fatal(part: &str) -> anyhow::Error {
     anyhow!("a part of the service ended that it needs: {part}")
 }
 
-/// One line in the log, and one on standard output. The service runs even if nobody can read them.
+/// One line in the log, one on standard output, and a word to systemd. The service runs even if nobody can read them.
 fn announce(
+    scheme: &'static str,
     server: &Server,
     admin: Option<&Admin>,
     base_path: &BasePath,
@@ -155,11 +176,13 @@ fn announce(
 ) {
     let (engine, version) = (database.database_url.engine(), env!("CARGO_PKG_VERSION"));
     let (address, admin_address) = (server.address, admin.map(|admin| admin.address));
-    tracing::info!(%address, admin_address = admin_address.map(display), %base_path, engine, version, sandbox, "listening");
+    tracing::info!(%address, admin_address = admin_address.map(display), %base_path, scheme, engine, version, sandbox, "listening");
     let admin =
         admin_address.map(|address| format!(", metrics at http://{address}/metrics")).unwrap_or_default();
     let mode = if sandbox { " (SANDBOX: signatures are optional)" } else { "" };
-    let line = format!("customers-api is ready at http://{address}{}{admin}{mode}", base_path.with_slash());
+    let url = format!("{scheme}://{address}{}", base_path.with_slash());
+    supervisor::ready(&format!("serving {url}"));
+    let line = format!("customers-api is ready at {url}{admin}{mode}");
     if let Err(error) = output::print(line) {
         tracing::warn!(cause = format!("{error:#}"), "the line that the service is ready was not printed");
     }

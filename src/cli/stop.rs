@@ -3,6 +3,7 @@ use std::{process, thread, time::Duration};
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::supervisor;
 use crate::api::Stopper;
 
 /// How much longer than it may the end of the process takes, if something does not react.
@@ -46,6 +47,7 @@ impl Stop {
         let patience = Duration::from_secs(self.stop_seconds.into());
         signals.next().await;
         tracing::info!("stopping: finishing the requests that were accepted");
+        supervisor::stopping("finishing the requests that were accepted");
         exit_after(drain + patience + LAST_RESORT);
         tokio::select! {
             cut_off = stopper.stop(drain, patience) => if cut_off > 0 {

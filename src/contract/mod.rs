@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 pub use explain::{Segment, field_of};
 
-use self::{compile::compile, shape::Shape};
+use self::{compile::Compiler, shape::Shape};
 use crate::model::{RequestExtensionItem, VIOLATIONS_MAX};
 
 /// The contract as it is written, byte for byte.
@@ -97,28 +97,30 @@ pub fn document() -> &'static Value {
 )]
 pub fn validator(pointer: &str) -> jsonschema::Validator {
     CONTRACT.document.pointer(pointer).expect("the contract has this schema");
-    compile(&CONTRACT.document, pointer)
+    Compiler::new(&CONTRACT.document).compile(pointer)
 }
 
 impl Contract {
     #[allow(clippy::expect_used, reason = "the contract is part of the binary, and the tests read it")]
     fn load() -> Self {
         let document: Value = yaml_serde::from_str(YAML).expect("the contract is YAML");
-        let customer_input = Schema::load(&document, "/components/schemas/CustomerInput");
-        let parameters = parameters(&document);
+        let compiler = Compiler::new(&document);
+        let customer_input = Schema::load(&compiler, "/components/schemas/CustomerInput");
+        let parameters = parameters(&compiler);
+        drop(compiler);
         Self { document, customer_input, parameters }
     }
 }
 
 impl Schema {
-    fn load(document: &Value, pointer: &str) -> Self {
-        Self { shape: Shape::of(document, pointer), validator: compile(document, pointer) }
+    fn load(compiler: &Compiler<'_>, pointer: &str) -> Self {
+        Self { shape: Shape::of(compiler, pointer), validator: compiler.compile(pointer) }
     }
 }
 
-fn parameters(document: &Value) -> HashMap<(&'static str, String), Parameter> {
+fn parameters(compiler: &Compiler<'_>) -> HashMap<(&'static str, String), Parameter> {
     let mut found = HashMap::new();
-    for (path, item) in members(&document["paths"]) {
+    for (path, item) in members(&compiler.document["paths"]) {
         for (method, operation) in members(item) {
             let parameters = operation["parameters"].as_array();
             for (index, parameter) in parameters.into_iter().flatten().enumerate() {
@@ -131,7 +133,7 @@ fn parameters(document: &Value) -> HashMap<(&'static str, String), Parameter> {
                 let key = format!("{} {}", name(&operation["operationId"]), name(&parameter["name"]));
                 let escaped = path.replace('~', "~0").replace('/', "~1");
                 let validator =
-                    compile(document, &format!("/paths/{escaped}/{method}/parameters/{index}/schema"));
+                    compiler.compile(&format!("/paths/{escaped}/{method}/parameters/{index}/schema"));
                 let is_integer = parameter["schema"]["type"] == "integer";
                 found.insert((location, key), Parameter { is_integer, validator });
             }

@@ -47,12 +47,13 @@ const TARGETS: [&str; 6] =
     ["customers_api", "actix_codec", "actix_http", "actix_router", "actix_server", "actix_web"];
 
 /// What is not logged until a directive asks for it: the steps of the server's start and stop, and the bytes of clients
-/// that are not HTTP, which actix calls errors.
-const QUIET: [(&str, LevelFilter); 4] = [
+/// that are not HTTP, which actix calls errors. No directive can ask for h2, which logs paths.
+const QUIET: [(&str, LevelFilter); 5] = [
     ("actix_server", LevelFilter::WARN),
     ("actix_http", LevelFilter::ERROR),
     ("actix_http::h1::decoder", LevelFilter::OFF),
     ("actix_http::h1::dispatcher", LevelFilter::OFF),
+    ("h2", LevelFilter::OFF),
 ];
 
 const LEVELS: [(&str, LevelFilter); 6] = [

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 
+import { makeCertificate } from './support/certificate.js';
 import {
   binary, converted, ed25519, encrypted, fingerprint, PASSPHRASE, pkcs8, publicHalf, rsa, sec1, version2,
   withoutPublicHalf,
@@ -17,9 +18,11 @@ const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 /** One account with one key, under its fingerprint. */
 const ONE_KEY = { keys: [{ account: 'acme' }] };
 
+const certificate = makeCertificate(INSECURE_HOST);
 let browser;
-before(async () => { browser = await launchBrowser(); });
+before(async () => { browser = await launchBrowser(certificate.publicKeyHash); });
 after(() => browser.close());
+after(() => certificate.remove());
 
 /** A server for one test, which ends with it. */
 async function serve(t, setup) {
@@ -428,6 +431,25 @@ describe('Wherever it is', () => {
       });
     });
   }
+
+  test('the page signs over TLS, also under a name that is insecure without it', async (t) => {
+    const server = await serve(t, { ...ONE_KEY, options: certificate.options });
+    assert.match(server.url, /^https:/);
+    for (const place of [server, { url: server.url.replace('127.0.0.1', INSECURE_HOST) }]) {
+      await open(place, async (ui) => {
+        const [{ nextHopProtocol }] = await ui.page.evaluate(() => performance.getEntriesByType('navigation'));
+        assert.equal(nextHopProtocol, 'h2');
+        await ui.load(server.keys[0].text);
+
+        const put = await ui.send('putCustomer', { fields: { 'If-Match': '' }, body: customer('Zoë') });
+        const get = await ui.send('getCustomer', { fields: { 'If-None-Match': '' } });
+
+        assert.ok([201, 204].includes(put.status), `${put.status}`);
+        assert.deepEqual([get.status, get.json.FullName.FirstName], [200, 'Zoë']);
+        assert.ok(put.url.startsWith(place.url), put.url);
+      });
+    }
+  });
 
   test('the page works as index.html, and the root leads to it', async (t) => {
     const server = await serve(t, { ...ONE_KEY, options: ['--base-path', '/api'] });

@@ -5,6 +5,7 @@ mod key_files;
 mod keys;
 mod log;
 mod output;
+mod supervisor;
 
 use std::{
     cell::{Cell, RefCell},

@@ -56,7 +56,9 @@ fn is_given_up(line: &str, method: &str, route: &str) {
     for part in [&format!("method={method}"), &format!("route={route}"), "status=499", "micros=", "INFO"] {
         assert!(line.contains(part), "{part}: {line}");
     }
-    assert!(!line.contains("c-1") && !line.contains("Mia"), "{line}");
+    // A request id may have these letters by chance.
+    let (_, fields) = line.split_once("method=").unwrap();
+    assert!(!fields.contains("c-1") && !line.contains("Mia"), "{line}");
 }
 
 #[actix_web::test]

@@ -32,6 +32,7 @@ mod store;
 mod support;
 mod swagger_ui;
 mod tidy;
+mod tls;
 mod traces;
 mod undocumented;
 mod walks;

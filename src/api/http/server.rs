@@ -1,18 +1,27 @@
 //! The HTTP server: sockets, workers, limits and shutdown.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
 
 use actix_web::{App, HttpServer, dev::ServerHandle, middleware::from_fn, web::Data};
-use tokio::time::{sleep, timeout};
+use tokio::{
+    net::TcpSocket,
+    time::{sleep, timeout},
+};
 
-use super::{connections::Connections, middleware::respond, routes};
+use super::{
+    certificate::Certificate,
+    connections::Connections,
+    limits::{KEEP_ALIVE, REQUEST_TIMEOUT},
+    middleware::respond,
+    routes,
+    tls::{self, Tls},
+};
 use crate::api::state::Api;
-
-/// How long a client may take to send the head of a request.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long an idle connection stays open.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// The limit of the framework for a stop. [`Stopper`] has a shorter one.
 const SHUTDOWN_SECONDS: u64 = 24 * 60 * 60;
@@ -20,8 +29,11 @@ const SHUTDOWN_SECONDS: u64 = 24 * 60 * 60;
 /// How many connections the admin listener takes.
 const ADMIN_CONNECTIONS_MAX: usize = 64;
 
+/// How many connections the system keeps until they are accepted.
+const BACKLOG: u32 = 2048;
+
 /// Where the server listens, and how many threads it has.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Sockets {
     /// The address; port 0 picks a free one.
     pub listen: SocketAddr,
@@ -29,6 +41,8 @@ pub struct Sockets {
     pub workers: usize,
     /// How many connections may be open. More of them wait until others are closed.
     pub connections_max: usize,
+    /// The certificate; with it, all connections have TLS.
+    pub tls: Option<Certificate>,
 }
 
 /// A server that accepts requests.
@@ -106,7 +120,7 @@ impl Stopper {
 
 /// Starts to listen. The caller handles signals.
 pub fn run(api: Api, sockets: Sockets) -> io::Result<Server> {
-    let Sockets { listen, workers, connections_max } = sockets;
+    let Sockets { listen, workers, connections_max, tls } = sockets;
     let (api, connections) = (Data::new(api), Connections::new(connections_max));
     let (data, opened) = (Data::clone(&api), connections.clone());
     let app = move || {
@@ -117,16 +131,39 @@ pub fn run(api: Api, sockets: Sockets) -> io::Result<Server> {
     };
     // The framework limits the connections of each worker.
     let workers = workers.min(connections_max);
-    let server = HttpServer::new(app)
-        .workers(workers)
-        .max_connections(connections_max / workers)
-        .on_connect(move |_, extensions| drop(extensions.insert(opened.open())))
-        .client_request_timeout(REQUEST_TIMEOUT)
-        .keep_alive(KEEP_ALIVE)
-        .shutdown_timeout(SHUTDOWN_SECONDS)
-        .disable_signals()
-        .bind(listen)?;
-    let address = server.addrs().first().copied().ok_or(io::ErrorKind::AddrNotAvailable)?;
-    let running = server.run();
+    let worker_connections_max = connections_max / workers;
+    let (address, running) = if let Some(certificate) = tls {
+        let config = Arc::new(certificate.server_config().map_err(io::Error::other)?);
+        let listener = bind(listen)?;
+        let address = listener.local_addr()?;
+        let server = actix_server::Server::build()
+            .workers(workers)
+            .max_concurrent_connections(worker_connections_max)
+            .shutdown_timeout(SHUTDOWN_SECONDS)
+            .disable_signals();
+        let tls = Tls { config, connections: opened, stop: server.graceful_shutdown_signal() };
+        let service = move || tls::service(app.clone(), tls.clone());
+        (address, server.listen("https", listener, service)?.run())
+    } else {
+        let server = HttpServer::new(app)
+            .workers(workers)
+            .max_connections(worker_connections_max)
+            .on_connect(move |_, extensions| drop(extensions.insert(opened.open())))
+            .client_request_timeout(REQUEST_TIMEOUT)
+            .keep_alive(KEEP_ALIVE)
+            .shutdown_timeout(SHUTDOWN_SECONDS)
+            .disable_signals()
+            .bind(listen)?;
+        let address = server.addrs().first().copied().ok_or(io::ErrorKind::AddrNotAvailable)?;
+        (address, server.run())
+    };
     Ok(Server { address, handle: running.handle(), running, connections, api })
+}
+
+/// A listener like that of the framework.
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
 }

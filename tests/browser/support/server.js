@@ -56,7 +56,7 @@ async function readyUrl(server) {
   try {
     for await (const line of lines) {
       said += `${line}\n`;
-      const [url] = line.match(/http:\/\/127\.0\.0\.1:\d+[^\s"',()]*/) ?? [];
+      const [url] = line.match(/https?:\/\/127\.0\.0\.1:\d+[^\s"',()]*/) ?? [];
       if (url) return url.replace(/\/*$/, '/');
     }
   } finally {

@@ -9,7 +9,7 @@ use super::Place;
 use crate::support::command;
 
 /// A good value of each argument that has no default.
-const GOOD: [(&str, &str); 15] = [
+const GOOD: [(&str, &str); 17] = [
     ("account", "acme"),
     ("admin_listen", "127.0.0.1:0"),
     ("body", "body.json"),
@@ -24,8 +24,13 @@ const GOOD: [(&str, &str); 15] = [
     ("sandbox", "true"),
     ("seal_keys", "seal-keys"),
     ("seal_only", "true"),
+    ("tls_cert", "server.crt"),
+    ("tls_key", "server.key"),
     ("workers", "1"),
 ];
+
+/// Arguments that are given together or not at all.
+const TOGETHER: [[&str; 2]; 1] = [["tls_cert", "tls_key"]];
 
 fn good(argument: &Arg) -> String {
     let default = argument.get_default_values().first().map(|value| value.to_str().unwrap().to_owned());
@@ -78,9 +83,13 @@ fn run(
 ) -> (Option<i32>, String) {
     let mut line = words.to_vec();
     for argument in whole.get_arguments() {
-        if argument.get_id() != tried.get_id() && argument.is_required_set() {
+        let (id, tried_id) = (argument.get_id(), tried.get_id());
+        let is_needed =
+            TOGETHER.iter().any(|pair| pair.contains(&id.as_str()) && pair.contains(&tried_id.as_str()))
+                || argument.is_required_set();
+        if id != tried_id && is_needed {
             line.extend(given(argument, &good(argument)));
-        } else if argument.get_id() == tried.get_id() && !is_variable {
+        } else if id == tried_id && !is_variable {
             line.extend(given(argument, value));
         }
     }

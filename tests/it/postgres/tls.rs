@@ -1,41 +1,15 @@
 //! `sslmode` and `sslrootcert`.
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{fs, time::Duration};
 
 use actix_web::rt::time::sleep;
 use customers_api::store::{Access, Store};
 
 use super::{Condition, put};
-use crate::postgres_cluster::{Cluster, connect};
-
-/// Makes a key and its certificate, with more words for `openssl req -x509`.
-fn certify(directory: &Path, name: &str, words: &[&str]) {
-    let made = Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-noenc",
-            "-days",
-            "1",
-        ])
-        .args([
-            "-subj",
-            &format!("/CN={name}"),
-            "-keyout",
-            &format!("{name}.key"),
-            "-out",
-            &format!("{name}.crt"),
-        ])
-        .args(words)
-        .current_dir(directory)
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-}
+use crate::{
+    postgres_cluster::{Cluster, connect},
+    support::certify,
+};
 
 /// A cluster whose certificate names `localhost` alone, and beside it the certificates of its CA and of another one.
 fn cluster() -> Cluster {

@@ -89,7 +89,8 @@ impl TestApi {
     ) -> Self {
         let base_path = settings.base_path.as_str().to_owned();
         let api = Api::new(settings, store.clone(), records.clone()).await.unwrap();
-        let sockets = Sockets { listen: "127.0.0.1:0".parse().unwrap(), workers: 1, connections_max: 1000 };
+        let listen = "127.0.0.1:0".parse().unwrap();
+        let sockets = Sockets { listen, workers: 1, connections_max: 1000, tls: None };
         let server = api::run(api, sockets).unwrap();
         let (address, handle) = (server.address.to_string(), server.handle.clone());
         actix_web::rt::spawn(server.stopped());

@@ -2,6 +2,7 @@
 
 mod answer;
 mod api;
+mod certificates;
 mod conformance;
 mod dice;
 mod engine;
@@ -11,6 +12,7 @@ mod service;
 
 pub(crate) use answer::Answer;
 pub(crate) use api::{Request, Signer, TestApi, eventually, token_for};
+pub(crate) use certificates::certify;
 pub(crate) use dice::Dice;
 pub(crate) use engine::{Database, Engine, on_each_engine};
 pub(crate) use people::{full, mia, without};

@@ -35,12 +35,12 @@ impl Service {
         Self::start_with(database_url, log, arguments, &[])
     }
 
-    /// The same with environment variables.
+    /// Starts it with more variables in its environment.
     pub(crate) fn start_with(
         database_url: &str,
         log: &Path,
         arguments: &[&str],
-        variables: &[(&str, &str)],
+        environment: &[(&str, &str)],
     ) -> Self {
         let listen: &[&str] =
             if arguments.contains(&"--listen") { &[] } else { &["--listen", "127.0.0.1:0"] };
@@ -48,14 +48,14 @@ impl Service {
             .args(["serve", "--database-url", database_url])
             .args(listen)
             .args(arguments)
-            .envs(variables.iter().copied())
+            .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(File::options().create(true).append(true).open(log).unwrap())
             .spawn()
             .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let mut addresses = line.split("http://").skip(1).filter_map(|rest| rest.split('/').next());
+        let mut addresses = line.split("://").skip(1).filter_map(|rest| rest.split('/').next());
         let address =
             addresses.next().unwrap_or_else(|| panic!("ready: {line:?} {:?}", std::fs::read_to_string(log)));
         let admin = addresses.next().map(str::to_owned);

@@ -1,0 +1,32 @@
+//! What systemd is told if it started the process as a service of the type `notify`.
+
+use std::{convert::Infallible, future::pending, time::Duration};
+
+use sd_notify::NotifyState;
+use tokio::time::interval;
+
+/// The service serves requests.
+pub(super) fn ready(status: &str) {
+    tell(&[NotifyState::Ready, NotifyState::Status(status)]);
+}
+
+/// The service begins to stop.
+pub(super) fn stopping(status: &str) {
+    tell(&[NotifyState::Stopping, NotifyState::Status(status)]);
+}
+
+/// Says again and again that the process is alive, if systemd watches it (`WatchdogSec`).
+pub(super) async fn stay_alive() -> Infallible {
+    let Some(limit) = sd_notify::watchdog_enabled() else { return pending().await };
+    let mut ticks = interval((limit / 2).max(Duration::from_millis(1)));
+    loop {
+        ticks.tick().await;
+        tell(&[NotifyState::Watchdog]);
+    }
+}
+
+fn tell(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!(cause = %error, "systemd was not told how the service is");
+    }
+}

@@ -1,0 +1,148 @@
+//! The files are read again when they change, and no request is lost.
+
+use std::{cell::Cell, fs, os::unix::fs::symlink, path::Path, time::Duration};
+
+use actix_web::rt;
+use futures_util::future::join_all;
+
+use super::{
+    Place,
+    client::{Http2, certificate},
+};
+use crate::support::{Service, eventually, mia};
+
+/// Connects again and again, and sends some requests each time; one connection is kept. Every request must succeed.
+async fn load(place: &Place, service: &Service, number: usize, is_over: &Cell<bool>) -> usize {
+    let body = mia().to_string();
+    let mut sent = 0;
+    let kept = Http2::connect(place.path(), &service.address).await;
+    while !is_over.get() {
+        let client = Http2::connect(place.path(), &service.address).await;
+        let path = format!("/customers/{number}-{sent}");
+        for client in [&client, &kept] {
+            assert!(client.send("PUT", &path, &body).await.0 < 300);
+            assert_eq!(client.send("GET", &path, "").await.0, 200);
+            sent += 1;
+        }
+    }
+    sent
+}
+
+/// Puts a pair in the place of that of the server.
+fn rename(place: &Place, name: &str) {
+    for kind in ["crt", "key"] {
+        let next = place.file(&format!("next.{kind}"));
+        fs::copy(place.file(&format!("{name}.{kind}")), &next).unwrap();
+        fs::rename(next, place.file(&format!("server.{kind}"))).unwrap();
+    }
+}
+
+/// Writes each file in place, the certificate first and the key a while later.
+async fn write_slowly(place: &Place, name: &str) {
+    for kind in ["crt", "key"] {
+        let bytes = fs::read(place.file(&format!("{name}.{kind}"))).unwrap();
+        fs::write(place.file(&format!("server.{kind}")), bytes).unwrap();
+        rt::time::sleep(Duration::from_millis(300)).await;
+    }
+}
+
+async fn presents(place: &Place, service: &Service, name: &str) -> bool {
+    let expected = certificate(&place.file(&format!("{name}.crt")));
+    Http2::connect(place.path(), &service.address).await.certificate == expected
+}
+
+#[actix_web::test]
+async fn a_new_pair_is_taken_and_no_request_is_lost() {
+    let place = Place::new();
+    for name in ["second", "third", "fourth"] {
+        place.certify(name);
+    }
+    let service = place.start(&["--sandbox"]);
+    let is_over = Cell::new(false);
+    let renew = async {
+        rename(&place, "second");
+        eventually("a renamed pair", || presents(&place, &service, "second")).await;
+        write_slowly(&place, "third").await;
+        eventually("a written pair", || presents(&place, &service, "third")).await;
+        rename(&place, "fourth");
+        eventually("another one", || presents(&place, &service, "fourth")).await;
+        is_over.set(true);
+    };
+    let loads = join_all((0..4).map(|number| load(&place, &service, number, &is_over)));
+    let (sent, ()) = futures_util::future::join(loads, renew).await;
+    assert!(sent.iter().all(|sent| *sent > 0), "{sent:?}");
+    let log = place.log();
+    assert_eq!(log.matches("the TLS certificate was read again").count(), 3, "{log}");
+    assert!(!log.contains("ERROR") && !log.contains("status=4") && !log.contains("status=5"), "{log}");
+}
+
+#[actix_web::test]
+async fn a_folder_that_is_swapped_by_a_link_is_noticed() {
+    let place = Place::new();
+    place.certify("second");
+    let fill = |version: &str, name: &str| {
+        fs::create_dir(place.file(version)).unwrap();
+        for kind in ["crt", "key"] {
+            let from = place.file(&format!("{name}.{kind}"));
+            fs::copy(from, place.file(version).join(format!("tls.{kind}"))).unwrap();
+        }
+    };
+    fill("..1", "server");
+    fill("..2", "second");
+    let point = |version: &str| {
+        symlink(version, place.file("..next")).unwrap();
+        fs::rename(place.file("..next"), place.file("..data")).unwrap();
+    };
+    point("..1");
+    let file = |kind: &str| place.file(&format!("..data/tls.{kind}")).to_str().unwrap().to_owned();
+    let (certificate, key) = (file("crt"), file("key"));
+    let arguments = ["--sandbox", "--tls-cert", &certificate, "--tls-key", &key];
+    let service = Service::start(&place.database_url(), &place.file("log"), &arguments);
+    assert!(presents(&place, &service, "server").await);
+    point("..2");
+    eventually("the other folder", || presents(&place, &service, "second")).await;
+}
+
+#[actix_web::test]
+async fn a_broken_pair_is_logged_once_and_kept_out() {
+    type Harm = fn(&Place);
+    let harms: [(&str, Harm); 5] = [
+        ("does not belong to", |place| copy(&place.file("second.key"), &place.file("server.key"))),
+        ("is not a certificate", |place| fs::write(place.file("server.crt"), "nonsense").unwrap()),
+        ("cannot read", |place| {
+            copy(&place.file("first.crt"), &place.file("server.crt"));
+            fs::remove_file(place.file("server.key")).unwrap();
+        }),
+        ("can be read by others", |place| {
+            rename(place, "second");
+            place.set_mode("server.key", 0o644);
+        }),
+        ("is not a private key", |place| {
+            fs::write(place.file("server.key"), "").unwrap();
+            place.set_mode("server.key", 0o600);
+        }),
+    ];
+    let place = Place::new();
+    place.certify("first");
+    place.certify("second");
+    rename(&place, "first");
+    let service = place.start(&["--sandbox"]);
+    for (reason, harm) in harms {
+        harm(&place);
+        eventually("it is logged", || async { place.log().contains(reason) }).await;
+        assert!(presents(&place, &service, "first").await, "{reason}");
+    }
+    assert!(!place.log().contains("was read again"), "{}", place.log());
+    rename(&place, "second");
+    place.set_mode("server.key", 0o644);
+    eventually("it is logged again", || async { place.log().matches("by others").count() == 2 }).await;
+    place.set_mode("server.key", 0o600);
+    eventually("it is good as soon as the mode is", || presents(&place, &service, "second")).await;
+    let log = place.log();
+    assert_eq!(log.matches("the TLS certificate of before is kept").count(), 6, "once for each: {log}");
+    assert_eq!(log.matches("ERROR").count(), 6, "{log}");
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::copy(from, to).unwrap();
+}
