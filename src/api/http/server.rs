@@ -26,10 +26,11 @@ use crate::api::state::Api;
 /// The limit of the framework for a stop. [`Stopper`] has a shorter one.
 const SHUTDOWN_SECONDS: u64 = 24 * 60 * 60;
 
-/// How many connections the system keeps until they are accepted.
-const BACKLOG: u32 = 2048;
 /// How many connections the admin listener takes.
 const ADMIN_CONNECTIONS_MAX: usize = 64;
+
+/// How many connections the system keeps until they are accepted.
+const BACKLOG: u32 = 2048;
 
 /// Where the server listens, and how many threads it has.
 #[derive(Debug, Clone)]
