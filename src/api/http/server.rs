@@ -17,7 +17,7 @@ use super::{
     certificate::Certificate,
     connections::Connections,
     limits::{KEEP_ALIVE, REQUEST_TIMEOUT},
-    middleware::respond,
+    middleware::{Scheme, respond},
     routes,
     tls::{self, Tls},
 };
@@ -26,10 +26,11 @@ use crate::api::state::Api;
 /// The limit of the framework for a stop. [`Stopper`] has a shorter one.
 const SHUTDOWN_SECONDS: u64 = 24 * 60 * 60;
 
-/// How many connections the system keeps until they are accepted.
-const BACKLOG: u32 = 2048;
 /// How many connections the admin listener takes.
 const ADMIN_CONNECTIONS_MAX: usize = 64;
+
+/// How many connections the system keeps until they are accepted.
+const BACKLOG: u32 = 2048;
 
 /// Where the server listens, and how many threads it has.
 #[derive(Debug, Clone)]
@@ -122,8 +123,10 @@ pub fn run(api: Api, sockets: Sockets) -> io::Result<Server> {
     let Sockets { listen, workers, connections_max, tls } = sockets;
     let (api, connections) = (Data::new(api), Connections::new(connections_max));
     let (data, opened) = (Data::clone(&api), connections.clone());
+    let scheme = Scheme(if tls.is_some() { "https" } else { "http" });
     let app = move || {
         App::new()
+            .app_data(scheme)
             .app_data(Data::clone(&data))
             .configure(|config| routes::configure(config, &data.settings.base_path))
             .wrap(from_fn(respond))
