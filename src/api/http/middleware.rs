@@ -51,6 +51,10 @@ const UNMATCHED: &str = "unmatched";
 /// Customers are personal data, and a cache does not know accounts.
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
+/// What clients speak to the server: `http` or `https`. The app carries it as data.
+#[derive(Clone, Copy)]
+pub(super) struct Scheme(pub(super) &'static str);
+
 /// Responds to a request.
 pub(super) async fn respond(
     request: ServiceRequest,
@@ -198,7 +202,7 @@ impl Drop for Line {
 
 /// What a span says of a request. Its path is missing, because it has an id.
 fn asked_for(request: &ServiceRequest) -> telemetry::Asked {
-    let scheme = if request.app_config().secure() { "https" } else { "http" };
+    let scheme = request.app_data().map_or("http", |Scheme(scheme)| *scheme);
     let version = match request.version() {
         Version::HTTP_09 => "0.9",
         Version::HTTP_10 => "1.0",

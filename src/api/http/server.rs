@@ -17,7 +17,7 @@ use super::{
     certificate::Certificate,
     connections::Connections,
     limits::{KEEP_ALIVE, REQUEST_TIMEOUT},
-    middleware::respond,
+    middleware::{Scheme, respond},
     routes,
     tls::{self, Tls},
 };
@@ -123,8 +123,10 @@ pub fn run(api: Api, sockets: Sockets) -> io::Result<Server> {
     let Sockets { listen, workers, connections_max, tls } = sockets;
     let (api, connections) = (Data::new(api), Connections::new(connections_max));
     let (data, opened) = (Data::clone(&api), connections.clone());
+    let scheme = Scheme(if tls.is_some() { "https" } else { "http" });
     let app = move || {
         App::new()
+            .app_data(scheme)
             .app_data(Data::clone(&data))
             .configure(|config| routes::configure(config, &data.settings.base_path))
             .wrap(from_fn(respond))

@@ -1,7 +1,10 @@
 //! Spans over OTLP/HTTP.
 
 use std::{
+    fs::{self, Permissions},
     net::TcpListener,
+    os::unix::fs::PermissionsExt as _,
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -11,7 +14,7 @@ use super::{
     PARENT, Sandbox, TRACE,
     collector::{Collector, texts},
 };
-use crate::support::{Raw, command, eventually, mia};
+use crate::support::{Raw, Service, certify, command, eventually, mia};
 
 /// Ends the service, which sends the rest of its spans first.
 async fn end(sandbox: Sandbox) -> (Option<i32>, String) {
@@ -108,6 +111,28 @@ async fn each_request_is_a_span_that_names_nobody() {
     }
     assert!(!keys.is_empty() && keys.iter().all(|key| key == "secret"), "{keys:?}");
     assert!(!log.contains("secret"), "{log}");
+}
+
+#[actix_web::test]
+async fn a_span_tells_https_and_http_2() {
+    let (collector, folder) = (Collector::start(), tempfile::tempdir().unwrap());
+    certify(folder.path(), "server", &[]);
+    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    fs::set_permissions(file("server.key"), Permissions::from_mode(0o600)).unwrap();
+    let service = Service::start_with(
+        &format!("sqlite:{}", file("customers.db")),
+        file("log").as_ref(),
+        &["--tls-cert", &file("server.crt"), "--tls-key", &file("server.key")],
+        &[("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.endpoint), ("OTEL_BSP_SCHEDULE_DELAY", "10")],
+    );
+    let mut curl = Command::new("curl");
+    curl.args(["--silent", "--insecure", "--http2", &format!("https://{}/livez", service.address)]);
+    assert!(curl.status().unwrap().success());
+    eventually("the span is there", || async { !collector.spans().is_empty() }).await;
+    let attributes = attributes(&collector.spans()[0].1);
+    for attribute in ["url.scheme=https", "network.protocol.version=2"] {
+        assert!(attributes.contains(&attribute.to_owned()), "{attributes:?}");
+    }
 }
 
 #[actix_web::test]
