@@ -5,8 +5,8 @@
 use std::{fmt::Display, str::FromStr};
 
 use chrono::TimeDelta;
-use serde::{Deserialize, Serialize};
-use serde_json::{Error as JsonError, Value, error::Category};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
+use serde_json::{Error as JsonError, Value};
 
 use super::{keys::key_id, verify::describe};
 use crate::{
@@ -137,15 +137,15 @@ fn explain(line: &[u8]) -> Vec<String> {
             faults.extend(violations.iter().map(describe));
             faults
         }
-        Err(error) => vec![without_values(&error)],
+        Err(error) => vec![match serde_json::from_slice::<IgnoredAny>(line) {
+            Ok(_) => without_values(&error),
+            Err(error) => format!("is not valid JSON at column {}", error.column()),
+        }],
     }
 }
 
-/// An error of the library, as far as it repeats nothing of the line.
+/// An error about valid JSON, as far as it repeats nothing of the line.
 fn without_values(error: &JsonError) -> String {
-    if error.classify() != Category::Data {
-        return format!("is not valid JSON at column {}", error.column());
-    }
     let text = error.to_string();
     let own = ["missing field", "duplicate field"].into_iter().find(|own| text.starts_with(own));
     match own.and_then(|_| text.split(" at line").next()) {
@@ -234,7 +234,7 @@ mod tests {
             ("", "is not valid JSON at column 0"),
             ("{", "is not valid JSON at column 1"),
             ("\u{feff}{}", "is not valid JSON at column 1"),
-            (r#"{"Key":{}} {}"#, "missing field `Account`"),
+            (r#"{"Key":{}} {}"#, "is not valid JSON at column 12"),
             (r#"{"Mia":{}}"#, "must be {\"Key\": {…}} or"),
             (r#""Key""#, "must be {\"Key\": {…}} or"),
             (r#"["Key"]"#, "must be {\"Key\": {…}} or"),
