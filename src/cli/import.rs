@@ -7,7 +7,10 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use tokio::time::sleep;
+use tokio::{
+    task::{JoinHandle, yield_now},
+    time::sleep,
+};
 
 use super::{
     database::Database,
@@ -78,6 +81,7 @@ impl Import {
             importer.add(number, text).await?;
         }
         importer.flush().await?;
+        importer.settle().await?;
         let Importer { store, counts, progress, .. } = importer;
         progress.end();
         if replace {
@@ -119,6 +123,7 @@ struct Importer {
     records: Records,
     replace: bool,
     batch: Batch,
+    writing: Option<Writing>,
     counts: Counts,
     progress: Progress,
 }
@@ -133,10 +138,17 @@ struct Batch {
     bytes: usize,
 }
 
+/// A batch that is being written while the next lines are read.
+struct Writing {
+    numbers: Vec<u64>,
+    outcomes: JoinHandle<Result<Vec<ImportOutcome>, StoreError>>,
+}
+
 impl Importer {
     fn new(store: Store, records: Records, replace: bool) -> Self {
         let progress = Progress::start("lines were read");
-        Self { store, records, replace, batch: Batch::default(), counts: Counts::default(), progress }
+        let (batch, counts) = (Batch::default(), Counts::default());
+        Self { store, records, replace, batch, writing: None, counts, progress }
     }
 
     async fn add(&mut self, number: u64, text: Text<'_>) -> anyhow::Result<()> {
@@ -207,14 +219,24 @@ impl Importer {
         Ok(())
     }
 
-    /// Writes the batch.
+    /// Begins to write the batch, once the one before it is written.
     async fn flush(&mut self) -> anyhow::Result<()> {
+        self.settle().await?;
         let Batch { customers, numbers, .. } = std::mem::take(&mut self.batch);
         if customers.is_empty() {
             return Ok(());
         }
-        let outcomes = self.write(customers).await?;
-        for (number, outcome) in numbers.into_iter().zip(outcomes) {
+        let outcomes = tokio::task::spawn(write(self.store.clone(), customers, self.replace));
+        // Lets it begin now, and not when the next lines are read.
+        yield_now().await;
+        self.writing = Some(Writing { numbers, outcomes });
+        Ok(())
+    }
+
+    /// Waits until the batch is written that was begun last, and notes what became of it.
+    async fn settle(&mut self) -> anyhow::Result<()> {
+        let Some(Writing { numbers, outcomes }) = self.writing.take() else { return Ok(()) };
+        for (number, outcome) in numbers.into_iter().zip(outcomes.await??) {
             match outcome {
                 ImportOutcome::Written => self.counts.customers += 1,
                 ImportOutcome::AlreadyThere => self.counts.customers_there += 1,
@@ -225,17 +247,21 @@ impl Importer {
         }
         Ok(())
     }
+}
 
-    /// Customers may be written twice: the second time, they are there already.
-    async fn write(&self, customers: Vec<ImportedCustomer>) -> Result<Vec<ImportOutcome>, StoreError> {
-        let start = Instant::now();
-        loop {
-            match self.store.import(customers.clone(), self.replace).await {
-                Err(StoreError::Busy | StoreError::Unavailable(_)) if start.elapsed() < PATIENCE => {
-                    sleep(RETRY_PAUSE).await;
-                }
-                written => return written,
+/// Customers may be written twice: the second time, they are there already.
+async fn write(
+    store: Store,
+    customers: Vec<ImportedCustomer>,
+    replace: bool,
+) -> Result<Vec<ImportOutcome>, StoreError> {
+    let start = Instant::now();
+    loop {
+        match store.import(customers.clone(), replace).await {
+            Err(StoreError::Busy | StoreError::Unavailable(_)) if start.elapsed() < PATIENCE => {
+                sleep(RETRY_PAUSE).await;
             }
+            written => return written,
         }
     }
 }

@@ -243,7 +243,7 @@ mod tests {
             (r#"{"Customer":{"Account":"a","Account":"a"}}"#, "duplicate field `Account`"),
             (r#"{"Customer":{"Account":"a","Record":"Mia"}}"#, "missing field `CustomerID`"),
             (r#"{"Customer":{"Account":1}}"#, "must be {\"Key\": {…}} or"),
-            (&format!("{KEY}{KEY}"), "is not valid JSON at column 88"),
+            (&format!("{KEY}{KEY}"), "is not valid JSON at column 89"),
             (KEY, "Created: must be a time of RFC 3339"),
             (KEY, "PublicKey: the key is not in PEM format"),
         ] {
