@@ -40,6 +40,11 @@ impl Database {
         matches!(&self.database_url, DatabaseUrl::Sqlite(path) if !path.exists())
     }
 
+    /// Says that the file was not there before: a mistyped name makes one, too.
+    pub(super) fn note_that_it_is_new(&self) {
+        output::note(format_args!("note: {} is a new database", self.database_url));
+    }
+
     pub(super) async fn open(&self, access: Access) -> anyhow::Result<Store> {
         let Self { database_url, database_wait } = self;
         let (start, wait) = (Instant::now(), Duration::from_secs((*database_wait).into()));

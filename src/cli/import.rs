@@ -2,6 +2,7 @@ use std::{
     collections::HashSet,
     fmt,
     path::PathBuf,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -88,7 +89,7 @@ impl Import {
             store.erase().await.context("the records of before are not erased from the files yet")?;
         }
         if is_new {
-            output::note(format_args!("note: {} is a new database", database.database_url));
+            database.note_that_it_is_new();
         }
         if counts.refused > 0 {
             bail!("{} lines were not imported; {counts}", counts.refused);
@@ -226,7 +227,7 @@ impl Importer {
         if customers.is_empty() {
             return Ok(());
         }
-        let outcomes = tokio::task::spawn(write(self.store.clone(), customers, self.replace));
+        let outcomes = tokio::task::spawn(write(self.store.clone(), customers.into(), self.replace));
         // Lets it begin now, and not when the next lines are read.
         yield_now().await;
         self.writing = Some(Writing { numbers, outcomes });
@@ -252,12 +253,12 @@ impl Importer {
 /// Customers may be written twice: the second time, they are there already.
 async fn write(
     store: Store,
-    customers: Vec<ImportedCustomer>,
+    customers: Arc<[ImportedCustomer]>,
     replace: bool,
 ) -> Result<Vec<ImportOutcome>, StoreError> {
     let start = Instant::now();
     loop {
-        match store.import(customers.clone(), replace).await {
+        match store.import(Arc::clone(&customers), replace).await {
             Err(StoreError::Busy | StoreError::Unavailable(_)) if start.elapsed() < PATIENCE => {
                 sleep(RETRY_PAUSE).await;
             }

@@ -206,7 +206,7 @@ async fn tell(store: &Store, database: &Database, is_new: bool, key: &SigningKey
     let SigningKey { key_id, account, algorithm, public_key, .. } = key;
     output::report(&format!("registered {key_id} ({algorithm}) for the account {account}"))?;
     if is_new {
-        output::note(format_args!("note: {} is a new database", database.database_url));
+        database.note_that_it_is_new();
     }
     if PublicKey::from_pem(public_key)?.thumbprint() != key_id {
         output::note(format_args!(

@@ -105,8 +105,7 @@ impl Serve {
             .with_context(|| format!("cannot listen on {listen}"))?;
         let admin = admin_listen.map(|listen| start_admin(&server, &listen)).transpose()?;
         warn(sandbox, &records);
-        let scheme = if certificate.is_some() { "https" } else { "http" };
-        announce(scheme, &server, admin.as_ref(), &base_path, sandbox, &database);
+        announce(&server, admin.as_ref(), &base_path, sandbox, &database);
         let stopper = server.stopper();
         tokio::select! {
             stopped = server.stopped() => stopped.context("the server failed")?,
@@ -167,7 +166,6 @@ fn fatal(part: &str) -> anyhow::Error {
 
 /// One line in the log, one on standard output, and a word to systemd. The service runs even if nobody can read them.
 fn announce(
-    scheme: &'static str,
     server: &Server,
     admin: Option<&Admin>,
     base_path: &BasePath,
@@ -175,7 +173,8 @@ fn announce(
     database: &Database,
 ) {
     let (engine, version) = (database.database_url.engine(), env!("CARGO_PKG_VERSION"));
-    let (address, admin_address) = (server.address, admin.map(|admin| admin.address));
+    let Server { address, scheme, .. } = *server;
+    let admin_address = admin.map(|admin| admin.address);
     tracing::info!(
         %address,
         admin_address = admin_address.map(display),

@@ -16,7 +16,7 @@ mod url;
 mod used;
 mod version;
 
-use std::{future::Future, path::Path, time::Duration};
+use std::{future::Future, path::Path, sync::Arc, time::Duration};
 
 use tokio::{sync::mpsc, time::timeout};
 
@@ -238,7 +238,7 @@ impl Store {
     /// in another version is left as it is, or replaced. Returns the outcomes in the order of the customers.
     pub async fn import(
         &self,
-        customers: Vec<ImportedCustomer>,
+        customers: Arc<[ImportedCustomer]>,
         replace: bool,
     ) -> Result<Vec<ImportOutcome>, StoreError> {
         on!(self.import(customers, replace))

@@ -19,7 +19,7 @@ pub use metrics::{
     ActiveRequest, METRICS_MEDIA_TYPE, Metrics, MetricsError, SignatureResult, State, StoreMetrics,
     WriteOutcome,
 };
-pub use request::{Answered, Asked};
+pub use request::{Answered, Asked, OTHER_METHOD};
 pub use trace_parent::{TraceId, TraceParent};
 pub use traces::{Span, Traces};
 pub use variables::InvalidTraces;

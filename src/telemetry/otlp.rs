@@ -32,7 +32,7 @@ use ureq::{
 };
 
 use super::{
-    request::{Answered, Asked},
+    request::{Answered, Asked, OTHER_METHOD},
     trace_parent::{TraceId, TraceParent},
     variables::{InvalidTraces, endpoint, first_of},
 };
@@ -150,7 +150,7 @@ impl Recorded {
 
 /// The name of a span whose route is not known.
 fn name(method: &'static str) -> &'static str {
-    if method == "_OTHER" { "HTTP" } else { method }
+    if method == OTHER_METHOD { "HTTP" } else { method }
 }
 
 fn remote(parent: TraceParent) -> SpanContext {

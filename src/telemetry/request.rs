@@ -4,10 +4,13 @@ use uuid::Uuid;
 
 use super::trace_parent::TraceParent;
 
+/// What stands for a method that clients made up, as OpenTelemetry has it.
+pub const OTHER_METHOD: &str = "_OTHER";
+
 /// What a span says of a request from its begin.
 #[derive(Debug, Clone, Copy)]
 pub struct Asked {
-    /// The method, or `_OTHER`.
+    /// The method, or [`OTHER_METHOD`].
     pub method: &'static str,
     /// `http` or `https`.
     pub scheme: &'static str,

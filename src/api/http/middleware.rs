@@ -26,7 +26,7 @@ use crate::{
         state::Api,
     },
     random,
-    telemetry::{self, ActiveRequest, Answered, Span, TraceParent},
+    telemetry::{self, ActiveRequest, Answered, OTHER_METHOD, Span, TraceParent},
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -41,9 +41,6 @@ const CLIENT_GONE: u16 = 499;
 
 /// The methods that metrics name (RFC 9110, 9.1, and RFC 5789). Clients can make up others.
 const METHODS: [&str; 9] = ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"];
-
-/// The label of all other methods, as OpenTelemetry has it.
-const OTHER_METHOD: &str = "_OTHER";
 
 /// The label of all paths that the service does not have.
 const UNMATCHED: &str = "unmatched";
@@ -136,6 +133,8 @@ fn set_headers(headers: &mut HeaderMap, id: Uuid) {
 struct Line {
     id: Uuid,
     method: Method,
+    /// The method, as metrics and spans name it.
+    known_method: &'static str,
     started: Instant,
     probe: Option<&'static str>,
     span: Span,
@@ -153,12 +152,14 @@ struct Measured {
 impl Line {
     fn new(id: Uuid, request: &ServiceRequest, asked: Asked) -> Self {
         let api = request.app_data::<Data<Api>>();
+        let known_method = known_method(request.method());
         Self {
             id,
             method: request.method().clone(),
+            known_method,
             started: Instant::now(),
             probe: health::probe(request),
-            span: Span::begin(asked_for(request)),
+            span: Span::begin(asked_for(request, known_method)),
             asked,
             measured: api.map(|api| Measured { api: Data::clone(api), _active: api.metrics.begin_request() }),
             is_noted: false,
@@ -173,8 +174,7 @@ impl Line {
         self.is_noted = true;
         let took = self.started.elapsed();
         if let Some(Measured { api, _active: _ }) = &self.measured {
-            let (method, route) = (known_method(&self.method), route.unwrap_or(UNMATCHED));
-            api.metrics.note_request(method, route, status.as_str(), took);
+            api.metrics.note_request(self.known_method, route.unwrap_or(UNMATCHED), status.as_str(), took);
         }
         self.span.end(Answered { route, status: status.as_u16(), request_id: self.id });
         let Self { id, method, .. } = self;
@@ -201,7 +201,7 @@ impl Drop for Line {
 }
 
 /// What a span says of a request. Its path is missing, because it has an id.
-fn asked_for(request: &ServiceRequest) -> telemetry::Asked {
+fn asked_for(request: &ServiceRequest, method: &'static str) -> telemetry::Asked {
     let scheme = request.app_data().map_or("http", |Scheme(scheme)| *scheme);
     let version = match request.version() {
         Version::HTTP_09 => "0.9",
@@ -210,8 +210,7 @@ fn asked_for(request: &ServiceRequest) -> telemetry::Asked {
         Version::HTTP_3 => "3",
         _ => "1.1",
     };
-    let (method, parent) = (known_method(request.method()), trace_parent(request.headers()));
-    telemetry::Asked { method, scheme, version, parent }
+    telemetry::Asked { method, scheme, version, parent: trace_parent(request.headers()) }
 }
 
 fn known_method(method: &Method) -> &'static str {

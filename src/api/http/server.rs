@@ -49,6 +49,8 @@ pub struct Sockets {
 pub struct Server {
     /// Where it listens.
     pub address: SocketAddr,
+    /// What clients speak to it: `http` or `https`.
+    pub scheme: &'static str,
     /// Stops it.
     pub handle: ServerHandle,
     running: actix_web::dev::Server,
@@ -72,7 +74,7 @@ impl Server {
     /// Stops the server later.
     #[must_use]
     pub fn stopper(&self) -> Stopper {
-        let Self { address: _, handle, running: _, connections, api } = self;
+        let Self { address: _, scheme: _, handle, running: _, connections, api } = self;
         Stopper { handle: handle.clone(), connections: connections.clone(), api: Data::clone(api) }
     }
 
@@ -123,10 +125,10 @@ pub fn run(api: Api, sockets: Sockets) -> io::Result<Server> {
     let Sockets { listen, workers, connections_max, tls } = sockets;
     let (api, connections) = (Data::new(api), Connections::new(connections_max));
     let (data, opened) = (Data::clone(&api), connections.clone());
-    let scheme = Scheme(if tls.is_some() { "https" } else { "http" });
+    let scheme = if tls.is_some() { "https" } else { "http" };
     let app = move || {
         App::new()
-            .app_data(scheme)
+            .app_data(Scheme(scheme))
             .app_data(Data::clone(&data))
             .configure(|config| routes::configure(config, &data.settings.base_path))
             .wrap(from_fn(respond))
@@ -159,7 +161,7 @@ pub fn run(api: Api, sockets: Sockets) -> io::Result<Server> {
         let address = server.addrs().first().copied().ok_or(io::ErrorKind::AddrNotAvailable)?;
         (address, server.run())
     };
-    Ok(Server { address, handle: running.handle(), running, connections, api })
+    Ok(Server { address, scheme, handle: running.handle(), running, connections, api })
 }
 
 /// A listener like that of the framework.

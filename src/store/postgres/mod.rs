@@ -224,7 +224,7 @@ impl Postgres {
 
     pub(super) async fn import(
         &self,
-        customers: Vec<ImportedCustomer>,
+        customers: Arc<[ImportedCustomer]>,
         replace: bool,
     ) -> Result<Vec<ImportOutcome>, StoreError> {
         let mut reader = connection(&self.keys).await?;

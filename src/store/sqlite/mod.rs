@@ -200,7 +200,7 @@ impl Sqlite {
 
     pub(super) async fn import(
         &self,
-        customers: Vec<ImportedCustomer>,
+        customers: Arc<[ImportedCustomer]>,
         replace: bool,
     ) -> Result<Vec<ImportOutcome>, StoreError> {
         if replace {

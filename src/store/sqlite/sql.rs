@@ -261,55 +261,29 @@ impl Query for Select<'_> {
     type SqlType = SqlTypeOf<AsSelect<CustomerRow, Sqlite>>;
 }
 
-/// The text is always the same, so the type stands for it.
-impl QueryId for Insert<'_> {
-    type QueryId = Insert<'static>;
-    const HAS_STATIC_QUERY_ID: bool = true;
+/// Statements whose text is always the same, so that the type stands for it.
+macro_rules! fixed_texts {
+    ($($statement:ty as $id:ty),* $(,)?) => {$(
+        impl QueryId for $statement {
+            type QueryId = $id;
+            const HAS_STATIC_QUERY_ID: bool = true;
+        }
+
+        impl RunQueryDsl<SqliteConnection> for $statement {}
+    )*};
 }
 
-impl QueryId for SelectNewestSeq {
-    type QueryId = Self;
-    const HAS_STATIC_QUERY_ID: bool = true;
-}
-
-impl QueryId for RaiseHighWater {
-    type QueryId = Self;
-    const HAS_STATIC_QUERY_ID: bool = true;
-}
-
-impl QueryId for Replace<'_> {
-    type QueryId = Replace<'static>;
-    const HAS_STATIC_QUERY_ID: bool = true;
-}
-
-impl QueryId for ReadPage {
-    type QueryId = Self;
-    const HAS_STATIC_QUERY_ID: bool = true;
-}
-
-impl QueryId for WritePage<'_> {
-    type QueryId = WritePage<'static>;
-    const HAS_STATIC_QUERY_ID: bool = true;
-}
-
-impl QueryId for Select<'_> {
-    type QueryId = Select<'static>;
-    const HAS_STATIC_QUERY_ID: bool = true;
-}
-
-impl QueryId for SelectUsed<'_> {
-    type QueryId = SelectUsed<'static>;
-    const HAS_STATIC_QUERY_ID: bool = true;
-}
-
-impl QueryId for InsertUsed<'_> {
-    type QueryId = InsertUsed<'static>;
-    const HAS_STATIC_QUERY_ID: bool = true;
-}
-
-impl QueryId for Prune {
-    type QueryId = Self;
-    const HAS_STATIC_QUERY_ID: bool = true;
+fixed_texts! {
+    Insert<'_> as Insert<'static>,
+    InsertUsed<'_> as InsertUsed<'static>,
+    Prune as Self,
+    RaiseHighWater as Self,
+    ReadPage as Self,
+    Replace<'_> as Replace<'static>,
+    Select<'_> as Select<'static>,
+    SelectNewestSeq as Self,
+    SelectUsed<'_> as SelectUsed<'static>,
+    WritePage<'_> as WritePage<'static>,
 }
 
 impl QueryId for Update<'_> {
@@ -317,24 +291,4 @@ impl QueryId for Update<'_> {
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
-impl RunQueryDsl<SqliteConnection> for Insert<'_> {}
-
-impl RunQueryDsl<SqliteConnection> for Replace<'_> {}
-
-impl RunQueryDsl<SqliteConnection> for SelectNewestSeq {}
-
-impl RunQueryDsl<SqliteConnection> for RaiseHighWater {}
-
-impl RunQueryDsl<SqliteConnection> for ReadPage {}
-
-impl RunQueryDsl<SqliteConnection> for WritePage<'_> {}
-
-impl RunQueryDsl<SqliteConnection> for Select<'_> {}
-
 impl RunQueryDsl<SqliteConnection> for Update<'_> {}
-
-impl RunQueryDsl<SqliteConnection> for SelectUsed<'_> {}
-
-impl RunQueryDsl<SqliteConnection> for InsertUsed<'_> {}
-
-impl RunQueryDsl<SqliteConnection> for Prune {}
