@@ -7,7 +7,7 @@ use customers_api::{
     clock,
     model::{CustomerInput, SortDirection},
     store::{
-        Access, Condition, DatabaseUrl, InvalidDatabaseUrl, PutOutcome, Record, Store, StoreError, Version,
+        Access, Condition, DatabaseUrl, InvalidDatabaseUrl, NewVersion, PutOutcome, Record, Store, StoreError,
     },
 };
 
@@ -27,7 +27,7 @@ fn account() -> Account {
 async fn put(store: &Store, customer_id: &str) -> Result<PutOutcome, StoreError> {
     let input: CustomerInput = serde_json::from_value(mia()).unwrap();
     let record = Record { bytes: serde_json::to_vec(&input).unwrap(), sealed_by: None };
-    store.put(&account(), customer_id.parse().unwrap(), Version::new(), record, Condition::Always, None).await
+    store.put(&account(), customer_id.parse().unwrap(), NewVersion::of(None), record, Condition::Always).await
 }
 
 async fn create(store: &Store, customer_id: &str) {

@@ -5,9 +5,9 @@ use diesel::{connection::SimpleConnection as _, prelude::*, sqlite::SqliteConnec
 use super::{
     super::{
         row::NewRow,
-        schema::customers,
         types::{ImportOutcome, ImportedCustomer, StoredCustomer},
     },
+    last_write::LastWrite,
     sql::{Insert, RaiseHighWater, Replace, SelectNewestSeq},
 };
 
@@ -44,16 +44,28 @@ fn write(
     let StoredCustomer { customer_id, record, version, created, updated } = customer;
     let (account, customer_id) = (account.as_str(), customer_id.as_str());
     let (created_at, updated_at) = (created.micros(), updated.micros());
-    let row = NewRow { seq, account, customer_id, version, created_at, updated_at, record };
+    let row = NewRow {
+        seq,
+        account,
+        customer_id,
+        version,
+        created_at,
+        updated_at,
+        signature_expires_at: None,
+        record,
+    };
     if Insert(&row).execute(connection)? == 1 {
         return Ok(ImportOutcome::Written);
     }
-    let there = customers::table.find((account, customer_id)).select(customers::version);
-    if there.first::<Vec<u8>>(connection)? == version.as_bytes() {
+    let there = LastWrite::find(connection, account, customer_id)?;
+    if there.as_ref().is_some_and(|there| there.version() == *version) {
         return Ok(ImportOutcome::AlreadyThere);
     }
     if !replace {
         return Ok(ImportOutcome::Taken);
+    }
+    if let Some(there) = there {
+        there.keep_signature(connection)?;
     }
     Replace(&row).execute(connection)?;
     Ok(ImportOutcome::Written)

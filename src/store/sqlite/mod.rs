@@ -9,6 +9,7 @@ mod erase;
 mod export;
 mod file;
 mod import;
+mod last_write;
 mod lookup;
 mod page;
 mod reader;
