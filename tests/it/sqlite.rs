@@ -18,7 +18,7 @@ use futures_util::{
 };
 use tokio::time::timeout;
 
-use crate::support::{Database, Engine, mia};
+use crate::support::{Database, Engine, eventually, mia};
 
 fn account() -> Account {
     "acme".parse().unwrap()
@@ -206,4 +206,17 @@ async fn a_file_that_holds_garbage_does_not_pass_the_check() {
     // What is in the log is read from there.
     fs::File::options().write(true).open(format!("{path}-wal")).unwrap().set_len(0).unwrap();
     assert!(store.check().await.is_err());
+}
+
+#[actix_web::test]
+async fn the_log_is_moved_into_the_file_while_writes_come() {
+    let database = Engine::Sqlite.database().await;
+    let store = database.open().await;
+    let file = || std::fs::metadata(database.url.strip_prefix("sqlite:").unwrap()).unwrap().len();
+    let before = file();
+    for hundred in 0..20 {
+        let ids: Vec<String> = (0..100).map(|number| format!("c-{hundred}-{number}")).collect();
+        join_all(ids.iter().map(|id| create(&store, id))).await;
+    }
+    eventually("the rows are in the file", || async { file() > before + 1_000_000 / 4 }).await;
 }

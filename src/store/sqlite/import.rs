@@ -1,6 +1,6 @@
 //! Writes customers as they were in another database.
 
-use diesel::{connection::SimpleConnection as _, prelude::*, sqlite::SqliteConnection};
+use diesel::{prelude::*, sqlite::SqliteConnection};
 
 use super::{
     super::{
@@ -11,17 +11,12 @@ use super::{
     sql::{Insert, RaiseHighWater, Replace, SelectNewestSeq},
 };
 
-/// A step between checkpoints of 32 MiB instead of 4: a batch touches index pages all over the file, and the same ones
-/// again and again.
-const SETUP: &str = "PRAGMA wal_autocheckpoint = 8000";
-
 /// Writes them in one transaction.
 pub(super) fn import(
     connection: &mut SqliteConnection,
     imported: &[ImportedCustomer],
     replace: bool,
 ) -> QueryResult<Vec<ImportOutcome>> {
-    connection.batch_execute(SETUP)?;
     connection.immediate_transaction(|connection| {
         let newest_seq: i64 = SelectNewestSeq.get_result(connection)?;
         let outcomes = (newest_seq + 1..).zip(imported);

@@ -17,6 +17,7 @@ use super::{
         used::{Outcome as _, expired_before},
         version::Version,
     },
+    checkpoint::Checkpointer,
     connect::Connection,
     erase::Eraser,
     file::File,
@@ -36,6 +37,7 @@ pub(super) struct Writer {
     connection: Connection,
     file: Arc<File>,
     eraser: Eraser,
+    checkpointer: Checkpointer,
     /// How many signed writes came since the last pruning.
     signed_writes: usize,
     /// When the last pruning was.
@@ -43,8 +45,13 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection, file: Arc<File>, eraser: Eraser) -> Self {
-        Self { connection, file, eraser, signed_writes: 0, pruned_at: Instant::now() }
+    pub(super) fn new(
+        connection: Connection,
+        file: Arc<File>,
+        eraser: Eraser,
+        checkpointer: Checkpointer,
+    ) -> Self {
+        Self { connection, file, eraser, checkpointer, signed_writes: 0, pruned_at: Instant::now() }
     }
 
     /// A timestamp that no customer was created after: rows are in the order of their creation, unless they were imported
@@ -80,6 +87,7 @@ impl Engine for Writer {
         // What was written into a file that nobody finds again must not be acknowledged.
         self.file.check()?;
         committed?;
+        self.checkpointer.note(group.len());
         if group.iter().any(Write::leaves_garbage) {
             self.eraser.note_garbage();
         }
