@@ -205,7 +205,10 @@ impl Records {
         account: &str,
         stored: &StoredCustomer,
     ) -> Result<Vec<RequestExtensionItem>, DamagedRecord> {
-        self.fields(account, stored).map(|fields| contract::explain_customer_input(&fields))
+        let fields = self.fields(account, stored)?;
+        // The model decides as the contract does, much faster.
+        let is_valid = serde_json::from_slice::<CustomerInput>(&fields).is_ok();
+        Ok(if is_valid { Vec::new() } else { contract::explain_customer_input(&fields) })
     }
 
     /// The fields of a customer as one line of JSON.
