@@ -4,7 +4,7 @@ use std::{
     fs::{self, File},
     io::Write as _,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -115,6 +115,18 @@ impl Side {
             .arg(&file)
             .output()?;
         ensure!(added.status.success(), "keys add: {}", String::from_utf8_lossy(&added.stderr));
+        Ok(())
+    }
+
+    /// Imports these lines.
+    pub(crate) fn import(&self, lines: &[u8]) -> anyhow::Result<()> {
+        let mut import = Command::new(&self.server)
+            .args(["import", "--database-url", &self.url])
+            .stdin(Stdio::piped())
+            .spawn()
+            .context("cannot import")?;
+        import.stdin.take().context("no standard input")?.write_all(lines)?;
+        ensure!(import.wait()?.success(), "the import has failed");
         Ok(())
     }
 

@@ -10,17 +10,14 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicI64, Ordering},
     },
-    thread,
     time::{Duration, Instant},
 };
 
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::timeout,
-};
+use tokio::{sync::oneshot, time::timeout};
 
 use super::{
     error::StoreError,
+    turns,
     types::{Condition, DeleteOutcome, PutOutcome, Record},
     used::{DamagedOutcome, Outcome},
     version::Version,
@@ -199,7 +196,7 @@ async fn settle(engine: &mut impl Engine, group: Vec<Write>, metrics: &StoreMetr
 /// in which they came.
 #[derive(Clone)]
 pub(super) struct Queue {
-    lanes: Arc<[mpsc::Sender<Write>]>,
+    lanes: Arc<[turns::Sender<Write>]>,
     stall: Arc<Stall>,
     metrics: StoreMetrics,
 }
@@ -211,8 +208,9 @@ impl Queue {
         metrics: &StoreMetrics,
     ) -> (Self, [Lane; LANES]) {
         let (stamps, stall) = (Arc::new(Stamps::default()), Arc::new(Stall::default()));
-        let lanes = [(); LANES].map(|()| mpsc::channel(QUEUE_WRITES_MAX / LANES));
-        let senders = lanes.iter().map(|(sender, _)| sender.clone()).collect();
+        let lanes =
+            [(); LANES].map(|()| turns::channel(QUEUE_WRITES_MAX / LANES, |write: &Write| &write.account));
+        let mut senders = Vec::with_capacity(LANES);
         let lane = |writes| Lane {
             writes,
             stamps: Arc::clone(&stamps),
@@ -220,13 +218,16 @@ impl Queue {
             group_writes_max,
             metrics: metrics.clone(),
         };
-        let lanes = lanes.map(|(_, writes)| lane(writes));
-        (Self { lanes: senders, stall, metrics: metrics.clone() }, lanes)
+        let lanes = lanes.map(|(sender, writes)| {
+            senders.push(sender);
+            lane(writes)
+        });
+        (Self { lanes: senders.into(), stall, metrics: metrics.clone() }, lanes)
     }
 
     /// How many writes wait.
     pub(super) fn len(&self) -> usize {
-        self.lanes.iter().map(|lane| lane.max_capacity() - lane.capacity()).sum()
+        self.lanes.iter().map(turns::Sender::len).sum()
     }
 
     /// How long nothing was committed although it was tried.
@@ -269,14 +270,14 @@ impl Queue {
         let (reply, outcome) = oneshot::channel();
         let change = change(Slot { outcome: None, is_repeated: false, reply });
         let write = Write { account, customer_id, signature, timestamp: 0, change };
-        if self.lane(&write).try_send(write).is_err() {
-            self.metrics.count(WriteOutcome::Failed);
-            return Err(StoreError::Busy);
+        if let Err(refused) = self.lane(&write).send(write) {
+            // It may be this one.
+            refused.tell(Err(StoreError::Busy), &self.metrics);
         }
         outcome.await.map_err(|_| StoreError::unavailable("the writer has ended"))?
     }
 
-    fn lane(&self, write: &Write) -> &mpsc::Sender<Write> {
+    fn lane(&self, write: &Write) -> &turns::Sender<Write> {
         if let [only] = &*self.lanes {
             return only;
         }
@@ -290,7 +291,7 @@ impl Queue {
 
 /// The receiving side of one lane.
 pub(super) struct Lane {
-    writes: mpsc::Receiver<Write>,
+    writes: turns::Receiver<Write>,
     stamps: Arc<Stamps>,
     stall: Arc<Stall>,
     group_writes_max: usize,
@@ -307,7 +308,7 @@ impl Lane {
     pub(super) async fn run(mut self, mut engine: impl Engine) {
         let mut pause = IDLE_PAUSE;
         loop {
-            let gathered = timeout(pause, gather(&mut self.writes, self.group_writes_max)).await;
+            let gathered = timeout(pause, self.writes.gather(self.group_writes_max)).await;
             let Ok(mut group) = gathered else {
                 pause = if self.use_pause(&mut engine).await { Duration::ZERO } else { IDLE_PAUSE };
                 continue;
@@ -343,20 +344,6 @@ impl Lane {
         }
         false
     }
-}
-
-/// Waits for an item, and takes those that wait behind it; empty when all senders are gone.
-pub(super) async fn gather<T>(items: &mut mpsc::Receiver<T>, max: usize) -> Vec<T> {
-    let mut group: Vec<T> = items.recv().await.into_iter().collect();
-    // Where threads share a core, the first of several items wakes this thread before the others are in the queue: let
-    // the senders go first. Where a core is free, this takes no time.
-    thread::yield_now();
-    while group.len() < max
-        && let Ok(item) = items.try_recv()
-    {
-        group.push(item);
-    }
-    group
 }
 
 /// Timestamps that never repeat and never run backwards, even if the clock does.

@@ -11,6 +11,7 @@ mod postgres;
 mod row;
 mod schema;
 mod sqlite;
+mod turns;
 mod types;
 mod url;
 mod used;
