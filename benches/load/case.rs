@@ -40,6 +40,8 @@ pub(crate) enum Case {
     Soak,
     /// 5,000 new customers a second for 15 minutes, signed with ES256
     Steady,
+    /// New customers of 1,000 accounts, one of which sends as fast as it can, signed with ES384
+    OneAccountFloods,
 }
 
 /// What the requests of a case are.
@@ -61,7 +63,7 @@ pub(crate) enum Work {
 pub(crate) const PAGE_ITEMS: usize = 20;
 
 impl Case {
-    /// All but those that take minutes.
+    /// All but those that take minutes, and the one that is a verdict of its own.
     pub(crate) const SHORT: [Self; 15] = [
         Self::PutEs384,
         Self::PutEs384Half,
@@ -92,7 +94,8 @@ impl Case {
             | Self::PutUnsigned
             | Self::PutUnsignedAscending
             | Self::PutUnsignedAlone
-            | Self::Steady => Work::Put,
+            | Self::Steady
+            | Self::OneAccountFloods => Work::Put,
             Self::UpdateEs384 => Work::Update,
             Self::Get | Self::GetReconnecting => Work::Get,
             Self::Mix | Self::Soak => Work::Mix,

@@ -13,6 +13,7 @@ mod case;
 mod client;
 mod customer;
 mod dice;
+mod flood;
 mod floor;
 mod ids;
 mod options;

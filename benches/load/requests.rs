@@ -37,6 +37,11 @@ impl Keys {
         Ok(Self(keys.collect::<anyhow::Result<_>>()?))
     }
 
+    /// One key alone.
+    pub(crate) fn one(algorithm: Algorithm) -> anyhow::Result<Self> {
+        Ok(Self(vec![(algorithm, random::uuid().to_string(), PrivateKey::generate(algorithm)?)]))
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &PrivateKey)> {
         self.0.iter().map(|(_, id, key)| (id.as_str(), key))
     }

@@ -8,6 +8,7 @@ use customers_api::signature::Algorithm;
 use crate::{
     case::{Case, Work},
     client::{self, Answers, Pace},
+    flood,
     floor::Floor,
     ids::Ids,
     options::Options,
@@ -100,10 +101,15 @@ struct Run {
 
 impl Bench<'_> {
     fn measure(&mut self, case: Case, connections: usize) -> anyhow::Result<()> {
-        if connections == 1 && (case == Case::PutEs384Half || case.is_long()) {
+        if connections == 1 && (matches!(case, Case::PutEs384Half | Case::OneAccountFloods) || case.is_long())
+        {
             return Ok(());
         }
         let floor = self.floor(case)?;
+        if case == Case::OneAccountFloods {
+            println!("{} on {}", case.name(), self.sides[0].name);
+            return flood::measure(&self.sides[0], self.options.seconds, floor);
+        }
         let pace = self.pace(case, connections, floor);
         let ids = Ids::fresh(case.is_ascending());
         let upserts = if case == Case::PutUnsigned { self.raw_upserts()? } else { 0.0 };

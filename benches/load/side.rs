@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{BufWriter, IntoInnerError, Write as _},
+    io::{BufWriter, IntoInnerError, Write},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     rc::Rc,
@@ -146,7 +146,13 @@ impl Side {
         }
         if plan.customers > HTTP_CUSTOMERS_MAX {
             server.stop()?;
-            self.import(&plan)?;
+            self.import(|lines| {
+                for number in 0..plan.customers {
+                    serde_json::to_writer(&mut *lines, &plan.exported(&Ids::SEEDED.id(number), number))?;
+                    lines.write_all(b"\n")?;
+                }
+                Ok(())
+            })?;
             println!(
                 "{}: {} customers were imported in {:.1?}",
                 self.name,
@@ -165,18 +171,18 @@ impl Side {
         server.stop()
     }
 
-    /// Puts customers into the database as `customers-api import` does.
-    fn import(&self, plan: &Plan) -> anyhow::Result<()> {
+    /// Imports the lines that are written.
+    pub(crate) fn import(
+        &self,
+        write: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
         let mut command = Command::new(&self.server);
         command.args(["import", "--database-url", &self.url]).args(&self.seal_arguments);
-        let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-        let mut lines = BufWriter::new(child.stdin.take().context("no standard input")?);
-        for number in 0..plan.customers {
-            serde_json::to_writer(&mut lines, &plan.exported(&Ids::SEEDED.id(number), number))?;
-            lines.write_all(b"\n")?;
-        }
+        let mut import = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let mut lines = BufWriter::new(import.stdin.take().context("no standard input")?);
+        write(&mut lines)?;
         drop(lines.into_inner().map_err(IntoInnerError::into_error)?);
-        let imported = child.wait_with_output()?;
+        let imported = import.wait_with_output()?;
         ensure!(imported.status.success(), "import: {}", String::from_utf8_lossy(&imported.stderr));
         Ok(())
     }

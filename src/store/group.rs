@@ -7,20 +7,17 @@ use std::{
     collections::VecDeque,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicI64, Ordering},
     },
-    thread,
     time::{Duration, Instant},
 };
 
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::timeout,
-};
+use tokio::{sync::oneshot, time::timeout};
 
 use super::{
     error::StoreError,
+    turns,
     types::{Condition, DeleteOutcome, PutOutcome, Record},
     used::{DamagedOutcome, Outcome},
     version::{NewVersion, Version},
@@ -142,20 +139,51 @@ pub(super) trait Engine {
     async fn tidy_up(&mut self) -> bool {
         false
     }
+
+    /// Shows that writes can be made: asked after one could not, until one can.
+    async fn probe(&mut self) -> Result<(), StoreError>;
+}
+
+/// Since when nothing was committed although it was tried.
+#[derive(Default)]
+struct Stall(Mutex<Option<Instant>>);
+
+impl Stall {
+    fn begin(&self) {
+        self.since().get_or_insert_with(Instant::now);
+    }
+
+    fn end(&self) {
+        *self.since() = None;
+    }
+
+    fn time(&self) -> Duration {
+        self.since().map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    fn since(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Commits a group and tells each caller. This is the one policy for failures:
 ///
 /// - If the database is not available, all callers are told at once, and nothing is tried again.
 /// - If it refused the group, each write is tried alone, so that a bad write does not harm the others.
-async fn settle(engine: &mut impl Engine, group: Vec<Write>, metrics: &StoreMetrics) {
+async fn settle(engine: &mut impl Engine, group: Vec<Write>, metrics: &StoreMetrics, stall: &Stall) {
     let mut attempts = VecDeque::from([group]);
     while let Some(mut writes) = attempts.pop_front() {
         let started = Instant::now();
+        stall.begin();
         let committed = engine.commit(&mut writes).await;
         metrics.note_commit(writes.len(), started.elapsed());
         match committed {
-            Ok(()) => writes.into_iter().for_each(|write| write.tell(Ok(()), metrics)),
+            Ok(()) => {
+                stall.end();
+                for write in writes {
+                    write.tell(Ok(()), metrics);
+                }
+            }
             Err(error @ (StoreError::Unavailable(_) | StoreError::Busy)) => {
                 for write in writes.into_iter().chain(attempts.drain(..).flatten()) {
                     write.tell(Err(error.duplicate()), metrics);
@@ -173,7 +201,8 @@ async fn settle(engine: &mut impl Engine, group: Vec<Write>, metrics: &StoreMetr
 /// in which they came.
 #[derive(Clone)]
 pub(super) struct Queue {
-    lanes: Arc<[mpsc::Sender<Write>]>,
+    lanes: Arc<[turns::Sender<Write>]>,
+    stall: Arc<Stall>,
     metrics: StoreMetrics,
 }
 
@@ -183,17 +212,32 @@ impl Queue {
         group_writes_max: usize,
         metrics: &StoreMetrics,
     ) -> (Self, [Lane; LANES]) {
-        let stamps = Arc::new(Stamps::default());
-        let lanes = [(); LANES].map(|()| mpsc::channel(QUEUE_WRITES_MAX / LANES));
-        let senders = lanes.iter().map(|(sender, _)| sender.clone()).collect();
-        let lane =
-            |writes| Lane { writes, stamps: Arc::clone(&stamps), group_writes_max, metrics: metrics.clone() };
-        (Self { lanes: senders, metrics: metrics.clone() }, lanes.map(|(_, writes)| lane(writes)))
+        let (stamps, stall) = (Arc::new(Stamps::default()), Arc::new(Stall::default()));
+        let lanes =
+            [(); LANES].map(|()| turns::channel(QUEUE_WRITES_MAX / LANES, |write: &Write| &write.account));
+        let mut senders = Vec::with_capacity(LANES);
+        let lane = |writes| Lane {
+            writes,
+            stamps: Arc::clone(&stamps),
+            stall: Arc::clone(&stall),
+            group_writes_max,
+            metrics: metrics.clone(),
+        };
+        let lanes = lanes.map(|(sender, writes)| {
+            senders.push(sender);
+            lane(writes)
+        });
+        (Self { lanes: senders.into(), stall, metrics: metrics.clone() }, lanes)
     }
 
     /// How many writes wait.
     pub(super) fn len(&self) -> usize {
-        self.lanes.iter().map(|lane| lane.max_capacity() - lane.capacity()).sum()
+        self.lanes.iter().map(turns::Sender::len).sum()
+    }
+
+    /// How long nothing was committed although it was tried.
+    pub(super) fn stall_time(&self) -> Duration {
+        self.stall.time()
     }
 
     pub(super) fn metrics(&self) -> &StoreMetrics {
@@ -231,14 +275,14 @@ impl Queue {
         let (reply, outcome) = oneshot::channel();
         let change = change(Slot { outcome: None, is_repeated: false, reply });
         let write = Write { account, customer_id, signature, timestamp: 0, change };
-        if self.lane(&write).try_send(write).is_err() {
-            self.metrics.count(WriteOutcome::Failed);
-            return Err(StoreError::Busy);
+        if let Err(refused) = self.lane(&write).send(write) {
+            // It may be this one.
+            refused.tell(Err(StoreError::Busy), &self.metrics);
         }
         outcome.await.map_err(|_| StoreError::unavailable("the writer has ended"))?
     }
 
-    fn lane(&self, write: &Write) -> &mpsc::Sender<Write> {
+    fn lane(&self, write: &Write) -> &turns::Sender<Write> {
         if let [only] = &*self.lanes {
             return only;
         }
@@ -252,8 +296,9 @@ impl Queue {
 
 /// The receiving side of one lane.
 pub(super) struct Lane {
-    writes: mpsc::Receiver<Write>,
+    writes: turns::Receiver<Write>,
     stamps: Arc<Stamps>,
+    stall: Arc<Stall>,
     group_writes_max: usize,
     metrics: StoreMetrics,
 }
@@ -268,9 +313,9 @@ impl Lane {
     pub(super) async fn run(mut self, mut engine: impl Engine) {
         let mut pause = IDLE_PAUSE;
         loop {
-            let gathered = timeout(pause, gather(&mut self.writes, self.group_writes_max)).await;
+            let gathered = timeout(pause, self.writes.gather(self.group_writes_max)).await;
             let Ok(mut group) = gathered else {
-                pause = if engine.tidy_up().await { Duration::ZERO } else { IDLE_PAUSE };
+                pause = if self.use_pause(&mut engine).await { Duration::ZERO } else { IDLE_PAUSE };
                 continue;
             };
             pause = IDLE_PAUSE;
@@ -289,24 +334,21 @@ impl Lane {
                 write.timestamp = self.stamps.next();
             }
             if !group.is_empty() {
-                settle(&mut engine, group, &self.metrics).await;
+                settle(&mut engine, group, &self.metrics, &self.stall).await;
             }
         }
     }
-}
 
-/// Waits for an item, and takes those that wait behind it; empty when all senders are gone.
-pub(super) async fn gather<T>(items: &mut mpsc::Receiver<T>, max: usize) -> Vec<T> {
-    let mut group: Vec<T> = items.recv().await.into_iter().collect();
-    // Where threads share a core, the first of several items wakes this thread before the others are in the queue: let
-    // the senders go first. Where a core is free, this takes no time.
-    thread::yield_now();
-    while group.len() < max
-        && let Ok(item) = items.try_recv()
-    {
-        group.push(item);
+    /// Returns whether there is more to do.
+    async fn use_pause(&self, engine: &mut impl Engine) -> bool {
+        if self.stall.time() < IDLE_PAUSE {
+            return engine.tidy_up().await;
+        }
+        if engine.probe().await.is_ok() {
+            self.stall.end();
+        }
+        false
     }
-    group
 }
 
 /// Timestamps that never repeat and never run backwards, even if the clock does.
@@ -341,6 +383,10 @@ mod tests {
                 }
             }
             self.0.remove(0)
+        }
+
+        async fn probe(&mut self) -> Result<(), StoreError> {
+            Ok(())
         }
     }
 

@@ -10,13 +10,15 @@ use std::{
     process::{Output, Stdio},
 };
 
+use actix_web::rt::task::spawn_blocking;
 use customers_api::{clock, model::Timestamp, record::generate_key_line, signature::Algorithm};
 use serde_json::{Value, json};
 
 use crate::support::{Database, Engine, TestApi, command, full, mia, on_each_engine};
 
-/// Runs a command on a database, with this standard input.
-fn run(database: &Database, arguments: &[&str], input: &[u8]) -> Output {
+/// Runs a command on a database, with this standard input. The test's own service goes on meanwhile, whose keys would be too
+/// old after five seconds.
+async fn run(database: &Database, arguments: &[&str], input: &[u8]) -> Output {
     let mut command = command();
     command.args(arguments).args(["--database-url", &database.url]);
     let mut child =
@@ -25,23 +27,21 @@ fn run(database: &Database, arguments: &[&str], input: &[u8]) -> Output {
     let input = input.to_vec();
     // It may end before it has read everything.
     let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
-    let output = child.wait_with_output().unwrap();
+    let output = spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap();
     writer.join().unwrap();
     output
 }
 
 /// The same, which succeeds: what it printed.
-#[track_caller]
-fn succeeds(database: &Database, arguments: &[&str], input: &[u8]) -> String {
-    let output = run(database, arguments, input);
+async fn succeeds(database: &Database, arguments: &[&str], input: &[u8]) -> String {
+    let output = run(database, arguments, input).await;
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
 /// The lines of an export, their members in the order of the alphabet. The order of accounts is the engine's.
-#[track_caller]
-fn export(database: &Database, arguments: &[&str]) -> Vec<String> {
-    let exported = succeeds(database, &[&["export"], arguments].concat(), b"");
+async fn export(database: &Database, arguments: &[&str]) -> Vec<String> {
+    let exported = succeeds(database, &[&["export"], arguments].concat(), b"").await;
     let mut lines: Vec<String> = exported.lines().map(normal).collect();
     lines.sort();
     lines
@@ -73,14 +73,14 @@ async fn signed_requests_go_on_after_the_move_to_the_other_engine_and_back(engin
     }
     api.put("c-1", &mia()).send().await.expect(204);
     api.put("%C3%A9%2F%22", &mia()).signed_by(&other).send().await.expect(201);
-    let lines = export(&api.database, &[]);
+    let lines = export(&api.database, &[]).await;
     assert_eq!(lines.len(), 3 + 6);
 
     let (middle, last) = (engine.other().database().await, engine.database().await);
-    succeeds(&middle, &["import"], lines.join("\n").as_bytes());
-    assert_eq!(export(&middle, &[]), lines);
-    succeeds(&last, &["import"], succeeds(&middle, &["export"], b"").as_bytes());
-    assert_eq!(export(&last, &[]), lines);
+    succeeds(&middle, &["import"], lines.join("\n").as_bytes()).await;
+    assert_eq!(export(&middle, &[]).await, lines);
+    succeeds(&last, &["import"], succeeds(&middle, &["export"], b"").await.as_bytes()).await;
+    assert_eq!(export(&last, &[]).await, lines);
 
     for database in [middle, last] {
         let moved = api.over(database).await;
@@ -105,13 +105,13 @@ async fn an_export_of_one_account_has_its_keys_and_customers_alone(engine: Engin
     let other = api.register("other", Algorithm::Es256, "other-1").await;
     api.put("c-1", &mia()).send().await.expect(201);
     api.put("c-2", &mia()).signed_by(&other).send().await.expect(201);
-    let lines = export(&api.database, &["--account", "other"]);
+    let lines = export(&api.database, &["--account", "other"]).await;
     let accounts: Vec<Value> =
         lines.iter().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect();
     assert_eq!(accounts[0]["Customer"]["CustomerID"], "c-2");
     assert_eq!(accounts[1]["Key"]["KeyID"], "other-1");
     assert_eq!(accounts.len(), 2);
-    let nobody = run(&api.database, &["export", "--account", "others"], b"");
+    let nobody = run(&api.database, &["export", "--account", "others"], b"").await;
     assert_eq!(nobody.status.code(), Some(1), "a mistyped account is not an empty one");
 }
 
@@ -127,15 +127,15 @@ async fn an_import_seals_by_its_own_key(engine: Engine) {
     let (one, two) = (file("k1"), file("k2"));
     let lines = [line("c-1"), line("c-2")];
     let (first, second) = (engine.database().await, engine.other().database().await);
-    succeeds(&first, &["import", "--seal-keys", &one], &ndjson(&lines));
+    succeeds(&first, &["import", "--seal-keys", &one], &ndjson(&lines)).await;
     assert_eq!(first.count("customers WHERE sealed_by = 'k1'").await, 2);
-    let exported = export(&first, &["--seal-keys", &one]);
+    let exported = export(&first, &["--seal-keys", &one]).await;
     assert_eq!(exported, lines.each_ref().map(Value::to_string), "the lines are plain");
-    assert_eq!(run(&first, &["export"], b"").status.code(), Some(1), "it needs the key");
-    succeeds(&second, &["import", "--seal-keys", &two], exported.join("\n").as_bytes());
+    assert_eq!(run(&first, &["export"], b"").await.status.code(), Some(1), "it needs the key");
+    succeeds(&second, &["import", "--seal-keys", &two], exported.join("\n").as_bytes()).await;
     assert_eq!(second.count("customers WHERE sealed_by = 'k2'").await, 2);
-    assert_eq!(export(&second, &["--seal-keys", &two]), exported);
-    let plain = run(&second, &["import"], &ndjson(&[line("c-3")]));
+    assert_eq!(export(&second, &["--seal-keys", &two]).await, exported);
+    let plain = run(&second, &["import"], &ndjson(&[line("c-3")])).await;
     assert_eq!(plain.status.code(), Some(1), "no plain record comes into a sealed database");
 }
 
@@ -186,7 +186,7 @@ async fn lines_that_cannot_be_imported_are_reported_by_number_and_the_others_are
         (line("c-2").to_string(), &[]),
     ];
     let text: Vec<&str> = cases.iter().map(|(line, _)| line.as_str()).collect();
-    let output = run(&database, &["import"], text.join("\n").as_bytes());
+    let output = run(&database, &["import"], text.join("\n").as_bytes()).await;
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{said}");
     let mut refused = 0;
@@ -209,34 +209,37 @@ async fn lines_that_cannot_be_imported_are_reported_by_number_and_the_others_are
 async fn a_customer_in_another_version_is_replaced_only_if_asked(engine: Engine) {
     let database = engine.database().await;
     let (first, mut second) = (line("c-1"), line("c-1"));
-    succeeds(&database, &["import"], &ndjson(std::slice::from_ref(&first)));
+    succeeds(&database, &["import"], &ndjson(std::slice::from_ref(&first))).await;
     second["Customer"]["Version"] = "ffffffffffffffffffffffffffffffff".into();
     second["Customer"]["Created"] = "2026-01-30T12:00:00.000001Z".into();
     second["Customer"]["Record"] = full();
-    assert_eq!(run(&database, &["import"], &ndjson(std::slice::from_ref(&second))).status.code(), Some(1));
-    assert_eq!(export(&database, &[]), [first.to_string()]);
-    let said = succeeds(&database, &["import", "--replace"], &ndjson(&[first, second.clone()]));
+    assert_eq!(
+        run(&database, &["import"], &ndjson(std::slice::from_ref(&second))).await.status.code(),
+        Some(1)
+    );
+    assert_eq!(export(&database, &[]).await, [first.to_string()]);
+    let said = succeeds(&database, &["import", "--replace"], &ndjson(&[first, second.clone()])).await;
     assert!(said.starts_with("imported 1 customers and 0 keys; 1 customers"), "{said}");
-    assert_eq!(export(&database, &[]), [second.to_string()]);
+    assert_eq!(export(&database, &[]).await, [second.to_string()]);
 }
 
 async fn a_key_that_conflicts_is_refused_and_a_revocation_is_taken_over(engine: Engine) {
     let (api, target) = (TestApi::start(engine).await, TestApi::start(engine).await);
-    let lines = export(&api.database, &[]);
-    let taken = run(&target.database, &["import"], lines.join("\n").as_bytes());
+    let lines = export(&api.database, &[]).await;
+    let taken = run(&target.database, &["import"], lines.join("\n").as_bytes()).await;
     assert_eq!(taken.status.code(), Some(1), "both call their keys alike");
     let said = String::from_utf8(taken.stderr).unwrap();
     assert!(said.starts_with("line 1: the key id is in use by another key\n"), "{said}");
 
     let empty = engine.database().await;
     let active = lines.join("\n");
-    succeeds(&empty, &["import"], active.as_bytes());
+    succeeds(&empty, &["import"], active.as_bytes()).await;
     assert!(api.store.revoke_signing_key("acme-1", clock::now().into()).await.unwrap());
-    let revoked = export(&api.database, &[]);
+    let revoked = export(&api.database, &[]).await;
     for lines in [revoked.join("\n"), active] {
-        let said = succeeds(&empty, &["import"], lines.as_bytes());
+        let said = succeeds(&empty, &["import"], lines.as_bytes()).await;
         assert_eq!(said, "imported 0 customers and 0 keys; 0 customers and 1 keys were there already\n");
-        assert_eq!(export(&empty, &[]), revoked, "it stays revoked");
+        assert_eq!(export(&empty, &[]).await, revoked, "it stays revoked");
     }
 }
 
@@ -254,7 +257,7 @@ async fn what_cannot_be_exported_is_reported_by_key_and_left_out(engine: Engine)
     ] {
         api.database.execute(change).await;
     }
-    let output = run(&api.database, &["export"], b"");
+    let output = run(&api.database, &["export"], b"").await;
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{said}");
     for line in [
@@ -268,7 +271,7 @@ async fn what_cannot_be_exported_is_reported_by_key_and_left_out(engine: Engine)
     }
     let exported = String::from_utf8(output.stdout).unwrap();
     assert_eq!(exported.lines().count(), 2);
-    succeeds(&engine.other().database().await, &["import"], exported.as_bytes());
+    succeeds(&engine.other().database().await, &["import"], exported.as_bytes()).await;
 }
 
 on_each_engine! {

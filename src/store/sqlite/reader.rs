@@ -1,6 +1,6 @@
 //! A thread that runs queries one after the other, on a connection of its own.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, thread, time::Duration};
 
 use diesel::{QueryResult, sqlite::SqliteConnection};
 use tokio::{
@@ -11,10 +11,7 @@ use tokio::{
     },
 };
 
-use super::{
-    super::{error::StoreError, group::gather},
-    connect::Connection,
-};
+use super::{super::error::StoreError, connect::Connection};
 use crate::threads::Threads;
 
 /// How many queries may wait.
@@ -59,7 +56,7 @@ impl Reader {
 
 async fn answer(mut queries: Receiver<Query>, connection: &mut Connection) {
     loop {
-        let waiting = gather(&mut queries, QUEUE_QUERIES_MAX).await;
+        let waiting = gather(&mut queries).await;
         if waiting.is_empty() {
             return;
         }
@@ -67,4 +64,18 @@ async fn answer(mut queries: Receiver<Query>, connection: &mut Connection) {
             query(connection);
         }
     }
+}
+
+/// Waits for a query, and takes those that wait behind it; empty when all senders are gone.
+async fn gather(queries: &mut Receiver<Query>) -> Vec<Query> {
+    let mut group: Vec<Query> = queries.recv().await.into_iter().collect();
+    // Where threads share a core, the first of several queries wakes this thread before the others are in the queue: let
+    // the senders go first. Where a core is free, this takes no time.
+    thread::yield_now();
+    while group.len() < QUEUE_QUERIES_MAX
+        && let Ok(query) = queries.try_recv()
+    {
+        group.push(query);
+    }
+    group
 }

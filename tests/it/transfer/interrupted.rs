@@ -39,19 +39,19 @@ async fn an_import_that_was_killed_can_be_repeated(engine: Engine) {
     let there = database.count("customers").await;
     assert_eq!(there, 2000, "a batch is written whole");
     for (written, there) in [(1500, 2000), (0, 3500)] {
-        let said = succeeds(&database, &["import"], &ndjson(&lines));
+        let said = succeeds(&database, &["import"], &ndjson(&lines)).await;
         let expected = format!(
             "imported {written} customers and 0 keys; {there} customers and 0 keys were there already\n"
         );
         assert_eq!(said, expected);
     }
     let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
-    assert_eq!(export(&database, &[]), lines, "nothing is lost, and nothing is there twice");
+    assert_eq!(export(&database, &[]).await, lines, "nothing is lost, and nothing is there twice");
 }
 
 async fn an_export_stops_when_nobody_reads_it_any_more(engine: Engine) {
     let database = engine.database().await;
-    succeeds(&database, &["import"], &ndjson(&customers(2000)));
+    succeeds(&database, &["import"], &ndjson(&customers(2000))).await;
     let mut export = command()
         .args(["export", "--database-url", &database.url])
         .stdout(Stdio::piped())
@@ -68,6 +68,7 @@ async fn an_export_stops_when_nobody_reads_it_any_more(engine: Engine) {
 }
 
 async fn a_service_is_read_and_written_while_customers_are_imported_and_exported(engine: Engine) {
+    let imported = ndjson(&customers(5000));
     let api = TestApi::start(engine).await;
     let (is_over, database) = (Cell::new(false), api.database.shared());
     let writes = async {
@@ -80,19 +81,14 @@ async fn a_service_is_read_and_written_while_customers_are_imported_and_exported
         written
     };
     let transfer = async {
-        let url = database.url.clone();
-        let transferred = actix_web::rt::task::spawn_blocking(move || {
-            let database = crate::support::Database::at(url);
-            succeeds(&database, &["import"], &ndjson(&customers(5000)));
-            export(&database, &[]).len()
-        });
-        let exported = transferred.await.unwrap();
+        succeeds(&database, &["import"], &imported).await;
+        let exported = export(&database, &[]).await.len();
         is_over.set(true);
         exported
     };
     let (written, exported) = futures_util::future::join(writes, transfer).await;
     assert!(written > 0 && (5001..=5001 + written).contains(&exported), "{written}, {exported}");
-    let all = run(&database, &["export"], b"");
+    let all = run(&database, &["export"], b"").await;
     let lines = String::from_utf8(all.stdout).unwrap().lines().count();
     assert_eq!(lines, 5001 + written, "the key, what was imported, and what was put");
 }

@@ -56,9 +56,9 @@ async fn a_page_ends_after_four_mebibytes(engine: Engine) {
         scanned.push(rows.len());
     }
     assert_eq!(scanned, [4, 2, 1, 2]);
-    let counted = succeeds(&database, &["seal", "status"], b"");
+    let counted = succeeds(&database, &["seal", "status"], b"").await;
     assert!(counted.lines().any(|line| line.split_whitespace().eq(["-", "9"])), "{counted}");
-    assert_eq!(succeeds(&database, &["export"], b"").lines().count(), 9);
+    assert_eq!(succeeds(&database, &["export"], b"").await.lines().count(), 9);
 }
 
 async fn large_customers_are_listed_and_moved(engine: Engine) {
@@ -78,11 +78,11 @@ async fn large_customers_are_listed_and_moved(engine: Engine) {
         token = format!("&PageToken={next}");
     }
     assert!(pages.len() > 1 && pages.iter().sum::<usize>() == 6, "{pages:?}");
-    let exported = succeeds(&api.database, &["export"], b"");
+    let exported = succeeds(&api.database, &["export"], b"").await;
     let other = engine.other().database().await;
-    let said = succeeds(&other, &["import"], exported.as_bytes());
+    let said = succeeds(&other, &["import"], exported.as_bytes()).await;
     assert!(said.starts_with("imported 6 customers and 1 keys"), "{said}");
-    assert_eq!(succeeds(&other, &["export"], b""), exported);
+    assert_eq!(succeeds(&other, &["export"], b"").await, exported);
 }
 
 on_each_engine! {

@@ -1,0 +1,206 @@
+//! A queue that is bounded and takes turns by account, so that an account which sends as fast as it can delays itself, and
+//! not the others.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+};
+
+use tokio::sync::Notify;
+
+/// Makes a queue for at most so many items.
+pub(super) fn channel<T>(max: usize, account_of: fn(&T) -> &str) -> (Sender<T>, Receiver<T>) {
+    let waiting = Waiting {
+        max,
+        account_of,
+        accounts: HashMap::new(),
+        turns: VecDeque::new(),
+        items: 0,
+        is_closed: false,
+    };
+    let shared = Arc::new(Shared { waiting: Mutex::new(waiting), changed: Notify::new() });
+    (Sender(Arc::clone(&shared)), Receiver(shared))
+}
+
+/// The end into which items are put. When it is dropped, no more come.
+pub(super) struct Sender<T>(Arc<Shared<T>>);
+
+/// The end from which items are taken. When it is dropped, those that wait are dropped too, and no more are accepted.
+pub(super) struct Receiver<T>(Arc<Shared<T>>);
+
+struct Shared<T> {
+    waiting: Mutex<Waiting<T>>,
+    changed: Notify,
+}
+
+struct Waiting<T> {
+    max: usize,
+    account_of: fn(&T) -> &str,
+    /// The items of each account, in the order in which they came. No account is without any.
+    accounts: HashMap<String, VecDeque<T>>,
+    /// The accounts, the one whose turn it is first.
+    turns: VecDeque<String>,
+    items: usize,
+    is_closed: bool,
+}
+
+impl<T> Sender<T> {
+    /// Adds an item. If the queue is full, one has to go, which is returned: the newest one of the account with the most
+    /// items, or this one.
+    pub(super) fn send(&self, item: T) -> Result<(), T> {
+        let refused = self.0.waiting().add(item);
+        self.0.changed.notify_one();
+        refused.map_or(Ok(()), Err)
+    }
+
+    /// How many items wait.
+    pub(super) fn len(&self) -> usize {
+        self.0.waiting().items
+    }
+}
+
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
+        self.0.waiting().is_closed = true;
+        self.0.changed.notify_one();
+    }
+}
+
+impl<T> Receiver<T> {
+    /// Waits for an item, and takes those that wait behind it, one of each account in turn; empty when the sender is gone
+    /// and nothing is left.
+    pub(super) async fn gather(&mut self, max: usize) -> Vec<T> {
+        while self.0.waiting().is_idle() {
+            self.0.changed.notified().await;
+        }
+        // Where threads share a core, the first of several items wakes this thread before the others are in the queue: let
+        // the senders go first. Where a core is free, this takes no time.
+        thread::yield_now();
+        self.0.waiting().take(max)
+    }
+}
+
+impl<T> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        let mut waiting = self.0.waiting();
+        waiting.is_closed = true;
+        drop(waiting.take(usize::MAX));
+    }
+}
+
+impl<T> Shared<T> {
+    fn waiting(&self) -> MutexGuard<'_, Waiting<T>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Waiting<T> {
+    fn is_idle(&self) -> bool {
+        self.items == 0 && !self.is_closed
+    }
+
+    fn add(&mut self, item: T) -> Option<T> {
+        if self.is_closed {
+            return Some(item);
+        }
+        let account = (self.account_of)(&item);
+        let mut given_way = None;
+        if self.items == self.max {
+            let own = self.accounts.get(account).map_or(0, VecDeque::len);
+            let most = self.accounts.values_mut().max_by_key(|items| items.len());
+            // Two more, so that after the exchange it still has as many as this account.
+            let Some(most) = most.filter(|items| items.len() >= own + 2) else { return Some(item) };
+            given_way = most.pop_back();
+            self.items -= 1;
+        }
+        self.items += 1;
+        if let Some(items) = self.accounts.get_mut(account) {
+            items.push_back(item);
+        } else {
+            let account = account.to_owned();
+            self.turns.push_back(account.clone());
+            self.accounts.insert(account, VecDeque::from([item]));
+        }
+        given_way
+    }
+
+    fn take(&mut self, max: usize) -> Vec<T> {
+        let mut taken = Vec::with_capacity(max.min(self.items));
+        while taken.len() < max
+            && let Some(account) = self.turns.pop_front()
+        {
+            let Some(items) = self.accounts.get_mut(&account) else { continue };
+            taken.extend(items.pop_front());
+            if items.is_empty() {
+                self.accounts.remove(&account);
+            } else {
+                self.turns.push_back(account);
+            }
+        }
+        self.items -= taken.len();
+        taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    /// Sends an item for each number, named by its account and the number. Returns those that had to go.
+    fn send(sender: &Sender<String>, account: &str, numbers: std::ops::Range<usize>) -> Vec<String> {
+        let sent = numbers.map(|number| sender.send(format!("{account}-{number}")));
+        sent.filter_map(Result::err).collect()
+    }
+
+    fn queue(max: usize) -> (Sender<String>, Receiver<String>) {
+        channel(max, |item| item.split('-').next().unwrap())
+    }
+
+    fn gather(receiver: &mut Receiver<String>, max: usize) -> Option<Vec<String>> {
+        receiver.gather(max).now_or_never()
+    }
+
+    #[test]
+    fn an_account_with_few_items_does_not_wait_for_those_of_another() {
+        let (sender, mut receiver) = queue(100);
+        assert!(send(&sender, "flood", 0..50).is_empty());
+        assert!(send(&sender, "few", 0..2).is_empty());
+
+        let group = gather(&mut receiver, 6).unwrap();
+        assert_eq!(group, ["flood-0", "few-0", "flood-1", "few-1", "flood-2", "flood-3"]);
+        assert_eq!(sender.len(), 46);
+        let group = gather(&mut receiver, 100).unwrap();
+        assert_eq!((group[0].as_str(), group.len(), sender.len()), ("flood-4", 46, 0));
+    }
+
+    #[test]
+    fn in_a_full_queue_the_account_with_the_most_items_gives_way() {
+        let (sender, mut receiver) = queue(4);
+        assert_eq!(send(&sender, "flood", 0..6), ["flood-4", "flood-5"], "nobody else could give way");
+        assert_eq!(send(&sender, "few", 0..3), ["flood-3", "flood-2", "few-2"], "each has its half");
+        assert_eq!(send(&sender, "other", 0..1).len(), 1);
+        assert_eq!(send(&sender, "other", 1..2), ["other-1"]);
+
+        let mut group = gather(&mut receiver, 9).unwrap();
+        group.sort();
+        assert_eq!(group.len(), 4);
+        assert!(group.contains(&"flood-0".to_owned()) && group.contains(&"other-0".to_owned()), "{group:?}");
+    }
+
+    #[test]
+    fn items_are_taken_until_none_is_left_and_no_more_can_come() {
+        let (sender, mut receiver) = queue(4);
+        assert!(gather(&mut receiver, 4).is_none(), "it waits");
+        assert!(send(&sender, "a", 0..1).is_empty());
+        drop(sender);
+        assert_eq!(gather(&mut receiver, 4).unwrap(), ["a-0"]);
+        assert!(gather(&mut receiver, 4).unwrap().is_empty());
+
+        let (sender, receiver) = queue(4);
+        drop(receiver);
+        assert_eq!(send(&sender, "a", 0..1), ["a-0"]);
+    }
+}
