@@ -328,15 +328,23 @@ pub(super) struct Reader {
 }
 
 /// The pool's way to readers.
-pub(super) struct Readers(pub(super) Arc<Connector>);
+pub(super) struct Readers {
+    pub(super) connector: Arc<Connector>,
+    /// What each session begins with.
+    pub(super) setup: &'static str,
+}
 
 impl Manager for Readers {
     type Type = Reader;
     type Error = StoreError;
 
     async fn create(&self) -> Result<Reader, StoreError> {
-        let (client, driver) = self.0.connect_to_read().await?;
-        let connection = timeout(PREPARE_TIMEOUT, AsyncPgConnection::try_from(client)).await;
+        let (client, driver) = self.connector.connect_to_read().await?;
+        let prepare = async {
+            client.batch_execute(self.setup).await.map_err(|error| describe(&error))?;
+            AsyncPgConnection::try_from(client).await.map_err(|error| error.to_string())
+        };
+        let connection = timeout(PREPARE_TIMEOUT, prepare).await;
         let connection = connection.map_err(StoreError::unavailable)?.map_err(StoreError::unavailable)?;
         Ok(Reader { connection, driver })
     }

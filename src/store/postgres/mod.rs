@@ -9,6 +9,7 @@ mod connect;
 mod error;
 mod export;
 mod import;
+mod lookup;
 mod migrate;
 mod sql;
 mod tls;
@@ -41,7 +42,8 @@ use tokio::{
 use self::{
     check::Checker,
     connect::{Connector, Reader, Readers},
-    sql::{PRUNE, PRUNE_ROWS_MAX},
+    lookup::{Desk, Lookups},
+    sql::{BY_KEY, PRUNE, PRUNE_ROWS_MAX},
     url::PostgresUrl,
     write::Writer,
 };
@@ -68,8 +70,11 @@ use crate::{
 /// locked holds up at most half of the writes.
 const LANES: usize = 2;
 
-/// How many connections read. With the lanes, the keys' and the check's, a replica has ten connections.
-const READERS: usize = 6;
+/// How many connections look customers up.
+const LOOKUP_READERS: usize = 3;
+
+/// How many connections read lists. With the others, the lanes, the keys' and the check's, a replica has ten connections.
+const LIST_READERS: usize = 3;
 
 /// How many connections read and write keys and secrets.
 const KEY_READERS: usize = 1;
@@ -89,6 +94,7 @@ diesel::postfix_operator!(ByteByByte, " COLLATE \"C\"", Text, backend: diesel::p
 #[derive(Clone)]
 pub(super) struct Postgres {
     readers: Pool<Readers>,
+    lookups: Lookups,
     keys: Pool<Readers>,
     checker: Arc<Checker>,
 }
@@ -110,12 +116,13 @@ impl Postgres {
         opened.await.map_err(StoreError::failed)?
     }
 
-    async fn start(url: &PostgresUrl) -> Result<(Self, Arc<Connector>), StoreError> {
+    async fn start(url: &PostgresUrl) -> Result<(Self, Arc<Connector>, Desk), StoreError> {
         let connector = Arc::new(Connector::new(url)?);
         migrate::migrate(&connector).await?;
         let checker = Arc::new(Checker::new(&connector));
-        let (readers, keys) = (pool(&connector, READERS)?, pool(&connector, KEY_READERS)?);
-        Ok((Self { readers, keys, checker }, connector))
+        let (readers, keys) = (pool(&connector, LIST_READERS, "")?, pool(&connector, KEY_READERS, "")?);
+        let (lookups, desk) = Lookups::new(pool(&connector, LOOKUP_READERS, BY_KEY)?);
+        Ok((Self { readers, lookups, keys, checker }, connector, desk))
     }
 
     pub(super) async fn get(
@@ -123,13 +130,7 @@ impl Postgres {
         account: &Account,
         id: &CustomerId,
     ) -> Result<Option<StoredCustomer>, StoreError> {
-        let mut reader = connection(&self.readers).await?;
-        let row = customers::table
-            .filter(customers::account.eq(account.as_str()).and(customers::customer_id.eq(id.as_str())))
-            .select(CustomerRow::as_select())
-            .first(&mut reader.connection);
-        let row = within(row.map(OptionalExtension::optional)).await;
-        let row = finish(reader, row).await?;
+        let row = self.lookups.find(account.as_str(), id.as_str()).await?;
         row.map(|row| StoredCustomer::try_from(row).map_err(StoreError::failed)).transpose()
     }
 
@@ -359,8 +360,12 @@ struct Pruned {
     last: Option<i64>,
 }
 
-fn pool(connector: &Arc<Connector>, connections: usize) -> Result<Pool<Readers>, StoreError> {
-    Pool::builder(Readers(Arc::clone(connector)))
+fn pool(
+    connector: &Arc<Connector>,
+    connections: usize,
+    setup: &'static str,
+) -> Result<Pool<Readers>, StoreError> {
+    Pool::builder(Readers { connector: Arc::clone(connector), setup })
         .max_size(connections)
         .runtime(PoolRuntime::Tokio1)
         .wait_timeout(Some(POOL_TIMEOUT))
@@ -379,13 +384,14 @@ async fn connection(pool: &Pool<Readers>) -> Result<Object<Readers>, StoreError>
 /// Runs the engine's thread, until the last store is gone and its last write is made.
 async fn run(url: &PostgresUrl, lanes: [Lane; LANES], reply: oneshot::Sender<Result<Postgres, StoreError>>) {
     match Postgres::start(url).await {
-        Ok((engine, connector)) => {
+        Ok((engine, connector, desk)) => {
             // The caller may be gone; then the queues are closed, too.
             drop(reply.send(Ok(engine.clone())));
             let write = |lane: Lane| lane.run(Writer::new(Arc::clone(&connector)));
             tokio::select! {
                 _ = join_all(lanes.map(write)) => {}
                 () = engine.prune() => {}
+                () = desk.run() => {}
             }
         }
         Err(error) => drop(reply.send(Err(error))),

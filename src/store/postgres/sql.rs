@@ -11,6 +11,10 @@ use super::super::{
 };
 use crate::signature_id::SignatureId;
 
+/// What a session begins with whose statements find their rows by key. Without this, a statement that is planned while a
+/// table is nearly empty would go on to read all of it when it is large.
+pub(super) const BY_KEY: &str = "SET enable_seqscan = off";
+
 /// Puts customers, one array for each column. Returns the version of each, its outcome, and
 /// whether the outcome is an earlier one.
 ///

@@ -181,10 +181,6 @@ impl Engine for Writer {
     }
 }
 
-/// What a writing session begins with: every statement finds its rows by key. Without this, a statement that is planned
-/// while a table is nearly empty would go on to read all of it when it is large.
-const SETUP: &str = "SET enable_seqscan = off";
-
 /// A connection with its prepared statements.
 struct Session {
     client: Client,
@@ -201,7 +197,7 @@ impl Session {
     async fn open(connector: &Arc<Connector>) -> Result<Self, StoreError> {
         let (client, driver) = connector.connect_to_write().await?;
         let prepare = async {
-            client.batch_execute(SETUP).await?;
+            client.batch_execute(sql::BY_KEY).await?;
             try_join!(
                 client.prepare(sql::PUT),
                 client.prepare(sql::INSERT),

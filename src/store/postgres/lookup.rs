@@ -1,0 +1,157 @@
+//! Looks customers up by their key.
+//!
+//! Look-ups that come together are one query, which costs the service and the server little more than a single one. A
+//! single look-up waits for nobody.
+
+use std::{slice, sync::Arc};
+
+use deadpool::managed::Pool;
+use diesel::{
+    QueryResult,
+    dsl::{AsSelect, SqlTypeOf},
+    pg::Pg,
+    query_builder::{AstPass, Query, QueryFragment, QueryId},
+    sql_types::{Array, BigInt, Text},
+};
+use diesel_async::RunQueryDsl as _;
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use tokio::sync::oneshot;
+
+use super::{
+    super::{error::StoreError, row::CustomerRow, turns},
+    connect::Readers,
+    connection, finish, within,
+};
+
+/// How many look-ups may wait.
+const QUEUE_LOOKUPS_MAX: usize = 1024;
+
+/// How many look-ups one query makes.
+const GROUP_LOOKUPS_MAX: usize = 64;
+
+/// The asking side.
+#[derive(Clone)]
+pub(super) struct Lookups(Arc<turns::Sender<Lookup>>);
+
+/// A look-up that waits.
+struct Lookup {
+    account: String,
+    customer_id: String,
+    reply: oneshot::Sender<Found>,
+}
+
+type Found = Result<Option<CustomerRow>, StoreError>;
+
+impl Lookups {
+    /// Look-ups over these connections.
+    pub(super) fn new(readers: Pool<Readers>) -> (Self, Desk) {
+        let (sender, lookups) = turns::channel(QUEUE_LOOKUPS_MAX, |lookup: &Lookup| &lookup.account);
+        (Self(Arc::new(sender)), Desk { lookups, readers })
+    }
+
+    pub(super) async fn find(&self, account: &str, customer_id: &str) -> Found {
+        let (account, customer_id) = (account.to_owned(), customer_id.to_owned());
+        let (reply, found) = oneshot::channel();
+        if let Err(refused) = self.0.send(Lookup { account, customer_id, reply }) {
+            // It may be this one.
+            drop(refused.reply.send(Err(StoreError::Busy)));
+        }
+        found.await.map_err(|_| StoreError::unavailable("the engine has ended"))?
+    }
+}
+
+/// The answering side.
+pub(super) struct Desk {
+    lookups: turns::Receiver<Lookup>,
+    readers: Pool<Readers>,
+}
+
+impl Desk {
+    /// Answers look-ups until nobody can ask any more.
+    pub(super) async fn run(mut self) {
+        let queries_max = self.readers.status().max_size;
+        let mut queries = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                group = self.lookups.gather(GROUP_LOOKUPS_MAX), if queries.len() < queries_max => {
+                    if group.is_empty() {
+                        return;
+                    }
+                    queries.push(answer(&self.readers, group));
+                }
+                Some(()) = queries.next() => {}
+            }
+        }
+    }
+}
+
+/// If the database refuses a group, each look-up is tried alone, so that a damaged row does not hide the others.
+async fn answer(readers: &Pool<Readers>, mut group: Vec<Lookup>) {
+    group.retain(|lookup| !lookup.reply.is_closed());
+    match find(readers, &group).await {
+        Ok(found) => {
+            for (lookup, row) in group.into_iter().zip(found) {
+                // The caller may be gone.
+                drop(lookup.reply.send(Ok(row)));
+            }
+        }
+        Err(StoreError::Failed(_)) if group.len() > 1 => {
+            for lookup in group {
+                let found = find(readers, slice::from_ref(&lookup)).await;
+                drop(lookup.reply.send(found.map(|mut rows| rows.pop().flatten())));
+            }
+        }
+        Err(error) => {
+            for lookup in group {
+                drop(lookup.reply.send(Err(error.duplicate())));
+            }
+        }
+    }
+}
+
+/// The rows, in the order of the look-ups.
+async fn find(readers: &Pool<Readers>, group: &[Lookup]) -> Result<Vec<Option<CustomerRow>>, StoreError> {
+    let accounts = group.iter().map(|lookup| lookup.account.as_str()).collect();
+    let customer_ids = group.iter().map(|lookup| lookup.customer_id.as_str()).collect();
+    let mut reader = connection(readers).await?;
+    let rows = within(Select { accounts, customer_ids }.load(&mut reader.connection)).await;
+    let rows: Vec<(i64, CustomerRow)> = finish(reader, rows).await?;
+    let mut found: Vec<Option<CustomerRow>> = group.iter().map(|_| None).collect();
+    for (place, row) in rows {
+        if let Some(found) = usize::try_from(place - 1).ok().and_then(|place| found.get_mut(place)) {
+            *found = Some(row);
+        }
+    }
+    Ok(found)
+}
+
+/// Gives the place of each customer that exists, counted from 1, and its row.
+struct Select<'a> {
+    accounts: Vec<&'a str>,
+    customer_ids: Vec<&'a str>,
+}
+
+impl QueryFragment<Pg> for Select<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("SELECT asked.place, found.* FROM unnest(");
+        out.push_bind_param::<Array<Text>, _>(&self.accounts)?;
+        out.push_sql("::text[], ");
+        out.push_bind_param::<Array<Text>, _>(&self.customer_ids)?;
+        // A sub-query that cannot be pulled up is made by key for each row, whatever the server knows of the table.
+        out.push_sql(
+            "::text[]) WITH ORDINALITY AS asked (account, customer_id, place), \
+             LATERAL (SELECT customer_id, version, created_at, updated_at, sealed_by, record FROM customers \
+                 WHERE account = asked.account AND customer_id = asked.customer_id LIMIT 1) AS found",
+        );
+        Ok(())
+    }
+}
+
+impl Query for Select<'_> {
+    type SqlType = (BigInt, SqlTypeOf<AsSelect<CustomerRow, Pg>>);
+}
+
+impl QueryId for Select<'_> {
+    type QueryId = Select<'static>;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
