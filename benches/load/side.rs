@@ -120,8 +120,10 @@ impl Side {
 
     /// Imports these lines.
     pub(crate) fn import(&self, lines: &[u8]) -> anyhow::Result<()> {
+        let seal_keys = self.arguments.iter().skip_while(|argument| *argument != "--seal-keys").take(2);
         let mut import = Command::new(&self.server)
             .args(["import", "--database-url", &self.url])
+            .args(seal_keys)
             .stdin(Stdio::piped())
             .spawn()
             .context("cannot import")?;
