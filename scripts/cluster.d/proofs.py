@@ -1,10 +1,12 @@
 """What is broken under load, and what clients must be told meanwhile."""
 
+import json
+import signal
 import socket
 import time
 
 from service import Load, Replica, generate_key
-from stage import Failed
+from stage import Failed, send, until
 
 # Nobody waits longer than this for an answer.
 ANSWER_SECONDS_MAX = 15
@@ -71,6 +73,7 @@ class Proofs:
             wrong, primary_after = [str(failed)], time.monotonic() - broken
         time.sleep(AFTER)
         found = load.finish()
+        self.stage.write(f"proof-{number}.log", json.dumps(found, indent=1))
         for replica in replicas if silent else ():
             replica.kill()
         for silent_host in sockets:
@@ -152,6 +155,9 @@ class Proofs:
         after = time.monotonic() - since
         # Long enough for a replica to notice, or to show that it does not.
         time.sleep(STALE_SECONDS_MAX + 5)
+        # Patroni over a running primary clears synchronous_standby_names, and so lets waiting commits through.
+        send(signal.SIGKILL, old.postgres())
+        until("the old server is gone", lambda: not old.postgres())
         old.start()
         return after
 

@@ -59,8 +59,8 @@ def git(*arguments):
 
 
 def commit(revision):
-    """The commit of a revision; by default the last tag, or the last change of the migrations."""
-    revision = revision or git("describe", "--tags", "--abbrev=0") or git("log", "-1", "--format=%H", "--", "migrations")
+    """The commit of a revision; by default the last tag, or the last change of the migrations of Postgres."""
+    revision = revision or git("describe", "--tags", "--abbrev=0") or git("log", "-1", "--format=%H", "--", "migrations/postgres")
     found = git("rev-parse", "--verify", revision + "^{commit}")
     if not found:
         raise Failed(f"there is no revision {revision}")
