@@ -7,7 +7,7 @@ use std::{
     collections::VecDeque,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicI64, Ordering},
     },
     thread,
@@ -137,20 +137,51 @@ pub(super) trait Engine {
     async fn tidy_up(&mut self) -> bool {
         false
     }
+
+    /// Shows that writes can be made: asked after one could not, until one can.
+    async fn probe(&mut self) -> Result<(), StoreError>;
+}
+
+/// Since when nothing was committed although it was tried.
+#[derive(Default)]
+struct Stall(Mutex<Option<Instant>>);
+
+impl Stall {
+    fn begin(&self) {
+        self.since().get_or_insert_with(Instant::now);
+    }
+
+    fn end(&self) {
+        *self.since() = None;
+    }
+
+    fn time(&self) -> Duration {
+        self.since().map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    fn since(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Commits a group and tells each caller. This is the one policy for failures:
 ///
 /// - If the database is not available, all callers are told at once, and nothing is tried again.
 /// - If it refused the group, each write is tried alone, so that a bad write does not harm the others.
-async fn settle(engine: &mut impl Engine, group: Vec<Write>, metrics: &StoreMetrics) {
+async fn settle(engine: &mut impl Engine, group: Vec<Write>, metrics: &StoreMetrics, stall: &Stall) {
     let mut attempts = VecDeque::from([group]);
     while let Some(mut writes) = attempts.pop_front() {
         let started = Instant::now();
+        stall.begin();
         let committed = engine.commit(&mut writes).await;
         metrics.note_commit(writes.len(), started.elapsed());
         match committed {
-            Ok(()) => writes.into_iter().for_each(|write| write.tell(Ok(()), metrics)),
+            Ok(()) => {
+                stall.end();
+                for write in writes {
+                    write.tell(Ok(()), metrics);
+                }
+            }
             Err(error @ (StoreError::Unavailable(_) | StoreError::Busy)) => {
                 for write in writes.into_iter().chain(attempts.drain(..).flatten()) {
                     write.tell(Err(error.duplicate()), metrics);
@@ -169,6 +200,7 @@ async fn settle(engine: &mut impl Engine, group: Vec<Write>, metrics: &StoreMetr
 #[derive(Clone)]
 pub(super) struct Queue {
     lanes: Arc<[mpsc::Sender<Write>]>,
+    stall: Arc<Stall>,
     metrics: StoreMetrics,
 }
 
@@ -178,17 +210,28 @@ impl Queue {
         group_writes_max: usize,
         metrics: &StoreMetrics,
     ) -> (Self, [Lane; LANES]) {
-        let stamps = Arc::new(Stamps::default());
+        let (stamps, stall) = (Arc::new(Stamps::default()), Arc::new(Stall::default()));
         let lanes = [(); LANES].map(|()| mpsc::channel(QUEUE_WRITES_MAX / LANES));
         let senders = lanes.iter().map(|(sender, _)| sender.clone()).collect();
-        let lane =
-            |writes| Lane { writes, stamps: Arc::clone(&stamps), group_writes_max, metrics: metrics.clone() };
-        (Self { lanes: senders, metrics: metrics.clone() }, lanes.map(|(_, writes)| lane(writes)))
+        let lane = |writes| Lane {
+            writes,
+            stamps: Arc::clone(&stamps),
+            stall: Arc::clone(&stall),
+            group_writes_max,
+            metrics: metrics.clone(),
+        };
+        let lanes = lanes.map(|(_, writes)| lane(writes));
+        (Self { lanes: senders, stall, metrics: metrics.clone() }, lanes)
     }
 
     /// How many writes wait.
     pub(super) fn len(&self) -> usize {
         self.lanes.iter().map(|lane| lane.max_capacity() - lane.capacity()).sum()
+    }
+
+    /// How long nothing was committed although it was tried.
+    pub(super) fn stall_time(&self) -> Duration {
+        self.stall.time()
     }
 
     pub(super) fn metrics(&self) -> &StoreMetrics {
@@ -249,6 +292,7 @@ impl Queue {
 pub(super) struct Lane {
     writes: mpsc::Receiver<Write>,
     stamps: Arc<Stamps>,
+    stall: Arc<Stall>,
     group_writes_max: usize,
     metrics: StoreMetrics,
 }
@@ -265,7 +309,7 @@ impl Lane {
         loop {
             let gathered = timeout(pause, gather(&mut self.writes, self.group_writes_max)).await;
             let Ok(mut group) = gathered else {
-                pause = if engine.tidy_up().await { Duration::ZERO } else { IDLE_PAUSE };
+                pause = if self.use_pause(&mut engine).await { Duration::ZERO } else { IDLE_PAUSE };
                 continue;
             };
             pause = IDLE_PAUSE;
@@ -284,9 +328,20 @@ impl Lane {
                 write.timestamp = self.stamps.next();
             }
             if !group.is_empty() {
-                settle(&mut engine, group, &self.metrics).await;
+                settle(&mut engine, group, &self.metrics, &self.stall).await;
             }
         }
+    }
+
+    /// Returns whether there is more to do.
+    async fn use_pause(&self, engine: &mut impl Engine) -> bool {
+        if self.stall.time() < IDLE_PAUSE {
+            return engine.tidy_up().await;
+        }
+        if engine.probe().await.is_ok() {
+            self.stall.end();
+        }
+        false
     }
 }
 
@@ -336,6 +391,10 @@ mod tests {
                 }
             }
             self.0.remove(0)
+        }
+
+        async fn probe(&mut self) -> Result<(), StoreError> {
+            Ok(())
         }
     }
 

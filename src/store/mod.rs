@@ -55,6 +55,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(12);
 /// How long the database may take to answer a check.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How long nothing may be committed although it is tried, until a check fails.
+const STALL_MAX: Duration = Duration::from_secs(5);
+
 /// An open database. Cheap to clone; clones share connections.
 #[derive(Clone)]
 pub struct Store {
@@ -144,10 +147,14 @@ impl Store {
         self.threads.ended().await
     }
 
-    /// Checks that the database answers within a second, and that no thread has ended.
+    /// Checks that the database answers within a second, that writes are committed if there are any, and that no thread
+    /// has ended.
     pub async fn check(&self) -> Result<(), StoreError> {
         if let Some(thread) = self.threads.first_ended() {
             return Err(StoreError::unavailable(format!("the thread {thread} has ended")));
+        }
+        if self.writes.stall_time() > STALL_MAX {
+            return Err(StoreError::unavailable("no write has been committed for 5 seconds"));
         }
         within(CHECK_TIMEOUT, async { on!(self.check()) }).await
     }

@@ -7,6 +7,7 @@ mod api;
 mod backup;
 mod bounds;
 mod cli;
+mod congestion;
 mod connection;
 mod coverage;
 mod drift;

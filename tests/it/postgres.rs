@@ -5,6 +5,7 @@ mod replicas;
 mod schema;
 mod stalls;
 mod tls;
+mod unfenced;
 mod url;
 
 use customers_api::{

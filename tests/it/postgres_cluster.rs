@@ -84,6 +84,20 @@ impl Cluster {
         Self::make("", &[], &self.port.to_string())
     }
 
+    /// Starts one, and a standby that each of its commits waits for.
+    pub(crate) async fn with_synchronous_standby() -> (Self, Self) {
+        const STANDBYS: &str = "SELECT FROM pg_stat_replication WHERE sync_state = 'sync'";
+        let primary = Self::start("");
+        let standby = primary.standby();
+        let admin = connect(&primary.url("postgres")).await;
+        admin.batch_execute("ALTER SYSTEM SET synchronous_standby_names = '*'").await.unwrap();
+        admin.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+        while admin.query(STANDBYS, &[]).await.unwrap().is_empty() {
+            actix_web::rt::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        (primary, standby)
+    }
+
     /// Starts one with these files beside its data.
     pub(crate) fn with_files(settings: &str, files: &[(&str, &str)]) -> Self {
         Self::make(settings, files, "")

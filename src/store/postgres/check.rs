@@ -32,7 +32,7 @@ impl Checker {
         let mut held = self.connection.lock().await;
         let connection = match held.take().filter(|(client, _)| !client.is_closed()) {
             Some(connection) => connection,
-            None => self.connector.reconnect().await?,
+            None => self.connector.connect_to_read().await?,
         };
         connection.0.batch_execute(CHECK).await.map_err(|error| store_error(&error))?;
         *held = Some(connection);

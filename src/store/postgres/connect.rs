@@ -1,24 +1,28 @@
-//! Opens connections.
+//! Opens connections, and closes those to a host that does not commit.
+//!
+//! A server may go on answering reads after another one took its place. It cannot commit any more, because its synchronous
+//! standby is gone. So a writer connects to a host that has just committed something, and readers follow the writers.
 
 use std::{
     error::Error as _,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
 use diesel_async::AsyncPgConnection;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use tokio::{runtime::Handle, task::JoinHandle, time::timeout};
+use tokio::{
+    runtime::Handle,
+    task::{AbortHandle, JoinHandle},
+    time::timeout,
+};
 use tokio_postgres::{Client, Config, Error as PostgresError};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{
     super::error::StoreError,
-    error::{connection_error, describe},
+    error::{connection_error, describe, is_unsupported, store_error},
     tls,
     url::{PostgresUrl, place, without_user},
 };
@@ -42,25 +46,61 @@ const SETUP: &str = "\
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
 
 /// How long a group of writes may take.
-pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(7);
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(6);
+
+/// Commits something that changes no table: an empty message in the server's log, for which a synchronous standby is waited
+/// for as for any other commit.
+const PROOF: &str = "SELECT pg_logical_emit_message(true, 'customers-api', '')";
+
+/// How long the proof of a new session may take, and that of a session which has worked so far.
+const FIRST_PROOF_TIMEOUT: Duration = Duration::from_secs(3);
+pub(super) const PROOF_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Opens connections to the host that takes writes.
 pub(super) struct Connector {
     hosts: Vec<Config>,
     shuffled: bool,
     tls: MakeRustlsConnect,
-    /// The host that answered last is asked first.
-    favourite: AtomicUsize,
+    state: Mutex<State>,
     pub(super) runtime: Handle,
 }
 
+/// What is known of the hosts.
+struct State {
+    /// The host that takes writes. It is asked first.
+    primary: usize,
+    /// One for each host.
+    standings: Vec<Standing>,
+    /// The open sessions, each with its host.
+    sessions: Vec<(usize, AbortHandle)>,
+}
+
+#[derive(Clone, Copy)]
+struct Standing {
+    committed: Instant,
+    /// Whether reads are answered from this host: not after a commit that it did not answer, until it commits again.
+    is_trusted: bool,
+}
+
+/// What a session is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// To find out whether the service can start at all.
+    Start,
+    Read,
+    Write,
+}
+
 /// The task that moves a connection's bytes; the connection ends with it.
-pub(super) struct Driver(JoinHandle<()>);
+pub(super) struct Driver {
+    task: JoinHandle<()>,
+    host: usize,
+}
 
 impl Drop for Driver {
     fn drop(&mut self) {
         // Otherwise it would wait for the answers of a server that may never give them.
-        self.0.abort();
+        self.task.abort();
     }
 }
 
@@ -68,63 +108,195 @@ impl Connector {
     /// Must be called on the engine's runtime.
     pub(super) fn new(url: &PostgresUrl) -> Result<Self, StoreError> {
         let PostgresUrl { hosts, shuffled, trust } = url;
+        let standing = Standing { committed: Instant::now(), is_trusted: true };
+        let state = State { primary: 0, standings: vec![standing; hosts.len()], sessions: Vec::new() };
         Ok(Self {
             hosts: hosts.clone(),
             shuffled: *shuffled,
             tls: tls::connector(trust)?,
-            favourite: AtomicUsize::new(0),
+            state: Mutex::new(state),
             runtime: Handle::current(),
         })
     }
 
-    /// As [`Self::connect`], once the service runs: what a server refuses now, it may give later.
-    pub(super) async fn reconnect(self: &Arc<Self>) -> Result<(Client, Driver), StoreError> {
-        self.connect().await.map_err(|error| match error {
-            StoreError::Failed(cause) => StoreError::Unavailable(cause),
-            transient => transient,
-        })
+    /// A session with the first host that gives one: when the service starts.
+    pub(super) async fn connect(self: &Arc<Self>) -> Result<(Client, Driver), StoreError> {
+        self.connect_for(Purpose::Start).await
     }
 
-    /// A session with the first host that gives one. It lives on the engine's runtime, so that it outlives the worker
-    /// that asked for it first.
-    pub(super) async fn connect(self: &Arc<Self>) -> Result<(Client, Driver), StoreError> {
+    /// A session with the host that the writers have found.
+    pub(super) async fn connect_to_read(self: &Arc<Self>) -> Result<(Client, Driver), StoreError> {
+        self.connect_for(Purpose::Read).await.map_err(may_pass)
+    }
+
+    /// A session with the first host that commits. All sessions with other hosts are closed, unless the URL wants them
+    /// all to be used.
+    pub(super) async fn connect_to_write(self: &Arc<Self>) -> Result<(Client, Driver), StoreError> {
+        self.connect_for(Purpose::Write).await.map_err(may_pass)
+    }
+
+    /// The session lives on the engine's runtime, so that it outlives the worker that asked for it first.
+    async fn connect_for(self: &Arc<Self>, purpose: Purpose) -> Result<(Client, Driver), StoreError> {
         let this = Arc::clone(self);
-        let connected = self.runtime.spawn(async move { this.connect_here().await });
+        let connected = self.runtime.spawn(async move { this.connect_here(purpose).await });
         connected.await.map_err(StoreError::unavailable)?
     }
 
     /// Asks the hosts side by side: each gets a head start before the next one is asked, too.
-    async fn connect_here(&self) -> Result<(Client, Driver), StoreError> {
-        let mut order: Vec<usize> = (0..self.hosts.len()).collect();
-        if self.shuffled {
-            order.sort_by_cached_key(|_| random::uuid());
-        } else {
-            order.rotate_left(self.favourite.load(Ordering::Relaxed));
+    async fn connect_here(&self, purpose: Purpose) -> Result<(Client, Driver), StoreError> {
+        let order = self.order(purpose);
+        if order.is_empty() {
+            return Err(StoreError::unavailable("no host has committed lately"));
         }
         let (mut hosts, mut attempts, mut failures) =
             (order.into_iter().peekable(), FuturesUnordered::new(), Failures::default());
         while hosts.peek().is_some() || !attempts.is_empty() {
-            attempts.extend(hosts.next().map(|index| self.ask(index)));
+            attempts.extend(hosts.next().map(|host| async move { (host, self.ask(host, purpose).await) }));
             let pause = if hosts.peek().is_some() { HEAD_START } else { HOST_TIMEOUT };
             match timeout(pause, attempts.next()).await {
-                Ok(Some((index, Ok(session)))) => {
-                    self.favourite.store(index, Ordering::Relaxed);
-                    return Ok(session);
-                }
-                Ok(Some((index, Err(error)))) => failures.add(&self.hosts[index], &error),
+                Ok(Some((_, Ok(session)))) => return Ok(session),
+                Ok(Some((host, Err(error)))) => failures.add(&self.hosts[host], &error),
                 Ok(None) | Err(_) => {}
             }
         }
         Err(failures.into_error())
     }
 
-    async fn ask(&self, index: usize) -> (usize, Result<(Client, Driver), StoreError>) {
-        let session = timeout(HOST_TIMEOUT, open(&self.hosts[index], self.tls.clone())).await;
-        let session = match session {
-            Ok(session) => session.map_err(|error| connection_error(&error)),
-            Err(elapsed) => Err(StoreError::unavailable(elapsed)),
-        };
-        (index, session)
+    /// The hosts to ask, the most promising one first.
+    fn order(&self, purpose: Purpose) -> Vec<usize> {
+        let state = self.state();
+        let mut order: Vec<usize> = (0..self.hosts.len()).collect();
+        if self.shuffled {
+            order.sort_by_cached_key(|_| random::uuid());
+        } else {
+            order.rotate_left(state.primary);
+        }
+        if purpose == Purpose::Read {
+            order.truncate(if self.shuffled { order.len() } else { 1 });
+            order.retain(|&host| state.standings[host].is_trusted);
+        }
+        order
+    }
+
+    async fn ask(&self, host: usize, purpose: Purpose) -> Result<(Client, Driver), StoreError> {
+        let opened = timeout(HOST_TIMEOUT, self.open(host)).await.map_err(StoreError::unavailable)?;
+        let (client, driver) = opened.map_err(|error| connection_error(&error))?;
+        if purpose == Purpose::Write {
+            self.prove(&client, &driver, FIRST_PROOF_TIMEOUT).await?;
+        }
+        if self.admit(&driver, purpose) {
+            Ok((client, driver))
+        } else {
+            Err(StoreError::unavailable("another host takes the writes now"))
+        }
+    }
+
+    async fn open(&self, host: usize) -> Result<(Client, Driver), PostgresError> {
+        let (client, connection) = self.hosts[host].connect(self.tls.clone()).await?;
+        let task = tokio::task::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::warn!(cause = describe(&error), "a connection to the database was lost");
+            }
+        });
+        let driver = Driver { task, host };
+        client.batch_execute(SETUP).await?;
+        Ok((client, driver))
+    }
+
+    /// Takes a session into account. Whether it may be used.
+    fn admit(&self, driver: &Driver, purpose: Purpose) -> bool {
+        let mut state = self.state();
+        let host = driver.host;
+        match purpose {
+            Purpose::Read => {
+                if !state.standings[host].is_trusted || !(self.shuffled || state.primary == host) {
+                    return false;
+                }
+            }
+            Purpose::Start | Purpose::Write => {
+                state.standings[host] = Standing { committed: Instant::now(), is_trusted: true };
+                if !self.shuffled && state.primary != host {
+                    state.primary = host;
+                    state.close(|other| other != host);
+                }
+            }
+        }
+        state.sessions.retain(|(_, session)| !session.is_finished());
+        state.sessions.push((host, driver.task.abort_handle()));
+        true
+    }
+
+    /// Shows that the server commits, or that it has no such function and cannot be asked.
+    pub(super) async fn prove(
+        &self,
+        client: &Client,
+        driver: &Driver,
+        limit: Duration,
+    ) -> Result<(), StoreError> {
+        let began = Instant::now();
+        match timeout(limit, client.batch_execute(PROOF)).await {
+            Ok(Err(error)) if !is_unsupported(&error) => Err(store_error(&error)),
+            Ok(_) => {
+                self.note_commit(driver);
+                Ok(())
+            }
+            Err(elapsed) => {
+                self.give_up(driver, began);
+                Err(StoreError::unavailable(elapsed))
+            }
+        }
+    }
+
+    /// The host of this session has committed.
+    pub(super) fn note_commit(&self, driver: &Driver) {
+        self.state().standings[driver.host].committed = Instant::now();
+    }
+
+    /// Whether the primary, or one of several, has committed in the last while.
+    pub(super) fn has_committed_within(&self, time: Duration) -> bool {
+        let state = self.state();
+        let mut trusted = state.standings.iter().filter(|standing| standing.is_trusted);
+        trusted.any(|standing| standing.committed.elapsed() < time)
+    }
+
+    /// A commit that began then was not answered in time. Unless the host has committed something since, its sessions are
+    /// closed, no read is answered from it, and it is asked last.
+    pub(super) fn give_up(&self, driver: &Driver, began: Instant) {
+        let (mut state, host) = (self.state(), driver.host);
+        if state.standings[host].committed >= began || !state.standings[host].is_trusted {
+            return;
+        }
+        state.standings[host].is_trusted = false;
+        state.close(|other| other == host);
+        if state.primary == host {
+            state.primary = (host + 1) % self.hosts.len();
+        }
+        tracing::warn!(host = place(&self.hosts[host]), "it does not commit: its connections are closed");
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Ends the sessions with these hosts. What waits for their answers is told that they are closed.
+    fn close(&mut self, is_meant: impl Fn(usize) -> bool) {
+        self.sessions.retain(|(host, session)| {
+            let stays = !is_meant(*host);
+            if !stays {
+                session.abort();
+            }
+            stays
+        });
+    }
+}
+
+/// Once the service runs: what a server refuses now, it may give later.
+fn may_pass(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Failed(cause) => StoreError::Unavailable(cause),
+        transient => transient,
     }
 }
 
@@ -149,17 +321,6 @@ impl Failures {
     }
 }
 
-async fn open(config: &Config, tls: MakeRustlsConnect) -> Result<(Client, Driver), PostgresError> {
-    let (client, connection) = config.connect(tls).await?;
-    let driver = Driver(tokio::task::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::warn!(cause = describe(&error), "a connection to the database was lost");
-        }
-    }));
-    client.batch_execute(SETUP).await?;
-    Ok((client, driver))
-}
-
 /// A connection that reads, through diesel.
 pub(super) struct Reader {
     pub(super) connection: AsyncPgConnection,
@@ -174,13 +335,13 @@ impl Manager for Readers {
     type Error = StoreError;
 
     async fn create(&self) -> Result<Reader, StoreError> {
-        let (client, driver) = self.0.reconnect().await?;
+        let (client, driver) = self.0.connect_to_read().await?;
         let connection = timeout(PREPARE_TIMEOUT, AsyncPgConnection::try_from(client)).await;
         let connection = connection.map_err(StoreError::unavailable)?.map_err(StoreError::unavailable)?;
         Ok(Reader { connection, driver })
     }
 
     async fn recycle(&self, reader: &mut Reader, _: &Metrics) -> RecycleResult<StoreError> {
-        if reader.driver.0.is_finished() { Err(RecycleError::message("closed")) } else { Ok(()) }
+        if reader.driver.task.is_finished() { Err(RecycleError::message("closed")) } else { Ok(()) }
     }
 }

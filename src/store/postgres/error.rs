@@ -46,6 +46,11 @@ pub(super) fn store_error(error: &PostgresError) -> StoreError {
     }
 }
 
+/// Whether the server does not have, or does not allow, what a statement asks for.
+pub(super) fn is_unsupported(error: &PostgresError) -> bool {
+    error.code().is_some_and(|code| ["0A", "42"].iter().any(|class| code.code().starts_with(class)))
+}
+
 /// The error of a connection that could not be opened: all but the server's own refusal may pass.
 pub(super) fn connection_error(error: &PostgresError) -> StoreError {
     match classify(error) {

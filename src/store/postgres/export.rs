@@ -37,7 +37,7 @@ pub(super) async fn start(
     connector: &Arc<Connector>,
     account: Option<Account>,
 ) -> Result<Receiver<Part>, StoreError> {
-    let (client, driver) = connector.reconnect().await?;
+    let (client, driver) = connector.connect_to_read().await?;
     let (parts, received) = mpsc::channel(1);
     connector.runtime.spawn(async move {
         let _driver = driver;

@@ -11,7 +11,7 @@ use tokio_postgres::{Client, Error as PostgresError, error::SqlState};
 use super::{
     super::error::StoreError,
     connect::{Connector, Driver},
-    error::store_error,
+    error::{is_unsupported, store_error},
 };
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
@@ -74,11 +74,6 @@ async fn lock(holder: &Client) -> Result<(), PostgresError> {
         Err(error) if is_unsupported(&error) => holder.batch_execute("ROLLBACK; BEGIN").await,
         locked => locked,
     }
-}
-
-fn is_unsupported(error: &PostgresError) -> bool {
-    let code = error.code();
-    code == Some(&SqlState::UNDEFINED_FUNCTION) || code == Some(&SqlState::FEATURE_NOT_SUPPORTED)
 }
 
 /// diesel's migrations are synchronous, hence the thread.

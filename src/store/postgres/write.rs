@@ -8,11 +8,11 @@
 //!
 //! This uses tokio-postgres and not diesel, which hides the SQLSTATE that tells a deadlock from a bad row.
 
-use std::{collections::HashMap, iter, sync::Arc, time::Duration};
+use std::{collections::HashMap, iter, mem, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt as _, TryFutureExt as _, future::try_join_all};
 use tokio::{
-    time::{Instant, sleep, sleep_until, timeout},
+    time::{Instant, sleep, sleep_until, timeout, timeout_at},
     try_join,
 };
 use tokio_postgres::{Client, Error as PostgresError, Statement};
@@ -25,20 +25,24 @@ use super::{
         used::DamagedOutcome,
         version::Version,
     },
-    connect::{ANSWER_TIMEOUT, Connector, Driver, PREPARE_TIMEOUT},
+    connect::{ANSWER_TIMEOUT, Connector, Driver, PREPARE_TIMEOUT, PROOF_TIMEOUT},
     error::{SqlFailure, classify, describe, store_error},
     sql::{self, Columns, Head, Parameters},
 };
+use crate::{random, telemetry::chain};
 
-/// How often a group is tried that the writes of others undo.
-const ATTEMPTS_MAX: u32 = 10;
-
-/// How long to wait after the first conflict; twice as long after each further one, up to the maximum.
+/// How long to wait at most after the first conflict; twice as long after each further one, up to the maximum.
 const CONFLICT_PAUSE: Duration = Duration::from_millis(1);
 const CONFLICT_PAUSE_MAX: Duration = Duration::from_millis(50);
 
 /// How long a database that is down is left alone.
 const CONNECT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long nothing must have been committed before the host is asked whether it still commits.
+const PROOF_PAUSE: Duration = Duration::from_secs(1);
+
+/// Shows that customers can be written, and writes nothing.
+const TOUCH: &str = "UPDATE customers SET version = version WHERE false";
 
 /// One connection that writes.
 pub(super) struct Writer {
@@ -46,6 +50,8 @@ pub(super) struct Writer {
     session: Option<Session>,
     /// When the database may be asked again.
     retry_at: Instant,
+    /// Whether the last proof failed, and was reported.
+    is_failing: bool,
 }
 
 /// Why a group is not committed.
@@ -72,25 +78,45 @@ impl From<DamagedOutcome> for Failure {
 
 impl Writer {
     pub(super) fn new(connector: Arc<Connector>) -> Self {
-        Self { connector, session: None, retry_at: Instant::now() }
+        Self { connector, session: None, retry_at: Instant::now(), is_failing: false }
     }
 
     /// Tries again what the writes of others undid, and nothing else: if the connection was lost, nobody knows whether
     /// the group was committed, and to write it twice might undo a write in between.
     async fn try_commit(&mut self, group: &mut [Write]) -> Result<(), StoreError> {
-        let (mut attempt, mut pause) = (1, CONFLICT_PAUSE);
+        let connector = Arc::clone(&self.connector);
+        let session = self.session().await?;
+        let (began, mut pause) = (Instant::now(), CONFLICT_PAUSE);
         loop {
-            let session = self.session().await?;
-            let result = timeout(ANSWER_TIMEOUT, session.commit(group)).await;
-            match result.unwrap_or_else(|elapsed| Err(Failure::Store(StoreError::unavailable(elapsed)))) {
-                Ok(()) => return Ok(()),
-                Err(Failure::Conflict(error)) if attempt == ATTEMPTS_MAX => return Err(error),
-                Err(Failure::Conflict(_)) => sleep(pause).await,
-                Err(Failure::Store(error)) => return Err(error),
+            match timeout_at(began + ANSWER_TIMEOUT, session.commit(group)).await {
+                Ok(Ok(())) => {
+                    connector.note_commit(&session.driver);
+                    return Ok(());
+                }
+                Ok(Err(Failure::Conflict(error))) if began.elapsed() + pause >= ANSWER_TIMEOUT => {
+                    return Err(error);
+                }
+                Ok(Err(Failure::Conflict(_))) => sleep(part_of(pause)).await,
+                Ok(Err(Failure::Store(error))) => return Err(error),
+                Err(elapsed) => {
+                    connector.give_up(&session.driver, began.into_std());
+                    return Err(StoreError::unavailable(elapsed));
+                }
             }
-            attempt += 1;
             pause = (pause * 2).min(CONFLICT_PAUSE_MAX);
         }
+    }
+
+    async fn try_prove(&mut self) -> Result<(), StoreError> {
+        let connector = Arc::clone(&self.connector);
+        let session = self.session().await?;
+        connector.prove(&session.client, &session.driver, PROOF_TIMEOUT).await
+    }
+
+    async fn try_touch(&mut self) -> Result<(), StoreError> {
+        self.try_prove().await?;
+        let touch = self.session().await?.client.batch_execute(TOUCH).await;
+        touch.map_err(|error| store_error(&error))
     }
 
     async fn session(&mut self) -> Result<&Session, StoreError> {
@@ -100,6 +126,17 @@ impl Writer {
         };
         Ok(self.session.insert(session))
     }
+
+    /// The next session may find another host.
+    fn leave(&mut self) {
+        self.session = None;
+        self.retry_at = Instant::now() + CONNECT_PAUSE;
+    }
+}
+
+/// A random part, so that replicas which undid each other's writes do not meet again.
+fn part_of(pause: Duration) -> Duration {
+    pause * u32::from(random::uuid().as_bytes()[0]) / 256
 }
 
 impl Engine for Writer {
@@ -109,11 +146,38 @@ impl Engine for Writer {
         group.sort_by(|a, b| a.key().cmp(&b.key()));
         let committed = self.try_commit(group).await;
         if let Err(StoreError::Unavailable(_)) = committed {
-            // The next session may find another host.
-            self.session = None;
-            self.retry_at = Instant::now() + CONNECT_PAUSE;
+            self.leave();
         }
         committed
+    }
+
+    /// Shows that the host still commits, so that reads may go on. If not, it is asked again soon.
+    async fn tidy_up(&mut self) -> bool {
+        if self.connector.has_committed_within(PROOF_PAUSE) {
+            return false;
+        }
+        sleep_until(self.retry_at).await;
+        let proven = self.try_prove().await;
+        if proven.is_err() {
+            self.leave();
+        }
+        let was_failing = mem::replace(&mut self.is_failing, proven.is_err());
+        if let Err(error) = &proven
+            && !was_failing
+        {
+            tracing::warn!(cause = %chain(error), "the database does not commit");
+        }
+        proven.is_err()
+    }
+
+    async fn probe(&mut self) -> Result<(), StoreError> {
+        sleep_until(self.retry_at).await;
+        let probed = timeout(ANSWER_TIMEOUT, self.try_touch()).await;
+        let probed = probed.unwrap_or_else(|elapsed| Err(StoreError::unavailable(elapsed)));
+        if probed.is_err() {
+            self.leave();
+        }
+        probed
     }
 }
 
@@ -130,12 +194,12 @@ struct Session {
     delete: Statement,
     delete_version: Statement,
     refuse: Statement,
-    _driver: Driver,
+    driver: Driver,
 }
 
 impl Session {
     async fn open(connector: &Arc<Connector>) -> Result<Self, StoreError> {
-        let (client, driver) = connector.reconnect().await?;
+        let (client, driver) = connector.connect_to_write().await?;
         let prepare = async {
             client.batch_execute(SETUP).await?;
             try_join!(
@@ -150,7 +214,7 @@ impl Session {
         let statements = timeout(PREPARE_TIMEOUT, prepare).await.map_err(StoreError::unavailable)?;
         let (put, insert, update, delete, delete_version, refuse) =
             statements.map_err(|error| StoreError::unavailable(describe(&error)))?;
-        Ok(Self { client, put, insert, update, delete, delete_version, refuse, _driver: driver })
+        Ok(Self { client, put, insert, update, delete, delete_version, refuse, driver })
     }
 
     async fn commit(&self, group: &mut [Write]) -> Result<(), Failure> {

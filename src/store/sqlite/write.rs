@@ -99,6 +99,15 @@ impl Engine for Writer {
             }
         }
     }
+
+    /// Writes a row as it is.
+    async fn probe(&mut self) -> Result<(), StoreError> {
+        self.file.check()?;
+        let same = |connection: &mut SqliteConnection| {
+            RaiseHighWater { timestamp: 0, seq: 0 }.execute(connection).map(drop)
+        };
+        self.connection.run(|connection| connection.immediate_transaction(same))
+    }
 }
 
 /// Carries out a write, unless its signature was used before; then the outcome is the first one again.

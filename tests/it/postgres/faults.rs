@@ -21,7 +21,7 @@ use customers_api::{
 
 use super::{account, ids, open, put};
 use crate::{
-    postgres_cluster::{Cluster, connect, database, execute},
+    postgres_cluster::{Cluster, connect, database},
     support::{Service, command, mia},
 };
 
@@ -166,25 +166,12 @@ async fn connections_that_are_cut_are_made_again() {
 
 #[actix_web::test]
 async fn a_failover_to_another_host_loses_no_acknowledged_write() {
-    let primary = Cluster::start("");
-    let standby = primary.standby();
+    let (primary, standby) = Cluster::with_synchronous_standby().await;
     let url = format!(
         "postgres://postgres@127.0.0.1:{},127.0.0.1:{}/postgres?target_session_attrs=read-write",
         standby.port(),
         primary.port()
     );
-    let synchronous = "ALTER SYSTEM SET synchronous_standby_names = '*'";
-    execute(&primary.url("postgres"), synchronous).await;
-    execute(&primary.url("postgres"), "SELECT pg_reload_conf()").await;
-    let admin = connect(&primary.url("postgres")).await;
-    while admin
-        .query("SELECT FROM pg_stat_replication WHERE sync_state = 'sync'", &[])
-        .await
-        .unwrap()
-        .is_empty()
-    {
-        sleep(Duration::from_millis(10)).await;
-    }
     let store = open(&url).await;
     let load = Load::start(&store);
     load.until_more_are_acknowledged().await;
