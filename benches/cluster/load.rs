@@ -161,11 +161,11 @@ impl Load {
         match (call, answer.status.as_u16(), tag) {
             (Call::Get, 200, Some(tag)) => {
                 let content = content(&answer.json());
-                self.learn(content, tag);
+                self.learn(content, &tag);
                 Some(Reply::Found(content))
             }
             (Call::Put(content, _), status @ (201 | 204), Some(tag)) => {
-                self.learn(content, tag);
+                self.learn(content, &tag);
                 Some(if status == 201 { Reply::Created } else { Reply::Updated })
             }
             (Call::Delete(_), 204, _) => Some(Reply::Deleted),
@@ -180,8 +180,8 @@ impl Load {
     }
 
     /// A content is put at most once, so it has one entity tag.
-    fn learn(&self, content: Content, tag: String) {
-        let known = self.tags.borrow_mut().entry(content).or_insert_with(|| tag.clone()).clone();
+    fn learn(&self, content: Content, tag: &str) {
+        let known = self.tags.borrow_mut().entry(content).or_insert_with(|| tag.to_owned()).clone();
         if known != tag {
             self.fault(format!("the content {content} has two entity tags, {known} and {tag}"));
         }

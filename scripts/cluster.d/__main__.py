@@ -9,6 +9,7 @@ import sys
 import time
 
 import play
+import price
 import upgrade
 from nodes import Cluster
 from proofs import Proofs
@@ -23,7 +24,7 @@ def main():
         signal.signal(number, interrupt)
     try:
         binary = os.path.realpath(arguments.binary) if arguments.binary else release_binary()
-        driver = None if arguments.command == "play" else load_driver()
+        driver = load_driver() if arguments.command in ("test", "upgrade") else None
         return run(arguments, binary, driver)
     except KeyboardInterrupt:
         return 130
@@ -46,6 +47,8 @@ def run(arguments, binary, driver):
         cluster.start()
         if arguments.command == "play":
             return play.run(stage, cluster, binary)
+        if arguments.command == "price":
+            return price.run(stage, cluster, binary)
         proofs = Proofs(stage, cluster, binary, driver)
         proofs.start()
         print(f"started within {time.monotonic() - began:.0f} s", flush=True)
@@ -78,7 +81,8 @@ def parse():
     test.add_argument("--times", type=int, default=1, metavar="NUMBER", help="run them so often")
     replace = commands.add_parser("upgrade", help="replace a binary by that of now, under load")
     replace.add_argument("revision", nargs="?", help="the revision of the old binary")
-    for command in (test, replace):
+    cost = commands.add_parser("price", help="what a single write and a single read take by each way")
+    for command in (test, replace, cost):
         command.add_argument("--binary", default=argparse.SUPPRESS)
         command.add_argument("--logs", default=argparse.SUPPRESS)
     arguments = parser.parse_args()

@@ -171,17 +171,19 @@ class Proofs:
         return sockets, self.cluster.url(*ports)
 
 
-COLUMNS = "{:<41} {:>8} {:>23} {:>8} {:>7} {:>8} {:>5} {:>9} {:>11}"
+COLUMNS = "{:<41} {:>8} {:<24} {:>8} {:>7} {:>8} {:>5} {:>9} {:>11}"
 HEADINGS = COLUMNS.format(
     "", "primary", "seconds without writes:", "longest", "", "", "", "histories", "oldest read"
 ) + "\n" + COLUMNS.format(
-    "proof", "after s", "hosts haproxy pgbouncer", "answer s", "answers", "unknown", "lost", "no order", "s"
+    "proof", "after s", "  hosts haproxy pgbouncer", "answer s", "answers", "unknown", "lost", "no order", "s"
 )
 
 
 def row(name, found, primary_after):
     replicas = found["replicas"].values()
-    without = " ".join(f"{replica['without_writes']:>7.1f}" for replica in replicas)
+    # The replica with silent hosts in its URL stands alone, below that with all hosts.
+    order = [name for name in ("silent", "hosts", "haproxy", "pgbouncer") if name in found["replicas"]]
+    without = " ".join(f"{found['replicas'][name]['without_writes']:>7.1f}" for name in order)
     longest = max(replica["longest_answer"] for replica in replicas)
     without_order = f"{len(found['without_order'])}/{found['histories']}"
     return COLUMNS.format(
