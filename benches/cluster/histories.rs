@@ -19,7 +19,7 @@ use crate::{
 const CUSTOMERS: usize = 4;
 
 /// New customers take the place of those of whom one has so many operations: a longer history takes long to check.
-const OPERATIONS_MAX: usize = 48;
+const OPERATIONS_MAX: usize = 64;
 
 /// The same for operations of which nobody knows whether they were carried out.
 const UNKNOWN_MAX: usize = 5;
@@ -33,12 +33,14 @@ pub(crate) struct Histories {
 /// Starts the clients.
 pub(crate) fn start(load: &Rc<Load>, histories: &Rc<Histories>, options: &Options) -> Vec<JoinHandle<()>> {
     let replicas = options.with_history();
-    let clients = (0..options.clients * replicas.len()).map(|client| {
+    let writers = options.clients * replicas.len();
+    // Those that write wait for a database that does not commit; one more for each replica goes on reading.
+    let clients = (0..writers + replicas.len()).map(|client| {
         let (load, histories, mut replicas) = (Rc::clone(load), Rc::clone(histories), replicas.clone());
         let first = client % replicas.len();
         replicas.rotate_left(first);
         let dice = Dice::new((options.seed << 8) + client as u64);
-        rt::spawn(async move { histories.work(&load, &replicas, dice).await })
+        rt::spawn(async move { histories.work(&load, &replicas, dice, client < writers).await })
     });
     clients.collect()
 }
@@ -52,9 +54,12 @@ impl Histories {
         }
     }
 
-    async fn work(&self, load: &Load, replicas: &[usize], mut dice: Dice) {
+    async fn work(&self, load: &Load, replicas: &[usize], mut dice: Dice, writes: bool) {
         while !load.is_stopped() {
-            let request = self.choose(load, &mut dice);
+            let mut request = self.choose(load, &mut dice);
+            if !writes {
+                request.call = Call::Get;
+            }
             let invoked = load.tick();
             let gives_up = || request.call == Call::Get || dice.roll(8) == 0;
             let reply = load.ask(&request, replicas, gives_up).await;

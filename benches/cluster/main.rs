@@ -45,7 +45,7 @@ async fn run(options: &Options) -> serde_json::Value {
     let started = Instant::now();
     println!("running");
     let (histories, ledger, freshness) =
-        (Rc::new(Histories::new(options)), Rc::new(Ledger::default()), Rc::new(Freshness::default()));
+        (Rc::new(Histories::new(options)), Rc::new(Ledger::default()), Rc::new(Freshness::new(options)));
     let clients = [
         histories::start(&load, &histories, options),
         ledger::start(&load, &ledger, options),
