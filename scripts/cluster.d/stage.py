@@ -147,6 +147,18 @@ class Stage:
                 found.append(int(file.readline()))
         return [process for process in found if process in descendants(os.getpid())]
 
+    def remove_shared_memory(self):
+        """A server that was killed leaves a small segment, and its key and id in its data folder."""
+        with open("/proc/sysvipc/shm", encoding="utf-8") as table:
+            segments = [line.split() for line in table]
+        for path in glob.glob(self.path("*.data/postmaster.pid")):
+            with open(path, encoding="utf-8") as file:
+                names = [line.split() for line in file.read().splitlines()[6:7]]
+            for segment in segments:
+                key, identity, attached = segment[0], segment[1], segment[6]
+                if attached == "0" and [key, identity] in names:
+                    subprocess.run(["ipcrm", "--shmem-id", identity], check=False)
+
     def end(self, logs=None):
         """Ends everything, and removes the folder. Postgres cleans up behind itself if it is asked to end."""
         send(signal.SIGKILL, [process for process in descendants(os.getpid()) if is_patroni(process)])
@@ -163,6 +175,7 @@ class Stage:
         for process, parent in parents(of_the_dead=True).items():
             if parent == os.getpid():
                 bury(process)
+        self.remove_shared_memory()
         if logs:
             os.makedirs(logs, exist_ok=True)
             for log in glob.glob(self.path("*.log")):
