@@ -45,6 +45,23 @@ export class InvalidKey extends Error {
 /** Browsers offer WebCrypto only in secure contexts: HTTPS, and HTTP on localhost. */
 export const canSign = globalThis.crypto?.subtle !== undefined;
 
+/**
+ * @param {string} [token]
+ * @returns {{header: object, claims: object} | undefined} what a token says; `undefined` if it is not a token
+ */
+export function decoded(token = '') {
+  const read = (part) => {
+    const binary = atob(part.replaceAll('-', '+').replaceAll('_', '/'));
+    return JSON.parse(new TextDecoder().decode(Uint8Array.from(binary, (byte) => byte.charCodeAt(0))));
+  };
+  try {
+    const [header, claims] = token.split('.').slice(0, 2).map(read);
+    return claims && { header, claims };
+  } catch {
+    return undefined;
+  }
+}
+
 /** A private key, and the facts about it that may be shown. */
 export class SigningKey {
   #key;
