@@ -444,7 +444,7 @@ describe('A key that cannot be loaded', AT_ONCE, () => {
     { name: 'public', key: publicHalf(good), says: /public half/, command: false },
     { name: 'cut off', key: good.slice(0, 120), says: /END PRIVATE KEY.*missing/, command: false },
     { name: 'cut short', key: good.replace(/\n.*\n-----END/, '\n-----END'), says: /not well-formed/, command: false },
-    { name: 'not Base64', key: good.replace(/\n.{8}/, '\n********'), says: /no Base64/, command: false },
+    { name: 'not Base64', key: good.replace(/\n.{8}/, '\n********'), says: /not valid Base64/, command: false },
     { name: 'not DER', key: good.replace(/\n.{8}/, '\nAAAAAAAA'), says: /not well-formed/, command: false },
     { name: 'of two halves', key: withPublicHalfOf(good, pkcs8()), says: /no valid key on P-384/, command: false },
     { name: 'huge', key: 'x'.repeat(100_000), says: /too large/, command: false },

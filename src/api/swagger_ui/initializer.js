@@ -226,7 +226,7 @@ function Facts() {
   const { key, keyId } = useLoaded();
   return h('div', { role: 'status' },
     h('h4', null, 'Loaded'),
-    h('p', null, 'Every “Try it out” is signed with this key at the moment it is sent. ',
+    h('p', null, 'Every “Try it out” is signed with this key when it is sent. ',
       `The value of the field ${SIGNATURE_HEADER} is not used.`),
     h('dl', { className: 'signing-facts' },
       h('dt', null, 'Algorithm'), h('dd', null, code(key.algorithm)),
@@ -265,7 +265,7 @@ function SignatureRow({ original, props }) {
     h(original, { ...props, isExecute: props.isExecute && !key }),
     key && props.isExecute && h('tr', { className: 'signing-row' },
       h('td'),
-      h('td', null, `Signed with the loaded ${key.algorithm} key at the moment it is sent. `,
+      h('td', null, `Signed with the loaded ${key.algorithm} key when it is sent. `,
         'To type a signature by hand, forget the key.')));
 }
 

@@ -170,7 +170,7 @@ function privateKeyDer(text) {
     throw new InvalidKey('This is the public half of a key. Signing needs the private one: the file that begins with '
       + '-----BEGIN PRIVATE KEY-----.');
   }
-  if (labels.length > 0) throw wrongKind(`This is PEM, but no key that can sign here (${labels.join(', ')}).`);
+  if (labels.length > 0) throw wrongKind(`This is PEM, but not a key that can sign here (${labels.join(', ')}).`);
   if (text.includes('-----BEGIN ')) throw damaged('its last line, -----END PRIVATE KEY-----, is missing');
   throw new InvalidKey('This is not PEM: there is no line -----BEGIN PRIVATE KEY-----. If the file is binary (DER), '
     + 'convert it:', COMMANDS.der);
@@ -307,6 +307,6 @@ function base64Decoded(text) {
   try {
     return Uint8Array.from(atob(text.replace(/\s/g, '')), (character) => character.charCodeAt(0));
   } catch {
-    throw damaged('it holds characters that are no Base64');
+    throw damaged('it is not valid Base64');
   }
 }
