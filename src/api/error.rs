@@ -61,7 +61,7 @@ pub enum ApiError {
         violations: Box<RequestExtension>,
     },
     /// The account does not have this customer.
-    #[error("the account has no customer with this CustomerID")]
+    #[error("the account has no customer with this CustomerID; PUT creates one")]
     CustomerNotFound,
     /// A precondition is false.
     #[error("the customer does not match If-Match or If-None-Match; nothing was changed")]

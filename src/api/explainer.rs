@@ -1,4 +1,4 @@
-//! Explains refused bodies, so that an explanation costs nobody else anything.
+//! Explains refused bodies, large ones on a thread of its own, so that an explanation does not delay other requests.
 
 use std::{
     io,

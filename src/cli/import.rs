@@ -87,7 +87,7 @@ impl Import {
         let Importer { store, counts, progress, .. } = importer;
         progress.end();
         if replace {
-            store.erase().await.context("the records of before are not erased from the files yet")?;
+            store.erase().await.context("the previous records are not erased from the files yet")?;
         }
         if is_new {
             database.note_that_it_is_new();

@@ -1,4 +1,4 @@
-//! Lines that are read one by one, and none of which is longer than it may be.
+//! Lines that are read one by one. A line that is too long is refused.
 
 use std::{
     fs::File,

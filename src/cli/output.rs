@@ -20,7 +20,7 @@ pub(super) fn print_raw(text: &str) -> anyhow::Result<()> {
     finish(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
-/// Prints bytes as they are. False if the reader went away, so that there is no use in more of them.
+/// Prints bytes as they are. False if the reader went away, so that more of them are useless.
 pub(super) fn print_bytes(bytes: &[u8]) -> anyhow::Result<bool> {
     let mut out = stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
@@ -39,7 +39,7 @@ pub(super) fn explain(error: &clap::Error) -> anyhow::Result<()> {
     finish(error.print().and_then(|()| stdout().flush()))
 }
 
-/// Prints a line on standard error. If that fails, there is nobody left to tell.
+/// Prints a line on standard error. If that fails, the failure cannot be reported.
 pub(super) fn note(line: impl Display) {
     let _ = writeln!(stderr(), "{}", line.to_string().replace('\n', " "));
 }

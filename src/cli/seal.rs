@@ -110,7 +110,7 @@ impl Apply {
             records.current_key().context("needs --seal-keys FILE: there is no key to seal with")?;
         records.register(&store).await?;
         let mut sealed = 0;
-        // While the service runs, it may still write under the key of before; the last pass finds nothing to do.
+        // While the service runs, it may still write under the previous key. The last pass finds nothing to do.
         loop {
             let pass = apply(&store, &records).await?;
             sealed += pass.sealed;
@@ -127,7 +127,7 @@ impl Apply {
             }
         }
         records.refuse_plain(&store).await?;
-        store.erase().await.context("the records of before are not erased from the files yet")?;
+        store.erase().await.context("the previous records are not erased from the files yet")?;
         output::report(&format!("all records are sealed by {current}: {sealed} were not before"))
     }
 }

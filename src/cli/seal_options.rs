@@ -28,7 +28,7 @@ impl SealKeysFile {
 pub(super) struct SealOptions {
     #[command(flatten)]
     file: SealKeysFile,
-    /// Refuse records that are not sealed, whatever the database says
+    /// Refuse records that are not sealed, even if the database still admits them
     #[arg(long, env = "CUSTOMERS_SEAL_ONLY", value_parser = BoolishValueParser::new())]
     seal_only: bool,
 }

@@ -164,7 +164,7 @@ fn fatal(part: &str) -> anyhow::Error {
     anyhow!("a part of the service ended that it needs: {part}")
 }
 
-/// One line in the log, one on standard output, and a word to systemd. The service runs even if nobody can read them.
+/// One line in the log, one on standard output, and a message to systemd. The service runs even if they cannot be written.
 fn announce(
     server: &Server,
     admin: Option<&Admin>,

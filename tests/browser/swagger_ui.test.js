@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { availableParallelism } from 'node:os';
 import { after, before, describe, test } from 'node:test';
 
 import { makeCertificate } from './support/certificate.js';
@@ -17,6 +18,9 @@ const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 
 /** One account with one key, under its fingerprint. */
 const ONE_KEY = { keys: [{ account: 'acme' }] };
+
+/** Each test has a page of its own, and a page waits for its server and its browser. */
+const AT_ONCE = { concurrency: availableParallelism() + 1 };
 
 const certificate = makeCertificate(INSECURE_HOST);
 let browser;
@@ -40,7 +44,7 @@ const customer = (firstName) => JSON.stringify({
   PrimaryResidence: { Street: "O'Connell Street 1", City: 'Zürich ☕', PostCode: '1', State: 'ZH', Country: 'CH' },
 }, null, 1);
 
-describe('Without a key', () => {
+describe('Without a key', AT_ONCE, () => {
   test('a sandbox says that it is one, and takes the example as it stands', async (t) => {
     const server = await serve(t, { options: ['--sandbox'] });
     await open(server, async (ui) => {
@@ -78,6 +82,73 @@ describe('Without a key', () => {
       assert.equal(get.signature, typed);
       assert.ok(get.curl.includes(typed));
       assert.equal(get.status, 404, 'the server verified it: there is only no such customer');
+    }, { refusals: [404] });
+  });
+});
+
+describe('The first screen', AT_ONCE, () => {
+  const setups = [
+    { name: 'a sandbox', setup: { options: ['--sandbox'] }, title: /^Customers API [0-9.]+ \(sandbox\)$/, stamp: 'sandbox' },
+    { name: 'a server that demands signatures', setup: ONE_KEY, title: /^Customers API [0-9.]+$/, stamp: 'signatures required' },
+  ];
+  for (const { name, setup, title, stamp } of setups) {
+    test(`says that it is ${name}, of which version, and how requests are signed`, async (t) => {
+      const server = await serve(t, setup);
+      await open(server, async (ui) => {
+        const { Version: version } = await (await fetch(`${server.url}swagger-ui/config.json`)).json();
+        assert.match(await ui.page.title(), title);
+        assert.ok((await ui.page.title()).includes(version));
+        const heading = await ui.page.locator('.info .title').innerText();
+        assert.ok(heading.includes(version) && heading.includes(stamp), heading);
+
+        const link = ui.page.getByRole('link', { name: 'How requests are signed' });
+        assert.ok(await link.isVisible());
+        assert.equal(await link.getAttribute('target'), '_blank', 'a page that is left forgets its key');
+        const guide = await fetch(await link.evaluate(({ href }) => href));
+        assert.match(await guide.text(), /^# .*\n[^]*bodyHash/);
+      });
+    });
+  }
+});
+
+describe('The examples', AT_ONCE, () => {
+  for (const [name, setup] of [['in a sandbox', { options: ['--sandbox'] }], ['with a key', ONE_KEY]]) {
+    test(`succeed on all operations without editing, ${name}`, async (t) => {
+      const server = await serve(t, setup);
+      await open(server, async (ui) => {
+        if (server.keys.length > 0) await ui.load(server.keys[0].text);
+
+        const answers = {};
+        for (const id of ['putCustomer', 'getCustomer', 'headCustomer', 'listCustomers', 'deleteCustomer']) {
+          answers[id] = (await ui.send(id)).status;
+        }
+
+        const good = { putCustomer: 201, getCustomer: 200, headCustomer: 200, listCustomers: 200, deleteCustomer: 204 };
+        assert.deepEqual(answers, good);
+      });
+    });
+  }
+
+  test('name the last customer that was put, but keep what was typed', async (t) => {
+    const server = await serve(t, { options: ['--sandbox'] });
+    await open(server, async (ui) => {
+      const customerId = (operation) => operation.locator('tr[data-param-name="CustomerID"] input').inputValue();
+      const open = await ui.prepare('getCustomer');
+      assert.equal(await customerId(open), 'c-1001');
+      await ui.prepare('headCustomer', { fields: { CustomerID: 'typed' } });
+
+      for (const id of ['first', 'Käthe & 1/2 %?']) {
+        assert.equal((await ui.send('putCustomer', { fields: { CustomerID: id } })).status, 201);
+        assert.equal(await customerId(open), id);
+      }
+
+      const get = await ui.send('getCustomer');
+      assert.deepEqual([get.status, get.json.CustomerID], [200, 'Käthe & 1/2 %?']);
+      assert.equal(await customerId(ui.operation('headCustomer')), 'typed');
+      assert.equal((await ui.send('deleteCustomer')).status, 204, 'an operation that was closed offers it, too');
+      const again = await ui.send('getCustomer');
+      assert.equal(again.status, 404);
+      assert.match(again.json.Detail, /PUT creates one/);
     }, { refusals: [404] });
   });
 });
@@ -127,7 +198,7 @@ describe('The words of the documentation', () => {
   });
 });
 
-describe('With a key', () => {
+describe('With a key', AT_ONCE, () => {
   for (const algorithm of ['ES384', 'ES256']) {
     test(`every operation is signed with ${algorithm}`, async (t) => {
       const server = await serve(t, { keys: [{ account: 'acme', options: ['--algorithm', algorithm] }] });
@@ -175,6 +246,30 @@ describe('With a key', () => {
       assert.ok(args.includes(`Api-Signature: ${put.signature}`));
       assert.equal(sha256(args.at(args.indexOf('-d') + 1)), decoded(put.signature).claims.bodyHash);
     });
+  });
+
+  test('the header and the claims that were sent are shown, of every request', async (t) => {
+    const server = await serve(t, ONE_KEY);
+    await open(server, async (ui) => {
+      const sent = ui.operation('listCustomers').locator('.signing-sent');
+      const shown = async () => (await sent.locator('pre').allTextContents()).map((text) => JSON.parse(text));
+      await ui.send('listCustomers');
+      assert.equal(await sent.count(), 0, 'nothing was signed');
+      await ui.load(server.keys[0].text, 'Schlüssel ☕');
+
+      const list = await ui.send('listCustomers', { fields: { PageSize: '7' } });
+
+      const { header, claims } = decoded(list.signature);
+      assert.equal(await sent.locator('pre').first().isVisible(), false, 'they are shown if they are asked for');
+      await sent.locator('summary').click();
+      assert.ok(await sent.locator('pre').first().isVisible());
+      assert.deepEqual(await shown(), [header, claims]);
+      assert.equal(header.kid, 'Schlüssel ☕');
+
+      const next = await ui.send('listCustomers', { fields: { PageSize: '8' } });
+      await sent.getByText(decoded(next.signature).claims.jti).waitFor();
+      assert.deepEqual(await shown(), [header, decoded(next.signature).claims]);
+    }, { refusals: [401] });
   });
 
   test('each request gets a signature of its own', async (t) => {
@@ -257,7 +352,7 @@ describe('With a key', () => {
   });
 });
 
-describe('With several keys', () => {
+describe('With several keys', AT_ONCE, () => {
   const TWO_KEYS = { keys: [{ account: 'acme' }, { account: 'other', options: ['--key-id', 'other-2026'] }] };
 
   test('the fingerprint is sent, under which keys generate registers a key', async (t) => {
@@ -317,7 +412,7 @@ describe('With several keys', () => {
   });
 });
 
-describe('A key in version 2 of PKCS#8', () => {
+describe('A key in version 2 of PKCS#8', AT_ONCE, () => {
   for (const inside of [true, false]) {
     test(`signs ${inside ? 'with' : 'without'} its public half inside of the private one`, async (t) => {
       const server = await serve(t, ONE_KEY);
@@ -332,7 +427,7 @@ describe('A key in version 2 of PKCS#8', () => {
   }
 });
 
-describe('A key that cannot be loaded', () => {
+describe('A key that cannot be loaded', AT_ONCE, () => {
   const good = pkcs8();
   const refusals = [
     { name: 'SEC1', key: sec1(good), says: /SEC1/, sameKey: true },
@@ -349,33 +444,43 @@ describe('A key that cannot be loaded', () => {
     { name: 'public', key: publicHalf(good), says: /public half/, command: false },
     { name: 'cut off', key: good.slice(0, 120), says: /END PRIVATE KEY.*missing/, command: false },
     { name: 'cut short', key: good.replace(/\n.*\n-----END/, '\n-----END'), says: /not well-formed/, command: false },
-    { name: 'not Base64', key: good.replace(/\n.{8}/, '\n********'), says: /no Base64/, command: false },
+    { name: 'not Base64', key: good.replace(/\n.{8}/, '\n********'), says: /not valid Base64/, command: false },
     { name: 'not DER', key: good.replace(/\n.{8}/, '\nAAAAAAAA'), says: /not well-formed/, command: false },
     { name: 'of two halves', key: withPublicHalfOf(good, pkcs8()), says: /no valid key on P-384/, command: false },
     { name: 'huge', key: 'x'.repeat(100_000), says: /too large/, command: false },
   ];
 
-  for (const { name, key, says, command = true, sameKey = false, passphrase } of refusals) {
-    const remedy = command ? ', with the command that helps' : '';
-    test(`is told so${remedy}: ${name}`, async (t) => {
-      const server = await serve(t, { options: ['--sandbox'] });
-      await open(server, async (ui) => {
-        await ui.openDialog();
-        await ui.choose('key.pem', key);
-        await ui.refusal.waitFor();
-        assert.match(await ui.refusal.textContent(), says);
-        assert.equal(await ui.refusal.locator('.signing-command').count(), command ? 1 : 0);
-        if (!command) return;
+  /** A test without a page of its own: eighteen pages would take a minute. */
+  const isTold = async (ui, { key, says, command = true, sameKey = false, passphrase }) => {
+    await ui.openDialog();
+    try {
+      await ui.choose('key.pem', key);
+      await ui.refusal.waitFor();
+      assert.match(await ui.refusal.textContent(), says);
+      assert.equal(await ui.refusal.locator('.signing-command').count(), command ? 1 : 0);
+      if (!command) return;
 
-        const shown = await ui.refusal.locator('.signing-command').textContent();
-        await ui.choose('private.pem', converted(passphrase ? `${shown} -passin 'pass:${passphrase}'` : shown, key));
+      const shown = await ui.refusal.locator('.signing-command').textContent();
+      await ui.choose('private.pem', converted(passphrase ? `${shown} -passin 'pass:${passphrase}'` : shown, key));
 
-        const facts = await ui.facts();
-        assert.equal(facts.Algorithm, 'ES384');
-        if (sameKey) assert.equal(facts.Fingerprint, fingerprint(good));
-      });
+      const facts = await ui.facts();
+      assert.equal(facts.Algorithm, 'ES384');
+      if (sameKey) assert.equal(facts.Fingerprint, fingerprint(good));
+      await ui.dialog.getByRole('button', { name: 'Forget key' }).click();
+    } finally {
+      await ui.closeDialog();
+    }
+  };
+
+  test('is told so', async (t) => {
+    const server = await serve(t, { options: ['--sandbox'] });
+    await open(server, async (ui) => {
+      for (const refusal of refusals) {
+        const remedy = refusal.command === false ? '' : ', with the command that helps';
+        await t.test(`${refusal.name}${remedy}`, () => isTold(ui, refusal));
+      }
     });
-  }
+  });
 
   test('is told so when it is pasted, too, and the next one loads', async (t) => {
     const server = await serve(t, { options: ['--sandbox'] });
@@ -402,7 +507,7 @@ describe('A key that cannot be loaded', () => {
   });
 });
 
-describe('Wherever it is', () => {
+describe('Wherever it is', AT_ONCE, () => {
   const places = [
     { name: 'with a base path', basePath: '/api' },
     { name: 'with a base path of two segments', basePath: '/api/v1' },
@@ -480,7 +585,7 @@ describe('Wherever it is', () => {
   });
 });
 
-describe('Whoever uses it', () => {
+describe('Whoever uses it', AT_ONCE, () => {
   test('by keyboard: Enter opens the dialog, which holds the focus, and Esc gives it back', async (t) => {
     const server = await serve(t, { options: ['--sandbox'] });
     await open(server, async (ui) => {
@@ -534,6 +639,9 @@ describe('Whoever uses it', () => {
         await look('6-request');
         await operation.locator('.curl-command').evaluate((element) => element.scrollIntoView());
         await look('7-signed');
+        await operation.locator('.signing-sent summary').click();
+        await operation.locator('.signing-sent').evaluate((element) => element.scrollIntoView());
+        await look('8-claims');
       }, look);
     });
   }

@@ -66,14 +66,14 @@ sections! {
     when_readyz_says_503: "When `/readyz` says 503",
 }
 
-/// The sections of the page: heading and text.
-fn sections() -> Vec<(&'static str, &'static str)> {
-    let parts = PAGE.split("\n## ").skip(1);
+/// The sections of a page: heading and text.
+pub(crate) fn sections(page: &str) -> Vec<(&str, &str)> {
+    let parts = page.split("\n## ").skip(1);
     parts.map(|part| part.split_once('\n').unwrap_or((part, ""))).collect()
 }
 
 /// The `sh` blocks of a section, joined in order.
-fn commands(section: &str) -> String {
+pub(crate) fn commands(section: &str) -> String {
     let (mut commands, mut is_inside) = (String::new(), false);
     for line in section.lines() {
         if line.starts_with("```") {
@@ -88,7 +88,7 @@ fn commands(section: &str) -> String {
 
 #[test]
 fn every_section_has_a_test() {
-    let headings: Vec<_> = sections().into_iter().map(|(heading, _)| heading).collect();
+    let headings: Vec<_> = sections(PAGE).into_iter().map(|(heading, _)| heading).collect();
     assert_eq!(headings, TESTED, "name each section in `sections!`");
 }
 
@@ -113,7 +113,7 @@ async fn a_command_that_fails_is_shown_and_everything_ends_with_it() {
 }
 
 async fn run_section(heading: &str) {
-    let (_, section) = sections().into_iter().find(|(name, _)| *name == heading).unwrap();
+    let (_, section) = sections(PAGE).into_iter().find(|(name, _)| *name == heading).unwrap();
     let mut script = commands(section);
     assert!(!script.is_empty(), "this section has no command: {heading}");
     if script.contains(POSTGRES) {
@@ -123,13 +123,13 @@ async fn run_section(heading: &str) {
 }
 
 /// A machine with the package on it.
-struct Place {
+pub(crate) struct Place {
     root: TempDir,
     ports: Vec<u16>,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         // All of them are held until all are found, so that they differ.
         let sockets = ADDRESSES.map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
         let ports = sockets.iter().map(|socket| socket.local_addr().unwrap().port()).collect();
@@ -171,7 +171,7 @@ impl Place {
     }
 
     /// Runs a script to its end. Returns what was printed if it fails. Everything that it started ends with it.
-    fn run(&self, script: &str) -> Result<(), String> {
+    pub(crate) fn run(&self, script: &str) -> Result<(), String> {
         let root = self.root.path();
         let (script_file, output) = (root.join("script"), root.join("output"));
         fs::write(&script_file, format!("set -euo pipefail\n{}", self.adapted(script))).unwrap();
@@ -201,6 +201,7 @@ impl Place {
     }
 }
 
-fn repository(path: &str) -> PathBuf {
+/// A file of the repository.
+pub(crate) fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }

@@ -34,6 +34,7 @@ async fn the_page_and_its_files_are_served_under_a_strict_policy() {
         ("swagger-ui.css", "text/css"),
         ("swagger-ui-bundle.js", "text/javascript"),
         ("config.json", "application/json"),
+        ("signing.md", "text/plain; charset=utf-8"),
     ] {
         let answer = api.request("GET", &format!("/swagger-ui/{file}")).unsigned().send().await.expect(200);
         assert_eq!(answer.header("content-type"), media_type, "{file}");
@@ -99,7 +100,10 @@ async fn a_file_is_sent_in_a_coding_that_the_client_asks_for() {
 async fn the_page_knows_what_it_must_know_to_sign() {
     let api = TestApi::with(Engine::Sqlite, true, "/api").await;
     let config = api.request("GET", "/swagger-ui/config.json").unsigned().send().await.expect(200).json();
-    assert_eq!(config, json!({ "Audience": "customers-api", "BasePath": "/api", "Sandbox": true }));
+    let version = env!("CARGO_PKG_VERSION");
+    let expected =
+        json!({ "Audience": "customers-api", "BasePath": "/api", "Sandbox": true, "Version": version });
+    assert_eq!(config, expected);
 }
 
 #[actix_web::test]

@@ -1,4 +1,4 @@
-//! HEAD in the document: wherever GET is, with the same parameters and headers, and without content (RFC 9110, 9.3.2).
+//! HEAD in the document: each path with GET has it, with the same parameters and headers, and without content (RFC 9110, 9.3.2).
 
 use std::collections::BTreeMap;
 

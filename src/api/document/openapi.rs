@@ -48,7 +48,6 @@ fn name_actions(document: &mut OpenApi, operations: &[Operation]) {
 #[openapi(
     info(
         title = "Customers API",
-        version = "1.0.0",
         description = DESCRIPTION,
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),

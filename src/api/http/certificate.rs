@@ -126,7 +126,7 @@ impl Certificate {
                     tracing::info!(%file, "the TLS certificate was read again");
                 }
                 Err(error) => {
-                    tracing::error!(cause = %chain(&error), "the TLS certificate of before is kept");
+                    tracing::error!(cause = %chain(&error), "the previous TLS certificate is kept");
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! Around every request: its id, its log line, and the one form of errors, whatever layer they come from.
+//! Around every request: its id, its log line, and the one form of errors, from every layer.
 
 use std::{error::Error as _, panic::AssertUnwindSafe, time::Instant};
 

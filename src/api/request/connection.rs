@@ -1,4 +1,4 @@
-//! What a request asks of the connection: nobody waits because this service does not do it (RFC 9110, 7.8 and 10.1.1).
+//! `Upgrade` is ignored, and an unknown `Expect` is refused at once, so that no client waits (RFC 9110, 7.8 and 10.1.1).
 
 use actix_web::{
     HttpMessage as _, HttpRequest,

@@ -5,9 +5,10 @@
  * belongs to. The cryptography is in `signing.js`.
  */
 
-import { canSign, claimsOf, InvalidKey, PEM_BYTES_MAX, SigningKey } from './signing.js';
+import { canSign, claimsOf, decoded, InvalidKey, PEM_BYTES_MAX, SigningKey } from './signing.js';
 
 const SIGNATURE_HEADER = 'Api-Signature';
+const CUSTOMER_PATH = '/customers/{CustomerID}';
 
 /** The page is at `<root>swagger-ui/`. A reverse proxy may have moved the root. */
 const root = new URL('..', new URL('.', document.location.href));
@@ -54,6 +55,37 @@ async function sign(request, server) {
   return request;
 }
 
+/* The examples. */
+
+/** The customer that the fields `CustomerID` offer: the last one that was put. */
+let offered;
+
+/** After a PUT, the other operations offer the same customer, except where somebody typed another one. */
+function offerCustomer({ specActions, specSelectors }, response) {
+  const customerId = decodeURIComponent(new URL(response.url).pathname.split('/').at(-1));
+  for (const method of ['get', 'head', 'delete']) {
+    const operation = [CUSTOMER_PATH, method];
+    const parameters = specSelectors.specJsonWithResolvedSubtrees().getIn(['paths', ...operation, 'parameters']);
+    const parameter = parameters?.find((candidate) => candidate.get('name') === 'CustomerID');
+    if (!parameter) continue;
+    const value = specSelectors.parameterWithMetaByIdentity(operation, parameter).get('value');
+    const isTyped = ![undefined, '', parameter.get('example'), offered].includes(value);
+    if (isTyped) continue;
+    specActions.changeParam(operation, 'CustomerID', 'path', customerId); // Read when the operation is opened.
+    specActions.changeParamByIdentity(operation, parameter, customerId);
+  }
+  offered = customerId;
+}
+
+/** Swagger UI keeps a response with this action. */
+const setResponse = (original, swaggerUi) => (path, method, response) => {
+  const result = original(path, method, response);
+  if (path === CUSTOMER_PATH && method === 'put' && [201, 204].includes(response.status)) {
+    offerCustomer(swaggerUi, response);
+  }
+  return result;
+};
+
 /* The page around it, in the React that Swagger UI brings along and hands to its plugins. */
 
 let system;
@@ -61,6 +93,20 @@ let system;
 const h = (...args) => system.React.createElement(...args);
 const code = (text) => h('code', null, text);
 const useLoaded = () => system.React.useSyncExternalStore(loaded.subscribe, loaded.get);
+
+const titleOf = ({ version, isSandbox }) => `Customers API ${version}${isSandbox ? ' (sandbox)' : ''}`;
+
+/** Beside the version in the title. */
+function Stamp({ isSandbox }) {
+  return h('small', { className: isSandbox ? 'signing-stamp sandbox' : 'signing-stamp' },
+    h('pre', { className: 'version' }, isSandbox ? 'sandbox' : 'signatures required'));
+}
+
+/** It opens beside the page, because a page that is left forgets its key. */
+function Guide() {
+  return h('p', { className: 'signing-guide' },
+    h('a', { href: 'signing.md', target: '_blank', rel: 'noopener', className: 'link' }, 'How requests are signed'));
+}
 
 function Notice({ isSandbox }) {
   const { key } = useLoaded();
@@ -180,7 +226,7 @@ function Facts() {
   const { key, keyId } = useLoaded();
   return h('div', { role: 'status' },
     h('h4', null, 'Loaded'),
-    h('p', null, 'Every “Try it out” is signed with this key at the moment it is sent. ',
+    h('p', null, 'Every “Try it out” is signed with this key when it is sent. ',
       `The value of the field ${SIGNATURE_HEADER} is not used.`),
     h('dl', { className: 'signing-facts' },
       h('dt', null, 'Algorithm'), h('dd', null, code(key.algorithm)),
@@ -219,8 +265,19 @@ function SignatureRow({ original, props }) {
     h(original, { ...props, isExecute: props.isExecute && !key }),
     key && props.isExecute && h('tr', { className: 'signing-row' },
       h('td'),
-      h('td', null, `Signed with the loaded ${key.algorithm} key at the moment it is sent. `,
+      h('td', null, `Signed with the loaded ${key.algorithm} key when it is sent. `,
         'To type a signature by hand, forget the key.')));
+}
+
+/** The header and the claims of the signature that was sent, below the request. */
+function Sent({ request }) {
+  const signature = decoded(request.getIn(['headers', SIGNATURE_HEADER]));
+  if (!signature) return null;
+  const part = (name, value) => h(system.React.Fragment, null,
+    h('h5', null, name), h('pre', null, JSON.stringify(value, null, 2)));
+  return h('details', { className: 'signing-sent' },
+    h('summary', null, 'Signed header and claims'),
+    part('Header', signature.header), part('Claims', signature.claims));
 }
 
 function isSignature(parameter) {
@@ -228,19 +285,22 @@ function isSignature(parameter) {
 }
 
 /** Puts each part beside the part of Swagger UI that it belongs to. */
-function signingPlugin(isSandbox) {
-  const withNext = (next, nextProps) => (Original) => (props) =>
-    h(system.React.Fragment, null, h(Original, props), h(next, nextProps));
+function signingPlugin({ isSandbox }) {
+  const withNext = (...nexts) => (Original) => (props) =>
+    h(system.React.Fragment, null, h(Original, props), ...nexts.map((next) => h(next, { ...props, isSandbox })));
   const parameterRow = (Original) => (props) =>
     isSignature(props.rawParam) ? h(SignatureRow, { original: Original, props }) : h(Original, props);
   return (swaggerUi) => {
     system = swaggerUi;
     return {
       wrapComponents: {
-        InfoContainer: withNext(Notice, { isSandbox }),
+        curl: withNext(Sent),
+        InfoContainer: withNext(Guide, Notice),
         ServersContainer: withNext(Control),
+        VersionStamp: withNext(Stamp),
         parameterRow,
       },
+      statePlugins: { spec: { wrapActions: { setResponse } } },
     };
   };
 }
@@ -248,8 +308,9 @@ function signingPlugin(isSandbox) {
 async function start() {
   const response = await fetch('config.json');
   if (!response.ok) throw new Error(`config.json: ${response.status}`);
-  const { Audience: audience, BasePath: basePath, Sandbox: isSandbox } = await response.json();
+  const { Audience: audience, BasePath: basePath, Sandbox: isSandbox, Version: version } = await response.json();
   const server = { audience, basePath, root };
+  document.title = titleOf({ version, isSandbox });
   window.SwaggerUIBundle({
     url: '../openapi.yaml',
     dom_id: '#swagger-ui',
@@ -257,7 +318,7 @@ async function start() {
     displayRequestDuration: true,
     validatorUrl: null, // The default is a foreign host, to which some layouts send the document.
     presets: [window.SwaggerUIBundle.presets.apis],
-    plugins: [signingPlugin(isSandbox)],
+    plugins: [signingPlugin({ isSandbox })],
     requestInterceptor: (request) => sign(request, server),
   });
 }

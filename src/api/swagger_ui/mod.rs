@@ -58,19 +58,22 @@ fn own_file(name: &str, api: &Api) -> Option<(&'static str, String)> {
         "initializer.js" => ("text/javascript; charset=utf-8", include_str!("initializer.js")),
         "signing.js" => ("text/javascript; charset=utf-8", include_str!("signing.js")),
         "signing.css" => ("text/css; charset=utf-8", include_str!("signing.css")),
+        // Browsers show plain text, and download Markdown.
+        "signing.md" => ("text/plain; charset=utf-8", include_str!("../../../docs/signing.md")),
         "config.json" => return Some(("application/json", config(api))),
         _ => return None,
     };
     Some((media_type, text.to_owned()))
 }
 
-/// What the page must know to sign requests.
+/// What the page must know to sign requests, and to say where it is.
 fn config(api: &Api) -> String {
     let settings = &api.settings;
     json!({
         "Audience": settings.audience,
         "BasePath": settings.base_path.to_string(),
         "Sandbox": settings.sandbox,
+        "Version": env!("CARGO_PKG_VERSION"),
     })
     .to_string()
 }

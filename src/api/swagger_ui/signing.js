@@ -45,6 +45,23 @@ export class InvalidKey extends Error {
 /** Browsers offer WebCrypto only in secure contexts: HTTPS, and HTTP on localhost. */
 export const canSign = globalThis.crypto?.subtle !== undefined;
 
+/**
+ * @param {string} [token]
+ * @returns {{header: object, claims: object} | undefined} what a token says; `undefined` if it is not a token
+ */
+export function decoded(token = '') {
+  const read = (part) => {
+    const binary = atob(part.replaceAll('-', '+').replaceAll('_', '/'));
+    return JSON.parse(new TextDecoder().decode(Uint8Array.from(binary, (byte) => byte.charCodeAt(0))));
+  };
+  try {
+    const [header, claims] = token.split('.').slice(0, 2).map(read);
+    return claims && { header, claims };
+  } catch {
+    return undefined;
+  }
+}
+
 /** A private key, and the facts about it that may be shown. */
 export class SigningKey {
   #key;
@@ -153,7 +170,7 @@ function privateKeyDer(text) {
     throw new InvalidKey('This is the public half of a key. Signing needs the private one: the file that begins with '
       + '-----BEGIN PRIVATE KEY-----.');
   }
-  if (labels.length > 0) throw wrongKind(`This is PEM, but no key that can sign here (${labels.join(', ')}).`);
+  if (labels.length > 0) throw wrongKind(`This is PEM, but not a key that can sign here (${labels.join(', ')}).`);
   if (text.includes('-----BEGIN ')) throw damaged('its last line, -----END PRIVATE KEY-----, is missing');
   throw new InvalidKey('This is not PEM: there is no line -----BEGIN PRIVATE KEY-----. If the file is binary (DER), '
     + 'convert it:', COMMANDS.der);
@@ -290,6 +307,6 @@ function base64Decoded(text) {
   try {
     return Uint8Array.from(atob(text.replace(/\s/g, '')), (character) => character.charCodeAt(0));
   } catch {
-    throw damaged('it holds characters that are no Base64');
+    throw damaged('it is not valid Base64');
   }
 }

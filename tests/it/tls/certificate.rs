@@ -139,7 +139,7 @@ async fn a_broken_pair_is_logged_once_and_kept_out() {
     place.set_mode("server.key", 0o600);
     eventually("it is good as soon as the mode is", || presents(&place, &service, "second")).await;
     let log = place.log();
-    assert_eq!(log.matches("the TLS certificate of before is kept").count(), 6, "once for each: {log}");
+    assert_eq!(log.matches("the previous TLS certificate is kept").count(), 6, "once for each: {log}");
     assert_eq!(log.matches("ERROR").count(), 6, "{log}");
 }
 

@@ -1,0 +1,65 @@
+# What people do daily. `just --list` shows it; https://just.systems installs it. Each recipe is one command that also runs
+# without just.
+
+# Starts a sandbox, which takes unsigned requests, on http://127.0.0.1:8080/
+run *options:
+    cargo run --release -- serve --sandbox {{ options }}
+
+# Runs the tests whose names contain the words, or all of them
+test *words:
+    PROPTEST_RNG_SEED=1 cargo test --locked --all-features {{ words }}
+
+# Runs all tests, and installs what they need: browser, Postgres, package, clients
+test-all:
+    scripts/test
+
+# Checks format, lints and documentation, as CI does
+lint:
+    cargo fmt --check
+    cargo clippy --locked --all-targets --all-features -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+
+# Compares the contract with that of the last tag
+breaking:
+    cargo test --locked --all-features --test it released -- --nocapture
+
+# Checks the running server with public tools: linters, Schemathesis, generated clients
+contract:
+    scripts/contract
+
+# Gives each parser so many seconds of made-up input
+fuzz seconds="60":
+    scripts/fuzz {{ seconds }}
+
+# Measures each step of a request
+bench *options:
+    cargo bench --bench steps {{ options }}
+
+# Measures everything that docs/performance.md shows
+performance:
+    scripts/performance
+
+# Starts replicas over a Postgres cluster, and kills parts of it under load
+cluster *options:
+    scripts/cluster {{ options }}
+
+# Applies the patches of docs/your-own-api.md to a copy, and runs the tests that matter
+your-own-api:
+    scripts/your-own-api
+
+# Makes the Debian package
+package:
+    packaging/build-deb
+
+# Checks licences, advisories and unused dependencies
+dependencies:
+    cargo deny --all-features check
+    cargo machete
+
+# Makes the picture of README again
+picture:
+    npm --prefix tests/browser run picture
+
+# Runs everything that must hold before a change lands
+ci:
+    .ci/run
