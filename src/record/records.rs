@@ -205,7 +205,7 @@ impl Records {
         account: &str,
         stored: &StoredCustomer,
     ) -> Result<Vec<RequestExtensionItem>, DamagedRecord> {
-        self.fields(account, stored).map(|fields| contract::explain_customer_input(&fields))
+        self.fields(account, stored).map(|fields| contract::explain("CustomerInput", &fields))
     }
 
     /// The fields of a customer as one line of JSON.

@@ -61,7 +61,7 @@ fn make(mut customer: Value, indexes: &[Index], spelling: &Spelling, noise: &[No
 /// Fails unless all say the same of a body; gives what the service would answer.
 fn agreed(body: &[u8]) -> Result<Vec<RequestExtensionItem>, TestCaseError> {
     let by_models = serde_json::from_slice::<CustomerInput>(body).is_ok();
-    let by_contract = contract::explain_customer_input(body);
+    let by_contract = contract::explain("CustomerInput", body);
     let opinion = Opinion::of(body);
     prop_assert_eq!(by_models, by_contract.is_empty(), "models and contract: {:?}", &by_contract);
     prop_assert_eq!(by_models, opinion.accepts(), "models and oracle: {:?}", &opinion);
