@@ -95,7 +95,7 @@ fn bodies(criterion: &mut Criterion) {
                 bencher.iter(|| records.encode(&account, &id, version, black_box(&input)).expect("a record"));
             });
             group.bench_function(BenchmarkId::new("answer", kind), |bencher| {
-                bencher.iter(|| records.customer(&account, black_box(&stored)).expect("JSON"));
+                bencher.iter(|| records.answer(&account, black_box(&stored)).expect("JSON"));
             });
         }
         group.finish();

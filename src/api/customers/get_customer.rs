@@ -69,7 +69,7 @@ pub(super) async fn get_customer(
     if input.knows(&stored) {
         return Ok(GetCustomerResponse::NotModified(stored));
     }
-    let json = api.records.customer(&account, &stored)?;
+    let json = api.records.answer(&account, &stored)?;
     Ok(GetCustomerResponse::Found(stored, json))
 }
 

@@ -120,12 +120,12 @@ impl Postgres {
 
     pub(super) async fn get(
         &self,
-        account: &Account,
+        account: &str,
         id: &CustomerId,
     ) -> Result<Option<StoredCustomer>, StoreError> {
         let mut reader = connection(&self.readers).await?;
         let row = customers::table
-            .filter(customers::account.eq(account.as_str()).and(customers::customer_id.eq(id.as_str())))
+            .filter(customers::account.eq(account).and(customers::customer_id.eq(id.as_str())))
             .select(CustomerRow::as_select())
             .first(&mut reader.connection);
         let row = within(row.map(OptionalExtension::optional)).await;
@@ -135,7 +135,7 @@ impl Postgres {
 
     pub(super) async fn list(
         &self,
-        account: &Account,
+        account: &str,
         direction: SortDirection,
         after: Option<Position>,
         limit: u32,
@@ -143,7 +143,7 @@ impl Postgres {
         use customers::created_at;
         let customer_id = || ByteByByte::new(customers::customer_id);
         let mut query = customers::table
-            .filter(customers::account.eq(account.as_str()))
+            .filter(customers::account.eq(account))
             .select((CustomerRow::as_select(), walk::snapshot()))
             .limit(i64::from(limit) + 1)
             .into_boxed();
