@@ -18,6 +18,7 @@ mod limits;
 mod linearizable;
 mod log;
 mod metrics;
+mod migrations;
 mod once;
 mod operations;
 mod package;
