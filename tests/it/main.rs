@@ -42,3 +42,4 @@ mod traces;
 mod transfer;
 mod undocumented;
 mod walks;
+mod your_own_api;
