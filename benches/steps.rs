@@ -26,7 +26,7 @@ use customers_api::{
     record::{Records, SealKeys, generate_key_line},
     signature::{Algorithm, EXPIRY_SECONDS_MAX, Facts, Key, Keyring, PrivateKey, sign, verify},
     signature_id::SignatureId,
-    store::{Access, Condition, DatabaseUrl, Store, StoredCustomer, Version},
+    store::{Access, Condition, DatabaseUrl, NewVersion, Store, StoredCustomer, Version},
     telemetry::{Metrics, SignatureResult, StoreMetrics, TraceParent, WriteOutcome},
 };
 use futures_util::future::try_join_all;
@@ -147,10 +147,9 @@ fn store_of(criterion: &mut Criterion, engine: &str, runtime: &Runtime, store: &
     let input: CustomerInput = serde_json::from_value(customer(0, 1)).expect("a customer");
     let put = |id: String| {
         let (account, id): (_, CustomerId) = (&account, id.parse().expect("an id"));
-        let version = Version::new();
-        let record = Records::default().encode(account, &id, version, &input).expect("a record");
-        let signature = signature();
-        async move { store.put(account, id, version, record, Condition::Always, Some(signature)).await }
+        let version = NewVersion::of(Some(signature()));
+        let record = Records::default().encode(account, &id, version.version(), &input).expect("a record");
+        async move { store.put(account, id, version, record, Condition::Always).await }
     };
     let mut group = criterion.benchmark_group(format!("store on {engine}"));
     group.measurement_time(Duration::from_secs(5));

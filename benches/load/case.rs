@@ -34,6 +34,8 @@ pub(crate) enum Case {
     ManyViolations,
     /// A PUT whose signature is over another body: 401
     WrongSignature,
+    /// `get` with a new connection for each request
+    GetReconnecting,
     /// `mix` for ten minutes
     Soak,
     /// 5,000 new customers a second for 15 minutes, signed with ES256
@@ -60,7 +62,7 @@ pub(crate) const PAGE_ITEMS: usize = 20;
 
 impl Case {
     /// All but those that take minutes.
-    pub(crate) const SHORT: [Self; 14] = [
+    pub(crate) const SHORT: [Self; 15] = [
         Self::PutEs384,
         Self::PutEs384Half,
         Self::PutEs256,
@@ -75,6 +77,7 @@ impl Case {
         Self::OneViolation,
         Self::ManyViolations,
         Self::WrongSignature,
+        Self::GetReconnecting,
     ];
 
     pub(crate) fn name(self) -> String {
@@ -91,7 +94,7 @@ impl Case {
             | Self::PutUnsignedAlone
             | Self::Steady => Work::Put,
             Self::UpdateEs384 => Work::Update,
-            Self::Get => Work::Get,
+            Self::Get | Self::GetReconnecting => Work::Get,
             Self::Mix | Self::Soak => Work::Mix,
             Self::ListFirst => Work::ListFirst,
             Self::ListDeep => Work::ListDeep,
@@ -128,6 +131,10 @@ impl Case {
 
     pub(crate) fn is_ascending(self) -> bool {
         self == Self::PutUnsignedAscending
+    }
+
+    pub(crate) fn is_reconnecting(self) -> bool {
+        self == Self::GetReconnecting
     }
 
     /// Whether it takes minutes: requests are then made while they are sent.

@@ -6,11 +6,13 @@ use std::{cell::RefCell, collections::BTreeMap, net::SocketAddr, rc::Rc, time::D
 use anyhow::{Context as _, ensure};
 use hdrhistogram::Histogram;
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
     task::{JoinSet, LocalSet},
     time::{Instant, sleep, sleep_until},
 };
+
+use crate::tls::Tls;
 
 /// The longest latency that is told apart, in microseconds.
 const LATENCY_MICROS_MAX: u64 = 60_000_000;
@@ -26,6 +28,8 @@ pub(crate) struct Pace {
     pub(crate) rate: Option<f64>,
     /// When to stop.
     pub(crate) limit: Duration,
+    /// Whether each request has a connection of its own.
+    pub(crate) reconnects: bool,
     /// How often to tell what happened since the last time.
     pub(crate) tell: Option<Duration>,
 }
@@ -75,18 +79,19 @@ impl Answers {
 
 /// Sends requests, from one of them on, over so many connections, each of which is kept alive and has one request on
 /// its way. `requests` gives the request of a number, or `None` after the last one.
-pub(crate) fn drive<R>(address: SocketAddr, requests: R, from: usize, pace: Pace) -> anyhow::Result<Answers>
+pub(crate) fn drive<R>(target: &Target, requests: R, from: usize, pace: Pace) -> anyhow::Result<Answers>
 where
     R: Fn(usize) -> anyhow::Result<Option<Vec<u8>>> + 'static,
 {
     local(async {
         let mut connections = Vec::new();
         for _ in 0..pace.connections {
-            connections.push(Connection::open(address).await?);
+            connections.push(target.connect().await?);
         }
         let started = Instant::now();
         let (answers, lately) = (RefCell::new(Answers::empty()?), RefCell::new(Answers::empty()?));
-        let load = Rc::new(Load { requests, from, pace, started, answers, lately });
+        let target = target.clone();
+        let load = Rc::new(Load { target, requests, from, pace, started, answers, lately });
         let mut tasks = JoinSet::new();
         for connection in connections {
             tasks.spawn_local(Rc::clone(&load).send(connection));
@@ -106,11 +111,11 @@ where
 
 /// Sends requests one after the other, each made from the body of the answer before it; gives the last body.
 pub(crate) fn follow(
-    address: SocketAddr,
+    target: &Target,
     mut next: impl FnMut(&[u8]) -> anyhow::Result<Option<Vec<u8>>>,
 ) -> anyhow::Result<()> {
     local(async {
-        let mut connection = Connection::open(address).await?;
+        let mut connection = target.connect().await?;
         let mut body = Vec::new();
         while let Some(request) = next(&body)? {
             let (status, answer) = connection.exchange(&request).await?;
@@ -128,6 +133,7 @@ fn local<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> 
 
 /// What all connections share.
 struct Load<R> {
+    target: Target,
     requests: R,
     from: usize,
     pace: Pace,
@@ -144,6 +150,9 @@ impl<R: Fn(usize) -> anyhow::Result<Option<Vec<u8>>>> Load<R> {
             let Some(request) = (self.requests)(self.from + number)? else { break };
             self.answers.borrow_mut().sent += 1;
             let due = self.due(number).await;
+            if self.pace.reconnects {
+                connection = self.target.connect().await?;
+            }
             let (status, _) = connection.exchange(&request).await?;
             let micros = u64::try_from(due.elapsed().as_micros())?;
             self.answers.borrow_mut().record(micros, status);
@@ -179,21 +188,39 @@ impl<R: Fn(usize) -> anyhow::Result<Option<Vec<u8>>>> Load<R> {
     }
 }
 
+/// Where the server listens.
+#[derive(Clone)]
+pub(crate) struct Target {
+    pub(crate) address: SocketAddr,
+    pub(crate) tls: Option<Tls>,
+}
+
+impl Target {
+    async fn connect(&self) -> anyhow::Result<Connection> {
+        let stream = TcpStream::connect(self.address).await.context("cannot connect")?;
+        stream.set_nodelay(true)?;
+        let stream: Box<dyn Stream> = match &self.tls {
+            Some(tls) => Box::new(tls.connect(stream).await?),
+            None => Box::new(stream),
+        };
+        Ok(Connection { stream, buffer: Vec::with_capacity(64 * 1024) })
+    }
+}
+
+trait Stream: AsyncRead + AsyncWrite + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
+
 struct Connection {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     buffer: Vec<u8>,
 }
 
 impl Connection {
-    async fn open(address: SocketAddr) -> anyhow::Result<Self> {
-        let stream = TcpStream::connect(address).await.context("cannot connect")?;
-        stream.set_nodelay(true)?;
-        Ok(Self { stream, buffer: Vec::with_capacity(64 * 1024) })
-    }
-
     /// Sends a request, and waits until its answer is here as a whole.
     async fn exchange(&mut self, request: &[u8]) -> anyhow::Result<(u16, Vec<u8>)> {
         self.stream.write_all(request).await?;
+        self.stream.flush().await?;
         self.buffer.clear();
         loop {
             ensure!(self.stream.read_buf(&mut self.buffer).await? > 0, "the server closed the connection");

@@ -1,8 +1,9 @@
 //! The load test: the real binary, driven over real connections, measured against what it cannot do without.
 //!
-//! Requests are made and signed before the clock starts; ids are in no order, as callers send them. A figure is printed as a ratio to its floor, the raw
-//! verifications that the same core does in a second, because a ratio means the same on every machine. What is
-//! measured is checked, too: every status is the expected one, and every customer that was put is in the database.
+//! Requests are made and signed before the clock starts; ids are in no order, as callers send them. A figure is printed as a
+//! ratio to its floor, the raw verifications that the same core does in a second, because a ratio means the same on every
+//! machine. What is measured is checked, too: every status is the expected one, and every customer that was put is in the
+//! database.
 //!
 //! `cargo bench --bench load -- --help` says what can be asked for; docs/performance.md says what came of it.
 
@@ -21,6 +22,7 @@ mod requests;
 mod run;
 mod side;
 mod sqlite;
+mod tls;
 mod ungrouped;
 
 use clap::Parser as _;

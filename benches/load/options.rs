@@ -20,7 +20,7 @@ pub(crate) struct Options {
     /// How many connections drive each case, one figure for each number
     #[arg(long, value_delimiter = ',', default_values_t = [1, 64])]
     pub(crate) connections: Vec<usize>,
-    /// What to measure [default: everything but soak and steady]
+    /// What to measure [default: everything that takes no minutes]
     #[arg(long = "case", value_delimiter = ',', value_name = "NAME")]
     pub(crate) cases: Vec<Case>,
     /// The database; it keeps what is put into it [default: a new file that is removed at the end]
@@ -35,6 +35,9 @@ pub(crate) struct Options {
     /// How many keys are registered, the two that sign among them
     #[arg(long, default_value_t = 2, value_name = "NUMBER")]
     pub(crate) keys: usize,
+    /// Over TLS 1.3
+    #[arg(long)]
+    pub(crate) tls: bool,
     /// Do not seal records
     #[arg(long)]
     pub(crate) plain: bool,

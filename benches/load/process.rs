@@ -4,7 +4,6 @@ use std::{
     fs,
     fs::File,
     io::{BufRead as _, BufReader},
-    net::SocketAddr,
     path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -13,13 +12,15 @@ use std::{
 use anyhow::{Context as _, ensure};
 use core_affinity::CoreId;
 
+use crate::{client::Target, tls::Tls};
+
 /// The kernel's unit of CPU time towards programs, on every architecture that Rust runs Linux on.
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// `customers-api serve`; stopped when it is dropped.
 pub(crate) struct Server {
     child: Child,
-    pub(crate) address: SocketAddr,
+    pub(crate) target: Target,
     /// From its start to its line.
     pub(crate) ready: Duration,
 }
@@ -30,6 +31,7 @@ impl Server {
         database_url: &str,
         log: &Path,
         arguments: &[&str],
+        tls: Option<Tls>,
     ) -> anyhow::Result<Self> {
         let started = Instant::now();
         let mut child = command
@@ -42,9 +44,9 @@ impl Server {
         let mut line = String::new();
         BufReader::new(child.stdout.take().context("no standard output")?).read_line(&mut line)?;
         let ready = started.elapsed();
-        let address = line.split("http://").nth(1).and_then(|rest| rest.split('/').next());
+        let address = line.split("://").nth(1).and_then(|rest| rest.split('/').next());
         let address = address.with_context(|| format!("the server did not start: see {}", log.display()))?;
-        Ok(Self { child, address: address.parse()?, ready })
+        Ok(Self { child, target: Target { address: address.parse()?, tls }, ready })
     }
 
     /// The CPU time that it has used, all threads together, in seconds.

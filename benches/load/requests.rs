@@ -2,7 +2,9 @@
 
 use std::{fmt::Write as _, rc::Rc};
 
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use customers_api::{
+    account::Account,
     clock, random,
     signature::{Algorithm, EXPIRY_SECONDS_MAX, Facts, PrivateKey, sign},
 };
@@ -14,6 +16,9 @@ use crate::{
     dice::dice,
     ids::Ids,
 };
+
+/// When the first customer of an import was created.
+const FIRST_CREATED: DateTime<Utc> = DateTime::from_timestamp_nanos(1_700_000_000_000_000_000);
 
 /// The most violations that an answer lists.
 const VIOLATIONS_MAX: usize = 1000;
@@ -99,6 +104,21 @@ impl Plan {
     pub(crate) fn put(&self, id: &str, number: usize) -> anyhow::Result<Vec<u8>> {
         let body = serde_json::to_vec(&customer(number, self.identities(number)))?;
         self.request_of("PUT", &format!("/customers/{id}"), "", &body)
+    }
+
+    /// A customer as `customers-api export` prints it, created so many microseconds after the first.
+    pub(crate) fn exported(&self, id: &str, number: usize) -> serde_json::Value {
+        const VERSION: u64 = 6;
+        let created = FIRST_CREATED + TimeDelta::microseconds(i64::try_from(number).unwrap_or(i64::MAX));
+        let created = created.to_rfc3339_opts(SecondsFormat::Micros, true);
+        json!({ "Customer": {
+            "Account": Account::sandbox().as_str(),
+            "CustomerID": id,
+            "Version": format!("{:016x}{number:016x}", dice(VERSION, number)),
+            "Created": created,
+            "Updated": created,
+            "Record": customer(number, self.identities(number)),
+        } })
     }
 
     pub(crate) fn page(&self, items: usize, token: Option<&str>) -> anyhow::Result<Vec<u8>> {

@@ -186,7 +186,7 @@ impl Bench<'_> {
             }
             for run in order {
                 let cpu = run.server.cpu_seconds()?;
-                let answers = client::drive(run.server.address, run.source(), run.answers.sent, pace)?;
+                let answers = client::drive(&run.server.target, run.source(), run.answers.sent, pace)?;
                 run.cpu += run.server.cpu_seconds()? - cpu;
                 run.rounds.push(answers.rate());
                 run.answers.add(&answers)?;
@@ -227,6 +227,7 @@ impl Bench<'_> {
             } else {
                 Duration::from_secs_f64(self.options.seconds)
             },
+            reconnects: case.is_reconnecting(),
             tell: case.is_long().then_some(Duration::from_secs(60)),
         }
     }

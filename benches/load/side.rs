@@ -2,9 +2,9 @@
 
 use std::{
     fs::{self, File},
-    io::Write as _,
+    io::{BufWriter, IntoInnerError, Write as _},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -20,10 +20,14 @@ use crate::{
     options::Options,
     process::{Cores, Server},
     requests::{Keys, Plan},
+    tls::{Certificate, Tls},
 };
 
 /// How many requests are made at once.
 const CHUNK: usize = 50_000;
+
+/// The most customers that are put over HTTP; more of them are imported, which is faster.
+const HTTP_CUSTOMERS_MAX: usize = 100_000;
 
 /// How many customers a page has while the middle of the list is looked for.
 const WALK_ITEMS: usize = 100;
@@ -42,6 +46,8 @@ pub(crate) struct Side {
     pub(crate) server: PathBuf,
     pub(crate) url: String,
     arguments: Vec<String>,
+    seal_arguments: Vec<String>,
+    tls: Option<Tls>,
     log: PathBuf,
     cores: Cores,
 }
@@ -55,15 +61,25 @@ impl Side {
         (options, cores, directory): (&Options, Cores, &Path),
     ) -> anyhow::Result<Self> {
         let mut arguments = options.server_arguments.clone();
+        let mut seal_arguments = Vec::new();
         if is_sealed {
             let keys = directory.join("seal-keys");
             if !keys.exists() {
                 private_file(&keys)?.write_all(generate_key_line("load").as_bytes())?;
             }
-            arguments.extend(["--seal-keys".to_owned(), keys.display().to_string()]);
+            seal_arguments = vec!["--seal-keys".to_owned(), keys.display().to_string()];
+            arguments.extend_from_slice(&seal_arguments);
         }
+        let tls = if options.tls {
+            let made = Certificate::make(directory)?;
+            let paths = [&made.certificate, &made.key].map(|path| path.display().to_string());
+            arguments.extend(["--tls-cert", &paths[0], "--tls-key", &paths[1]].map(str::to_owned));
+            Some(Tls::trusting(&made)?)
+        } else {
+            None
+        };
         let log = directory.join(format!("{name}.log"));
-        Ok(Self { name, server: server.to_owned(), url, arguments, log, cores })
+        Ok(Self { name, server: server.to_owned(), url, arguments, seal_arguments, tls, log, cores })
     }
 
     /// Starts it on the server's core.
@@ -81,7 +97,8 @@ impl Side {
     fn start(&self, command: Command) -> anyhow::Result<Server> {
         let arguments = ["--sandbox"].into_iter().chain(self.arguments.iter().map(String::as_str));
         let arguments: Vec<&str> = arguments.collect();
-        self.cores.on_the_servers(|| Server::start(command, &self.url, &self.log, &arguments))
+        self.cores
+            .on_the_servers(|| Server::start(command, &self.url, &self.log, &arguments, self.tls.clone()))
     }
 
     /// Registers the keys that sign, and others until there are so many.
@@ -127,6 +144,17 @@ impl Side {
         if found.statuses.contains_key(&200) {
             return server.stop();
         }
+        if plan.customers > HTTP_CUSTOMERS_MAX {
+            server.stop()?;
+            self.import(&plan)?;
+            println!(
+                "{}: {} customers were imported in {:.1?}",
+                self.name,
+                plan.customers,
+                started.elapsed()
+            );
+            return Ok(());
+        }
         for first in (0..plan.customers).step_by(CHUNK) {
             let numbers = first..plan.customers.min(first + CHUNK);
             let puts = numbers.map(|number| plan.put(&Ids::SEEDED.id(number), number));
@@ -135,6 +163,22 @@ impl Side {
         }
         println!("{}: {} customers were put in {:.1?}", self.name, plan.customers, started.elapsed());
         server.stop()
+    }
+
+    /// Puts customers into the database as `customers-api import` does.
+    fn import(&self, plan: &Plan) -> anyhow::Result<()> {
+        let mut command = Command::new(&self.server);
+        command.args(["import", "--database-url", &self.url]).args(&self.seal_arguments);
+        let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let mut lines = BufWriter::new(child.stdin.take().context("no standard input")?);
+        for number in 0..plan.customers {
+            serde_json::to_writer(&mut lines, &plan.exported(&Ids::SEEDED.id(number), number))?;
+            lines.write_all(b"\n")?;
+        }
+        drop(lines.into_inner().map_err(IntoInnerError::into_error)?);
+        let imported = child.wait_with_output()?;
+        ensure!(imported.status.success(), "import: {}", String::from_utf8_lossy(&imported.stderr));
+        Ok(())
     }
 
     /// That every one of these customers is there, after a restart of the server.
@@ -149,8 +193,9 @@ impl Side {
     }
 
     fn send(&self, server: &Server, requests: Vec<Vec<u8>>) -> anyhow::Result<client::Answers> {
-        let pace = Pace { connections: CONNECTIONS, rate: None, limit: NO_LIMIT, tell: None };
-        let answers = client::drive(server.address, move |number| Ok(requests.get(number).cloned()), 0, pace);
+        let pace =
+            Pace { connections: CONNECTIONS, rate: None, limit: NO_LIMIT, reconnects: false, tell: None };
+        let answers = client::drive(&server.target, move |number| Ok(requests.get(number).cloned()), 0, pace);
         answers.with_context(|| format!("see {}", self.log.display()))
     }
 
@@ -168,7 +213,7 @@ pub(crate) fn unsigned(keys: &Rc<Keys>, customers: usize, identities: Option<usi
 /// The token of the page in the middle of the list: what a client finds that walks there.
 pub(crate) fn middle(server: &Server, plan: &Plan) -> anyhow::Result<Option<String>> {
     let (mut pages, mut token) = (0, None);
-    client::follow(server.address, |body| {
+    client::follow(&server.target, |body| {
         if pages > 0 {
             let page: Value = serde_json::from_slice(body)?;
             token = Some(page["PageToken"].as_str().context("the list is too short")?.to_owned());

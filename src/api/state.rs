@@ -6,7 +6,7 @@ use super::{
     settings::Settings,
 };
 use crate::{
-    contract, random,
+    random,
     record::Records,
     registry::Registry,
     store::{Store, StoreError},
@@ -29,7 +29,6 @@ pub struct Api {
 impl Api {
     /// Reads from the store what requests need. Must be called on a runtime's thread.
     pub async fn new(settings: Settings, store: Store, records: Records) -> Result<Self, StoreError> {
-        contract::load();
         let registry = Registry::start(store.clone()).await?;
         let candidate = random::bytes::<PAGE_TOKEN_KEY_BYTES>().to_vec();
         let page_tokens = PageTokens::new(&store.secret("page-token", candidate).await?);

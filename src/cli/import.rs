@@ -9,7 +9,8 @@ use std::{
 use anyhow::{Context as _, bail};
 use clap::Args;
 use tokio::{
-    task::{JoinHandle, yield_now},
+    runtime::Builder,
+    task::{JoinHandle, spawn_blocking},
     time::sleep,
 };
 
@@ -227,9 +228,16 @@ impl Importer {
         if customers.is_empty() {
             return Ok(());
         }
-        let outcomes = tokio::task::spawn(write(self.store.clone(), customers.into(), self.replace));
-        // Lets it begin now, and not when the next lines are read.
-        yield_now().await;
+        let (store, replace) = (self.store.clone(), self.replace);
+        // On a thread of its own: to read lines blocks this one, for as long as their writer takes.
+        let outcomes = spawn_blocking(move || {
+            let runtime = Builder::new_current_thread().enable_time().build();
+            runtime.map_err(|error| StoreError::Failed(error.into()))?.block_on(write(
+                store,
+                customers.into(),
+                replace,
+            ))
+        });
         self.writing = Some(Writing { numbers, outcomes });
         Ok(())
     }

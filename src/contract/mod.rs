@@ -23,6 +23,7 @@ pub const YAML: &str = include_str!("../../openapi.yaml");
 /// The contract as JSON.
 pub static JSON: LazyLock<String> = LazyLock::new(|| CONTRACT.document.to_string());
 
+/// Read when it is needed first, which takes some milliseconds: a service whose callers make no mistakes never needs it.
 static CONTRACT: LazyLock<Contract> = LazyLock::new(Contract::load);
 
 struct Contract {
@@ -40,11 +41,6 @@ struct Schema {
 struct Parameter {
     is_integer: bool,
     validator: jsonschema::Validator,
-}
-
-/// Reads the contract now. Otherwise the first call that needs it does, and takes some milliseconds longer.
-pub fn load() {
-    LazyLock::force(&CONTRACT);
 }
 
 /// The violations of the schema of this name by a body, in the order of the contract: all of them, or the first ones if

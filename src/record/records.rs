@@ -11,7 +11,7 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::sleep;
 
 use super::{
@@ -23,7 +23,7 @@ use super::{
 use crate::{
     account::Account,
     contract,
-    model::{CustomerId, RequestExtensionItem},
+    model::{CustomerId, CustomerInput, RequestExtensionItem},
     store::{Collection, Kind, Record, Reseal, SealKeyRow, Store, StoreError, StoredCustomer, Version},
     telemetry::chain,
 };
@@ -212,8 +212,10 @@ impl Records {
         account: &str,
         stored: &StoredCustomer,
     ) -> Result<Vec<RequestExtensionItem>, DamagedRecord> {
-        let schema = schema(Collection::kind_of(account));
-        self.fields(account, stored).map(|fields| contract::explain(schema, &fields))
+        let fields = self.fields(account, stored)?;
+        // The model decides as the contract does, much faster.
+        let (schema, is_valid) = model(Collection::kind_of(account));
+        Ok(if is_valid(&fields) { Vec::new() } else { contract::explain(schema, &fields) })
     }
 
     /// The fields of a customer as one line of JSON.
@@ -266,11 +268,15 @@ impl Records {
     }
 }
 
-/// The schema of the fields of a record.
-const fn schema(kind: Kind) -> &'static str {
+/// What the fields of a record must be: the schema, and whether the type of the same name reads them.
+const fn model(kind: Kind) -> (&'static str, fn(&[u8]) -> bool) {
     match kind {
-        Kind::Customer => "CustomerInput",
+        Kind::Customer => ("CustomerInput", is::<CustomerInput>),
     }
+}
+
+fn is<T: DeserializeOwned>(fields: &[u8]) -> bool {
+    serde_json::from_slice::<T>(fields).is_ok()
 }
 
 fn read(file: &Path) -> Result<SealKeys, SealError> {

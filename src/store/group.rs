@@ -23,7 +23,7 @@ use super::{
     error::StoreError,
     types::{Condition, DeleteOutcome, PutOutcome, Record},
     used::{DamagedOutcome, Outcome},
-    version::Version,
+    version::{NewVersion, Version},
 };
 use crate::{
     clock,
@@ -69,6 +69,11 @@ impl<T: Outcome> Slot<T> {
     /// Notes the outcome, which is told after the commit.
     pub(super) fn fill(&mut self, outcome: T) {
         (self.outcome, self.is_repeated) = (Some(outcome), false);
+    }
+
+    /// Notes the outcome of the first write with the same signature, which is told again.
+    pub(super) fn fill_again(&mut self, outcome: T) {
+        (self.outcome, self.is_repeated) = (Some(outcome), true);
     }
 
     /// Notes an outcome that is given as bytes.
@@ -199,12 +204,12 @@ impl Queue {
     pub(super) async fn put(
         &self,
         key: (String, String),
-        signature: Option<SignatureId>,
+        new: NewVersion,
         record: Record,
         condition: Condition,
-        version: Version,
     ) -> Result<PutOutcome, StoreError> {
-        self.submit(key, signature, |slot| Change::Put { record, condition, version, slot }).await
+        let version = new.version();
+        self.submit(key, new.signature(), |slot| Change::Put { record, condition, version, slot }).await
     }
 
     /// Puts a delete into the queue, and waits for its outcome.
@@ -344,7 +349,7 @@ mod tests {
         let (queue, [lane]) = Queue::with_lanes(GROUP_WRITES_MAX, &StoreMetrics::new().unwrap());
         let (sizes, key) = (Arc::default(), |id: usize| ("acme".to_owned(), id.to_string()));
         let record = || Record { bytes: Vec::new(), sealed_by: None };
-        let put = |id| queue.put(key(id), None, record(), Condition::Always, Version::new());
+        let put = |id| queue.put(key(id), NewVersion::of(None), record(), Condition::Always);
         let puts = join_all((0..3).map(put));
         let writes = async {
             let (puts, delete) = tokio::join!(puts, queue.delete(key(3), None, None));

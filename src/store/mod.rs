@@ -33,7 +33,7 @@ pub use self::{
         UnusableKey,
     },
     url::{DatabaseUrl, InvalidDatabaseUrl},
-    version::{InvalidVersion, Version},
+    version::{InvalidVersion, NewVersion, Version},
 };
 use self::{
     group::Queue,
@@ -154,19 +154,18 @@ impl Store {
         within(CHECK_TIMEOUT, async { on!(self.check()) }).await
     }
 
-    /// Creates or replaces a customer, which gets this version. Returns when the outcome is on disk. If the signature was
-    /// used before, nothing changes, and the outcome is the first one again.
+    /// Creates or replaces a customer, which gets this version. Returns when the outcome is on disk. If the signature of
+    /// the version was used before, nothing changes, and the outcome is the first one again.
     pub async fn put(
         &self,
         collection: impl Into<Collection<'_>>,
         id: CustomerId,
-        version: Version,
+        version: NewVersion,
         record: Record,
         condition: Condition,
-        signature: Option<SignatureId>,
     ) -> Result<PutOutcome, StoreError> {
         let key = (collection.into().as_str().to_owned(), id.into_string());
-        within(ANSWER_TIMEOUT, self.writes.put(key, signature, record, condition, version)).await
+        within(ANSWER_TIMEOUT, self.writes.put(key, version, record, condition)).await
     }
 
     /// Deletes a customer, if it has one of these versions; `None` means any. Returns when the outcome is on disk. If the

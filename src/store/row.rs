@@ -19,6 +19,8 @@ pub(super) struct NewRow<'a> {
     /// An update leaves it as it was.
     pub created_at: i64,
     pub updated_at: i64,
+    /// When the signature that writes the row expires, in Unix seconds. Its hash is the version.
+    pub signature_expires_at: Option<i64>,
     pub record: &'a Record,
 }
 

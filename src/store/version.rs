@@ -1,10 +1,13 @@
 use std::{fmt, str::FromStr};
 
-use crate::random;
+use crate::{
+    random,
+    signature_id::{SIGNATURE_HASH_BYTES, SignatureId},
+};
 
-const VERSION_BYTES: usize = 16;
+const VERSION_BYTES: usize = SIGNATURE_HASH_BYTES;
 
-/// Names one state of one customer. It is random, so that it never comes back, not even after a delete and a new create.
+/// Names one state of one customer. It never comes back, not even after a delete and a new create.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Version([u8; VERSION_BYTES]);
 
@@ -12,7 +15,7 @@ impl Version {
     /// The version of nothing: no customer has it.
     pub const ZERO: Self = Self([0; VERSION_BYTES]);
 
-    /// A new version, which no customer has ever had.
+    /// A random version, which no customer has ever had.
     #[must_use]
     pub fn new() -> Self {
         Self(random::uuid().into_bytes())
@@ -32,6 +35,36 @@ impl Version {
 impl Default for Version {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// The version that a put makes.
+///
+/// The signature of a request carries it out once, so it also names the state that it makes: a request that is sent again
+/// is known by the version of its customer, and nothing else need be written down. Without a signature it is random.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewVersion {
+    version: Version,
+    signature: Option<SignatureId>,
+}
+
+impl NewVersion {
+    /// The version that a request with this signature makes.
+    #[must_use]
+    pub fn of(signature: Option<SignatureId>) -> Self {
+        let version = signature.map_or_else(Version::new, |SignatureId { hash, .. }| Version(hash));
+        Self { version, signature }
+    }
+
+    /// The version itself.
+    #[must_use]
+    pub const fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The signature that makes it.
+    pub(super) const fn signature(&self) -> Option<SignatureId> {
+        self.signature
     }
 }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs};
 use customers_api::{
     account::Account,
     random,
-    store::{Condition, Record, Store, Version},
+    store::{Condition, NewVersion, Record, Store},
 };
 use diesel::{
     Connection as _, QueryableByName, RunQueryDsl as _, SqliteConnection, sql_query, sql_types::Text,
@@ -25,7 +25,7 @@ async fn put(store: &Store, customers: &[(String, String)], scale: usize) {
         let puts = customers.iter().map(|(id, text)| {
             let length = scale * (1 + usize::from(text.as_bytes()[text.len() - 1]) % 9);
             let record = Record { bytes: format!("{text:.<length$}").into_bytes(), sealed_by: None };
-            store.put(&account, id.parse().unwrap(), Version::new(), record, Condition::Always, None)
+            store.put(&account, id.parse().unwrap(), NewVersion::of(None), record, Condition::Always)
         });
         for outcome in join_all(puts).await {
             outcome.unwrap();

@@ -10,7 +10,7 @@ mod url;
 use customers_api::{
     account::Account,
     model::{CustomerId, CustomerInput, SortDirection},
-    store::{Access, Condition, Position, PutOutcome, Record, Store, StoreError, Version},
+    store::{Access, Condition, NewVersion, Position, PutOutcome, Record, Store, StoreError},
 };
 use futures_util::future::join_all;
 
@@ -39,7 +39,7 @@ async fn open(url: &str) -> Store {
 }
 
 async fn put(store: &Store, customer_id: &str, condition: Condition) -> Result<PutOutcome, StoreError> {
-    store.put(&account(), id(customer_id), Version::new(), living_in("Musterstadt"), condition, None).await
+    store.put(&account(), id(customer_id), NewVersion::of(None), living_in("Musterstadt"), condition).await
 }
 
 async fn ids(store: &Store, direction: SortDirection, page_size: u32) -> Vec<String> {

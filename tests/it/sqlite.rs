@@ -7,7 +7,7 @@ use customers_api::{
     clock,
     model::{CustomerInput, SortDirection},
     store::{
-        Access, Condition, DatabaseUrl, InvalidDatabaseUrl, PutOutcome, Record, Store, StoreError, Version,
+        Access, Condition, DatabaseUrl, InvalidDatabaseUrl, NewVersion, PutOutcome, Record, Store, StoreError,
     },
 };
 
@@ -18,7 +18,7 @@ use futures_util::{
 };
 use tokio::time::timeout;
 
-use crate::support::{Database, Engine, mia};
+use crate::support::{Database, Engine, eventually, mia};
 
 fn account() -> Account {
     "acme".parse().unwrap()
@@ -27,7 +27,7 @@ fn account() -> Account {
 async fn put(store: &Store, customer_id: &str) -> Result<PutOutcome, StoreError> {
     let input: CustomerInput = serde_json::from_value(mia()).unwrap();
     let record = Record { bytes: serde_json::to_vec(&input).unwrap(), sealed_by: None };
-    store.put(&account(), customer_id.parse().unwrap(), Version::new(), record, Condition::Always, None).await
+    store.put(&account(), customer_id.parse().unwrap(), NewVersion::of(None), record, Condition::Always).await
 }
 
 async fn create(store: &Store, customer_id: &str) {
@@ -206,4 +206,17 @@ async fn a_file_that_holds_garbage_does_not_pass_the_check() {
     // What is in the log is read from there.
     fs::File::options().write(true).open(format!("{path}-wal")).unwrap().set_len(0).unwrap();
     assert!(store.check().await.is_err());
+}
+
+#[actix_web::test]
+async fn the_log_is_moved_into_the_file_while_writes_come() {
+    let database = Engine::Sqlite.database().await;
+    let store = database.open().await;
+    let file = || std::fs::metadata(database.url.strip_prefix("sqlite:").unwrap()).unwrap().len();
+    let before = file();
+    for hundred in 0..20 {
+        let ids: Vec<String> = (0..100).map(|number| format!("c-{hundred}-{number}")).collect();
+        join_all(ids.iter().map(|id| create(&store, id))).await;
+    }
+    eventually("the rows are in the file", || async { file() > before + 1_000_000 / 4 }).await;
 }

@@ -4,8 +4,8 @@ use customers_api::{
     account::Account,
     model::{CustomerId, CustomerInput, SortDirection, Timestamp},
     store::{
-        Condition, CustomerPage, DeleteOutcome, Position, PutOutcome, Record, SigningKey, Store, StoreError,
-        UnusableKey, Version,
+        Condition, CustomerPage, DeleteOutcome, NewVersion, Position, PutOutcome, Record, SigningKey, Store,
+        StoreError, UnusableKey, Version,
     },
 };
 use futures_util::future::join_all;
@@ -29,7 +29,7 @@ fn record(customer: Value) -> Record {
 
 async fn put(store: &Store, customer_id: &str, condition: Condition) -> PutOutcome {
     store
-        .put(&account("acme"), id(customer_id), Version::new(), record(mia()), condition, None)
+        .put(&account("acme"), id(customer_id), NewVersion::of(None), record(mia()), condition)
         .await
         .unwrap()
 }
@@ -66,10 +66,9 @@ async fn a_customer_is_kept_as_it_is(engine: Engine) {
             .put(
                 &account("acme"),
                 id("c-1"),
-                Version::new(),
+                NewVersion::of(None),
                 record(customer.clone()),
                 Condition::Always,
-                None,
             )
             .await
             .unwrap();
@@ -149,7 +148,7 @@ async fn accounts_are_apart(engine: Engine) {
     assert_eq!(store.delete(&other, id("c-1"), None, None).await.unwrap(), DeleteOutcome::NotFound);
     assert_eq!(store.list(&other, SortDirection::Desc, None, 10).await.unwrap().customers, []);
     created(
-        store.put(&other, id("c-1"), Version::new(), record(full()), Condition::Always, None).await.unwrap(),
+        store.put(&other, id("c-1"), NewVersion::of(None), record(full()), Condition::Always).await.unwrap(),
     );
     let mine = store.get(&account("acme"), &id("c-1")).await.unwrap().unwrap();
     assert_eq!(mine.record, record(mia()));
@@ -193,7 +192,7 @@ async fn a_queue_that_is_full_refuses_and_forgets_nothing(engine: Engine) {
     let store = database.open().await;
     let (acme, number) = (account("acme"), 5000);
     let writes = (0..number).map(|number| {
-        store.put(&acme, id(&format!("c-{number}")), Version::new(), record(mia()), Condition::Always, None)
+        store.put(&acme, id(&format!("c-{number}")), NewVersion::of(None), record(mia()), Condition::Always)
     });
     let outcomes = join_all(writes).await;
     let written = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
@@ -328,7 +327,7 @@ async fn a_write_that_is_refused_harms_no_other(engine: Engine) {
             customer["PrimaryResidence"]["City"] = "Nowhere".into();
         }
         let id = id(&format!("c-{number}"));
-        store.put(&account("acme"), id, Version::new(), record(customer), Condition::Always, None).await
+        store.put(&account("acme"), id, NewVersion::of(None), record(customer), Condition::Always).await
     });
     let outcomes = join_all(writes).await;
 
@@ -371,7 +370,7 @@ async fn a_scan_reads_every_account_once_in_the_order_of_keys(engine: Engine) {
     for name in ["b", "B", "a", "a.b"] {
         for customer_id in ["2", "10", "é", "Z", "a"] {
             let outcome = store
-                .put(&account(name), id(customer_id), Version::new(), record(mia()), Condition::Always, None)
+                .put(&account(name), id(customer_id), NewVersion::of(None), record(mia()), Condition::Always)
                 .await;
             created(outcome.unwrap());
             expected.push((name.to_owned(), customer_id.to_owned()));

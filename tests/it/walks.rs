@@ -6,7 +6,7 @@ use customers_api::{
     account::Account,
     model::{CustomerId, CustomerInput, SortDirection},
     store::{
-        Condition, DeleteOutcome, Position, PutOutcome, Record, Store, StoreError, StoredCustomer, Version,
+        Condition, DeleteOutcome, NewVersion, Position, PutOutcome, Record, Store, StoreError, StoredCustomer,
     },
 };
 use futures_util::future::{join, join_all};
@@ -31,7 +31,7 @@ fn id(text: &str) -> CustomerId {
 async fn put(store: &Store, customer_id: &str, condition: Condition) -> Result<PutOutcome, StoreError> {
     let input: CustomerInput = serde_json::from_value(mia()).unwrap();
     let record = Record { bytes: serde_json::to_vec(&input).unwrap(), sealed_by: None };
-    store.put(&account(), id(customer_id), Version::new(), record, condition, None).await
+    store.put(&account(), id(customer_id), NewVersion::of(None), record, condition).await
 }
 
 async fn create(store: &Store, customer_id: &str) {

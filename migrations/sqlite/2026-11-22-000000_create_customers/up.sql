@@ -2,6 +2,10 @@
 --
 -- `seq` keeps rows in the order in which they were created, whatever the order of the callers' ids, so that new
 -- customers are appended. `record` comes last: SQLite reads the columns before a long value without reading the value.
+--
+-- `version` is the hash of the signature that wrote the row, if it was signed, and `signature_expires_at` is when that
+-- signature expires, in Unix seconds: a request that is sent again is known by them. When the row is replaced or deleted,
+-- both move to `used_signatures`.
 CREATE TABLE customers (
     seq INTEGER NOT NULL PRIMARY KEY,
     account TEXT NOT NULL,
@@ -9,6 +13,7 @@ CREATE TABLE customers (
     version BLOB NOT NULL,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
+    signature_expires_at INTEGER,
     sealed_by TEXT,
     record BLOB NOT NULL,
     UNIQUE (account, customer_id)
@@ -47,9 +52,9 @@ CREATE TABLE seal_keys (
     check_value BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Signatures that carried out a write, so that each does so once. `expires_at` is in Unix seconds and comes first in the
--- key: inserts are nearly in order, and what has expired is at one end. `hash` is over the key and the signed text,
--- `outcome` is what the caller was told.
+-- Signatures that carried out a write, so that each does so once, if no row of `customers` shows it. `expires_at` is in
+-- Unix seconds and comes first in the key: inserts are nearly in order, and what has expired is at one end. `hash` is over
+-- the key and the signed text, `outcome` is what the caller was told.
 CREATE TABLE used_signatures (
     expires_at INTEGER NOT NULL,
     hash BLOB NOT NULL,

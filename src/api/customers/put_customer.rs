@@ -27,7 +27,7 @@ use crate::{
         state::Api,
     },
     model::{CustomerId, CustomerInput},
-    store::{Condition, PutOutcome, Version},
+    store::{Condition, NewVersion, PutOutcome, Version},
 };
 
 /// Put Customer
@@ -79,9 +79,9 @@ pub(super) async fn put_customer(
     api: Data<Api>,
 ) -> Result<PutCustomerResponse, ApiError> {
     let Signed { account, signature, input: PutCustomerRequest { id, condition, customer } } = request;
-    let version = Version::new();
-    let record = api.records.encode(&account, &id, version, &customer)?;
-    match api.store.put(&account, id, version, record, condition, signature).await? {
+    let version = NewVersion::of(signature);
+    let record = api.records.encode(&account, &id, version.version(), &customer)?;
+    match api.store.put(&account, id, version, record, condition).await? {
         PutOutcome::Created(version) => Ok(PutCustomerResponse::Created(version)),
         PutOutcome::Updated(version) => Ok(PutCustomerResponse::Updated(version)),
         PutOutcome::ConditionFailed => Err(ApiError::PreconditionFailed),

@@ -1,19 +1,15 @@
 //! Writes customers as they were in another database.
 
-use diesel::{connection::SimpleConnection as _, prelude::*, sqlite::SqliteConnection};
+use diesel::{prelude::*, sqlite::SqliteConnection};
 
 use super::{
     super::{
         row::NewRow,
-        schema::customers,
         types::{ImportOutcome, ImportedCustomer, StoredCustomer},
     },
+    last_write::LastWrite,
     sql::{Insert, RaiseHighWater, Replace, SelectNewestSeq},
 };
-
-/// A step between checkpoints of 32 MiB instead of 4: a batch touches index pages all over the file, and the same ones
-/// again and again.
-const SETUP: &str = "PRAGMA wal_autocheckpoint = 8000";
 
 /// Writes them in one transaction.
 pub(super) fn import(
@@ -21,7 +17,6 @@ pub(super) fn import(
     imported: &[ImportedCustomer],
     replace: bool,
 ) -> QueryResult<Vec<ImportOutcome>> {
-    connection.batch_execute(SETUP)?;
     connection.immediate_transaction(|connection| {
         let newest_seq: i64 = SelectNewestSeq.get_result(connection)?;
         let outcomes = (newest_seq + 1..).zip(imported);
@@ -44,16 +39,28 @@ fn write(
     let StoredCustomer { customer_id, record, version, created, updated } = customer;
     let (account, customer_id) = (account.as_str(), customer_id.as_str());
     let (created_at, updated_at) = (created.micros(), updated.micros());
-    let row = NewRow { seq, account, customer_id, version, created_at, updated_at, record };
+    let row = NewRow {
+        seq,
+        account,
+        customer_id,
+        version,
+        created_at,
+        updated_at,
+        signature_expires_at: None,
+        record,
+    };
     if Insert(&row).execute(connection)? == 1 {
         return Ok(ImportOutcome::Written);
     }
-    let there = customers::table.find((account, customer_id)).select(customers::version);
-    if there.first::<Vec<u8>>(connection)? == version.as_bytes() {
+    let there = LastWrite::find(connection, account, customer_id)?;
+    if there.as_ref().is_some_and(|there| there.version() == *version) {
         return Ok(ImportOutcome::AlreadyThere);
     }
     if !replace {
         return Ok(ImportOutcome::Taken);
+    }
+    if let Some(there) = there {
+        there.keep_signature(connection)?;
     }
     Replace(&row).execute(connection)?;
     Ok(ImportOutcome::Written)

@@ -4,11 +4,13 @@
 //! returns, so that an acknowledged write survives a crash of the process and of the machine.
 
 mod backup;
+mod checkpoint;
 mod connect;
 mod erase;
 mod export;
 mod file;
 mod import;
+mod last_write;
 mod lookup;
 mod page;
 mod reader;
@@ -22,6 +24,7 @@ use tokio::{runtime::Builder, sync::mpsc::Receiver};
 
 pub use self::backup::Backup;
 use self::{
+    checkpoint::Checkpointer,
     connect::{Connection, is_damage, migrate, touch},
     erase::Eraser,
     file::File,
@@ -84,7 +87,8 @@ impl Sqlite {
         migrate(&mut connection)?;
         let file = Arc::new(File::remember(&path)?);
         let eraser = Eraser::start(threads, &file)?;
-        let mut writer = Writer::new(connection, Arc::clone(&file), eraser.clone());
+        let checkpointer = Checkpointer::start(threads, &path)?;
+        let mut writer = Writer::new(connection, Arc::clone(&file), eraser.clone(), checkpointer);
         lane.start_after(writer.last_timestamp()?);
         let runtime = Builder::new_current_thread().enable_time().build().map_err(StoreError::failed)?;
         let write = move || runtime.block_on(lane.run(writer));

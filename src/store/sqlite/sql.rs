@@ -5,14 +5,13 @@ use diesel::{
     dsl::{AsSelect, SqlTypeOf},
     prelude::RunQueryDsl,
     query_builder::{AstPass, Query, QueryFragment, QueryId},
-    sql_types::{BigInt, Binary, Integer, Nullable, Text},
+    sql_types::{BigInt, Binary, Bool, Integer, Nullable, Text},
     sqlite::{Sqlite, SqliteConnection},
 };
 
 use super::super::{
     row::{CustomerRow, NewRow},
     types::Record,
-    version::Version,
 };
 use crate::signature_id::SignatureId;
 
@@ -33,10 +32,13 @@ pub(super) struct Insert<'a>(pub &'a NewRow<'a>);
 /// same id, and walks that were begun before leave it out.
 pub(super) struct Replace<'a>(pub &'a NewRow<'a>);
 
-/// Puts a customer that exists, in one of these versions if any are given.
-pub(super) struct Update<'a> {
-    pub row: &'a NewRow<'a>,
-    pub versions: Option<&'a [Version]>,
+/// Puts a customer that exists.
+pub(super) struct Update<'a>(pub &'a NewRow<'a>);
+
+/// Looks up what was written last for a customer; gives its version, whether it created the customer, and when its signature expires.
+pub(super) struct SelectLastWrite<'a> {
+    pub account: &'a str,
+    pub customer_id: &'a str,
 }
 
 /// Looks a customer up; gives a [`CustomerRow`].
@@ -82,7 +84,8 @@ pub(super) struct SelectUsed<'a>(pub &'a SignatureId);
 
 /// Notes what a signature has done.
 pub(super) struct InsertUsed<'a> {
-    pub signature: &'a SignatureId,
+    pub expires_at: i64,
+    pub hash: &'a [u8],
     pub outcome: &'a [u8],
 }
 
@@ -108,13 +111,13 @@ impl Query for SelectUsed<'_> {
 
 impl QueryFragment<Sqlite> for InsertUsed<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        let SignatureId { expires_at, hash } = self.signature;
+        let Self { expires_at, hash, outcome } = self;
         out.push_sql("INSERT INTO used_signatures (expires_at, hash, outcome) VALUES (");
         out.push_bind_param::<BigInt, _>(expires_at)?;
         out.push_sql(", ");
-        out.push_bind_param::<Binary, _>(hash)?;
+        out.push_bind_param::<Binary, _>(*hash)?;
         out.push_sql(", ");
-        out.push_bind_param::<Binary, _>(self.outcome)?;
+        out.push_bind_param::<Binary, _>(*outcome)?;
         out.push_sql(")");
         Ok(())
     }
@@ -163,11 +166,21 @@ impl QueryFragment<Sqlite> for RaiseHighWater {
 
 impl QueryFragment<Sqlite> for Insert<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        let NewRow { seq, account, customer_id, record, version, created_at, updated_at } = self.0;
+        let NewRow {
+            seq,
+            account,
+            customer_id,
+            record,
+            version,
+            created_at,
+            updated_at,
+            signature_expires_at,
+        } = self.0;
         let Record { bytes, sealed_by } = record;
         out.push_sql(
             "INSERT INTO customers \
-             (seq, account, customer_id, version, created_at, updated_at, sealed_by, record) VALUES (",
+             (seq, account, customer_id, version, created_at, updated_at, signature_expires_at, sealed_by, record) \
+             VALUES (",
         );
         out.push_bind_param::<BigInt, _>(seq)?;
         out.push_sql(", ");
@@ -181,6 +194,8 @@ impl QueryFragment<Sqlite> for Insert<'_> {
         out.push_sql(", ");
         out.push_bind_param::<BigInt, _>(updated_at)?;
         out.push_sql(", ");
+        out.push_bind_param::<Nullable<BigInt>, _>(signature_expires_at)?;
+        out.push_sql(", ");
         out.push_bind_param::<Nullable<Text>, _>(sealed_by)?;
         out.push_sql(", ");
         out.push_bind_param::<Binary, _>(bytes)?;
@@ -191,10 +206,21 @@ impl QueryFragment<Sqlite> for Insert<'_> {
 
 impl QueryFragment<Sqlite> for Update<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        let NewRow { seq: _, account, customer_id, record, version, created_at: _, updated_at } = self.row;
+        let NewRow {
+            seq: _,
+            account,
+            customer_id,
+            record,
+            version,
+            created_at: _,
+            updated_at,
+            signature_expires_at,
+        } = self.0;
         let Record { bytes, sealed_by } = record;
         out.push_sql("UPDATE customers SET version = ");
         out.push_bind_param::<Binary, _>(version.as_bytes())?;
+        out.push_sql(", signature_expires_at = ");
+        out.push_bind_param::<Nullable<BigInt>, _>(signature_expires_at)?;
         out.push_sql(", sealed_by = ");
         out.push_bind_param::<Nullable<Text>, _>(sealed_by)?;
         out.push_sql(", record = ");
@@ -204,28 +230,42 @@ impl QueryFragment<Sqlite> for Update<'_> {
         out.push_sql(", updated_at + 1) WHERE account = ");
         out.push_bind_param::<Text, _>(*account)?;
         out.push_sql(" AND customer_id = ");
-        out.push_bind_param::<Text, _>(*customer_id)?;
-        let Some(versions) = self.versions else { return Ok(()) };
-        out.push_sql(" AND version IN (");
-        for (index, version) in versions.iter().enumerate() {
-            out.push_sql(if index == 0 { "" } else { ", " });
-            out.push_bind_param::<Binary, _>(version.as_bytes())?;
-        }
-        out.push_sql(")");
-        if versions.len() != 1 {
-            // A text for each number of versions would fill the cache.
-            out.unsafe_to_cache_prepared();
-        }
-        Ok(())
+        out.push_bind_param::<Text, _>(*customer_id)
     }
+}
+
+impl QueryFragment<Sqlite> for SelectLastWrite<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql(
+            "SELECT version, created_at = updated_at, signature_expires_at FROM customers WHERE account = ",
+        );
+        out.push_bind_param::<Text, _>(self.account)?;
+        out.push_sql(" AND customer_id = ");
+        out.push_bind_param::<Text, _>(self.customer_id)
+    }
+}
+
+impl Query for SelectLastWrite<'_> {
+    type SqlType = (Binary, Bool, Nullable<BigInt>);
 }
 
 impl QueryFragment<Sqlite> for Replace<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        let NewRow { seq, account, customer_id, record, version, created_at, updated_at } = self.0;
+        let NewRow {
+            seq,
+            account,
+            customer_id,
+            record,
+            version,
+            created_at,
+            updated_at,
+            signature_expires_at,
+        } = self.0;
         let Record { bytes, sealed_by } = record;
         out.push_sql("UPDATE customers SET version = ");
         out.push_bind_param::<Binary, _>(version.as_bytes())?;
+        out.push_sql(", signature_expires_at = ");
+        out.push_bind_param::<Nullable<BigInt>, _>(signature_expires_at)?;
         out.push_sql(", sealed_by = ");
         out.push_bind_param::<Nullable<Text>, _>(sealed_by)?;
         out.push_sql(", record = ");
@@ -281,14 +321,9 @@ fixed_texts! {
     ReadPage as Self,
     Replace<'_> as Replace<'static>,
     Select<'_> as Select<'static>,
+    SelectLastWrite<'_> as SelectLastWrite<'static>,
     SelectNewestSeq as Self,
     SelectUsed<'_> as SelectUsed<'static>,
+    Update<'_> as Update<'static>,
     WritePage<'_> as WritePage<'static>,
 }
-
-impl QueryId for Update<'_> {
-    type QueryId = ();
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
-
-impl RunQueryDsl<SqliteConnection> for Update<'_> {}

@@ -17,12 +17,14 @@ use super::{
         used::{Outcome as _, expired_before},
         version::Version,
     },
+    checkpoint::Checkpointer,
     connect::Connection,
     erase::Eraser,
     file::File,
+    last_write::LastWrite,
     sql::{Insert, InsertUsed, PRUNE_ROWS_MAX, Prune, RaiseHighWater, SelectNewestSeq, SelectUsed, Update},
 };
-use crate::telemetry::chain;
+use crate::{signature_id::SignatureId, telemetry::chain};
 
 /// After so many signed writes, expired signatures are pruned: up to twice as many as came, so that a backlog gets smaller.
 const SIGNED_WRITES_MAX: usize = PRUNE_ROWS_MAX / 2;
@@ -35,6 +37,7 @@ pub(super) struct Writer {
     connection: Connection,
     file: Arc<File>,
     eraser: Eraser,
+    checkpointer: Checkpointer,
     /// How many signed writes came since the last pruning.
     signed_writes: usize,
     /// When the last pruning was.
@@ -42,8 +45,13 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection, file: Arc<File>, eraser: Eraser) -> Self {
-        Self { connection, file, eraser, signed_writes: 0, pruned_at: Instant::now() }
+    pub(super) fn new(
+        connection: Connection,
+        file: Arc<File>,
+        eraser: Eraser,
+        checkpointer: Checkpointer,
+    ) -> Self {
+        Self { connection, file, eraser, checkpointer, signed_writes: 0, pruned_at: Instant::now() }
     }
 
     /// A timestamp that no customer was created after: rows are in the order of their creation, unless they were imported
@@ -79,6 +87,7 @@ impl Engine for Writer {
         // What was written into a file that nobody finds again must not be acknowledged.
         self.file.check()?;
         committed?;
+        self.checkpointer.note(group.len());
         if group.iter().any(Write::leaves_garbage) {
             self.eraser.note_garbage();
         }
@@ -103,82 +112,89 @@ impl Engine for Writer {
 
 /// Carries out a write, unless its signature was used before; then the outcome is the first one again.
 fn apply(connection: &mut SqliteConnection, write: &mut Write, newest_seq: &mut i64) -> QueryResult<()> {
-    let Some(signature) = write.signature else {
-        return carry_out(connection, write, newest_seq).map(drop);
-    };
-    if let Some(first) = SelectUsed(&signature).get_result::<Vec<u8>>(connection).optional()? {
+    if let Some(signature) = &write.signature
+        && let Some(first) = SelectUsed(signature).get_result::<Vec<u8>>(connection).optional()?
+    {
         return write.fill(&first, true).map_err(|error| DieselError::DeserializationError(Box::new(error)));
     }
-    let outcome = carry_out(connection, write, newest_seq)?;
-    InsertUsed { signature: &signature, outcome: &outcome }.execute(connection).map(drop)
-}
-
-/// Returns the outcome as bytes.
-fn carry_out(
-    connection: &mut SqliteConnection,
-    write: &mut Write,
-    newest_seq: &mut i64,
-) -> QueryResult<Vec<u8>> {
-    let Write { account, customer_id, signature: _, timestamp, change } = write;
+    let Write { account, customer_id, signature, timestamp, change } = write;
     match change {
         Change::Put { record, condition, version, slot } => {
             let (seq, created_at, updated_at) = (*newest_seq + 1, *timestamp, *timestamp);
-            let row = NewRow { seq, account, customer_id, version, created_at, updated_at, record };
-            let outcome = put(connection, &row, condition)?;
-            if let PutOutcome::Created(_) = outcome {
+            let signature_expires_at = signature.map(|signature| signature.expires_at);
+            let row = NewRow {
+                seq,
+                account,
+                customer_id,
+                version,
+                created_at,
+                updated_at,
+                signature_expires_at,
+                record,
+            };
+            let may_create = matches!(condition, Condition::Always | Condition::Absent);
+            if may_create && Insert(&row).execute(connection)? == 1 {
                 *newest_seq = seq;
+                slot.fill(PutOutcome::Created(*version));
+                return Ok(());
             }
-            slot.fill(outcome);
-            Ok(outcome.to_bytes())
+            match LastWrite::find(connection, account, customer_id)? {
+                Some(last) if last.version() == *version => slot.fill_again(last.outcome()),
+                last => slot.fill(replace(connection, &row, last, condition, signature.as_ref())?),
+            }
         }
         Change::Delete { if_match, slot } => {
-            let outcome = delete(connection, account, customer_id, if_match.as_deref())?;
+            let last = LastWrite::find(connection, account, customer_id)?;
+            let outcome = delete(connection, account, customer_id, last, if_match.as_deref())?;
             if outcome == DeleteOutcome::Deleted {
                 RaiseHighWater { timestamp: *timestamp, seq: *newest_seq }.execute(connection)?;
             }
+            note(connection, signature.as_ref(), &outcome.to_bytes())?;
             slot.fill(outcome);
-            Ok(outcome.to_bytes())
         }
     }
+    Ok(())
 }
 
-fn put(
+/// Puts a customer that exists, if its last write meets the condition.
+fn replace(
     connection: &mut SqliteConnection,
     row: &NewRow<'_>,
+    last: Option<LastWrite>,
     condition: &Condition,
+    signature: Option<&SignatureId>,
 ) -> QueryResult<PutOutcome> {
-    let may_create = matches!(condition, Condition::Always | Condition::Absent);
-    if may_create && Insert(row).execute(connection)? == 1 {
-        return Ok(PutOutcome::Created(*row.version));
-    }
-    let updated = match condition {
-        Condition::Always | Condition::Present => Update { row, versions: None }.execute(connection)?,
-        Condition::OneOf(versions) => Update { row, versions: Some(versions) }.execute(connection)?,
-        Condition::Absent | Condition::Never => 0,
+    let Some(last) = last.filter(|last| last.meets(condition)) else {
+        note(connection, signature, &PutOutcome::ConditionFailed.to_bytes())?;
+        return Ok(PutOutcome::ConditionFailed);
     };
-    Ok(if updated == 1 { PutOutcome::Updated(*row.version) } else { PutOutcome::ConditionFailed })
+    last.keep_signature(connection)?;
+    Update(row).execute(connection)?;
+    Ok(PutOutcome::Updated(*row.version))
 }
 
 fn delete(
     connection: &mut SqliteConnection,
     account: &str,
     customer_id: &str,
+    last: Option<LastWrite>,
     if_match: Option<&[Version]>,
 ) -> QueryResult<DeleteOutcome> {
-    let key = customers::table.find((account, customer_id));
-    let Some(versions) = if_match else {
-        let deleted = diesel::delete(key).execute(connection)?;
-        return Ok(if deleted == 1 { DeleteOutcome::Deleted } else { DeleteOutcome::NotFound });
-    };
-    if diesel::delete(key.filter(is_one_of(versions))).execute(connection)? == 1 {
-        return Ok(DeleteOutcome::Deleted);
+    let Some(last) = last else { return Ok(DeleteOutcome::NotFound) };
+    if if_match.is_some_and(|versions| !versions.contains(&last.version())) {
+        return Ok(DeleteOutcome::ConditionFailed);
     }
-    let exists = diesel::select(diesel::dsl::exists(key)).get_result(connection)?;
-    Ok(if exists { DeleteOutcome::ConditionFailed } else { DeleteOutcome::NotFound })
+    last.keep_signature(connection)?;
+    diesel::delete(customers::table.find((account, customer_id))).execute(connection)?;
+    Ok(DeleteOutcome::Deleted)
 }
 
-#[diesel::dsl::auto_type]
-fn is_one_of<'a>(versions: &'a [Version]) -> _ {
-    let bytes: Vec<&'a [u8]> = versions.iter().map(Version::as_bytes).collect();
-    customers::version.eq_any(bytes)
+/// Notes what a signature has done, if no row shows it.
+fn note(
+    connection: &mut SqliteConnection,
+    signature: Option<&SignatureId>,
+    outcome: &[u8],
+) -> QueryResult<()> {
+    let Some(SignatureId { expires_at, hash }) = signature else { return Ok(()) };
+    InsertUsed { expires_at: *expires_at, hash, outcome }.execute(connection).map(drop)
 }

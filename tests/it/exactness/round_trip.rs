@@ -11,7 +11,7 @@ use customers_api::{
     account::Account,
     model::{Customer, CustomerId, CustomerInput, Customers, SortDirection},
     record::{Records, SealKeys, generate_key_line},
-    store::{Condition, StoredCustomer, Version},
+    store::{Condition, NewVersion, StoredCustomer},
 };
 use serde_json::Value;
 
@@ -40,9 +40,9 @@ async fn comes_out_equal(engine: Engine, records: &Records) {
     for (id, customer) in samples(300, &(ids_of_customers(), customers())) {
         let id: CustomerId = id.parse().unwrap();
         let input: CustomerInput = serde_json::from_value(customer.clone()).unwrap();
-        let version = Version::new();
-        let record = records.encode(&account, &id, version, &input).unwrap();
-        store.put(&account, id.clone(), version, record, Condition::Always, None).await.unwrap();
+        let version = NewVersion::of(None);
+        let record = records.encode(&account, &id, version.version(), &input).unwrap();
+        store.put(&account, id.clone(), version, record, Condition::Always).await.unwrap();
         let kept = store.get(&account, &id).await.unwrap().unwrap();
         assert_eq!(kept.customer_id, id);
         let answer = records.answer(&account, &kept).unwrap();
@@ -95,9 +95,9 @@ async fn is_moved(engine: Engine, is_sealed: bool) {
     for (id, customer) in samples(300, &(ids_of_customers(), customers())) {
         let id: CustomerId = id.parse().unwrap();
         let input: CustomerInput = serde_json::from_value(customer).unwrap();
-        let version = Version::new();
-        let record = records.encode(&account, &id, version, &input).unwrap();
-        store.put(&account, id.clone(), version, record, Condition::Always, None).await.unwrap();
+        let version = NewVersion::of(None);
+        let record = records.encode(&account, &id, version.version(), &input).unwrap();
+        store.put(&account, id.clone(), version, record, Condition::Always).await.unwrap();
         ids.insert(id);
     }
     let run = |name: &str, database: &Database, stdin: Stdio, stdout: Stdio| {

@@ -14,7 +14,7 @@ use awc::{
 use customers_api::{
     account::Account,
     model::CustomerInput,
-    store::{Condition, DeleteOutcome, PutOutcome, Record, Store, StoreError, Version},
+    store::{Condition, DeleteOutcome, NewVersion, PutOutcome, Record, Store, StoreError, Version},
 };
 use serde_json::Value;
 
@@ -79,7 +79,7 @@ async fn ask_store(store: &Store, customer_id: &str, call: Call, tags: &RefCell<
             };
             let input: CustomerInput = serde_json::from_value(customer(content)).unwrap();
             let record = Record { bytes: serde_json::to_vec(&input).unwrap(), sealed_by: None };
-            store.put(&account, id, Version::new(), record, condition, None).await.map(
+            store.put(&account, id, NewVersion::of(None), record, condition).await.map(
                 |outcome| match outcome {
                     PutOutcome::Created(version) => {
                         tags.borrow_mut().put(&version.to_string(), content, Reply::Created)

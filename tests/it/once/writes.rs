@@ -6,7 +6,10 @@ use customers_api::{
     model::{CustomerId, CustomerInput},
     random,
     signature_id::SignatureId,
-    store::{Condition, DeleteOutcome, PutOutcome, Record, Store, StoreError, Version},
+    store::{
+        Condition, DeleteOutcome, ImportOutcome, ImportedCustomer, NewVersion, PutOutcome, Record, Store,
+        StoreError, Version,
+    },
 };
 use futures_util::{FutureExt as _, future::join_all};
 
@@ -36,7 +39,7 @@ async fn put(
     condition: Condition,
     signature: SignatureId,
 ) -> Result<PutOutcome, StoreError> {
-    store.put(&account(), id(customer_id), Version::new(), record(), condition, Some(signature)).await
+    store.put(&account(), id(customer_id), NewVersion::of(Some(signature)), record(), condition).await
 }
 
 async fn delete(
@@ -65,7 +68,7 @@ fn conditions() -> [Condition; 6] {
 async fn begin_with(store: &Store, is_there: bool) {
     store.delete(&account(), id("c-1"), None, None).await.unwrap();
     if is_there {
-        store.put(&account(), id("c-1"), Version::new(), record(), Condition::Always, None).await.unwrap();
+        store.put(&account(), id("c-1"), NewVersion::of(None), record(), Condition::Always).await.unwrap();
     }
 }
 
@@ -96,7 +99,7 @@ async fn each_outcome_is_told_again_and_nothing_changes(engine: Engine) {
             };
             assert_eq!(first, expected);
             store
-                .put(&account(), id("c-1"), Version::new(), record(), Condition::Always, None)
+                .put(&account(), id("c-1"), NewVersion::of(None), record(), Condition::Always)
                 .await
                 .unwrap();
             for versions in [versions, None, Some(vec![])] {
@@ -152,7 +155,7 @@ async fn repeats_among_new_writes_of_many_customers(engine: Engine) {
     assert!(all.iter().all(|outcome| matches!(outcome, PutOutcome::Created(_))));
     assert_eq!(write_all(0..100).await, all);
     assert_eq!(database.count("customers WHERE created_at = updated_at").await, 100);
-    assert_eq!(database.count("used_signatures").await, 100);
+    assert_eq!(database.used_signatures().await, 100);
 }
 
 async fn copies_over_two_stores_have_one_effect(engine: Engine) {
@@ -212,6 +215,42 @@ async fn a_write_that_a_full_queue_refused_can_be_sent_again(engine: Engine) {
     }
 }
 
+async fn a_signature_is_remembered_while_the_row_changes(engine: Engine) {
+    let database = engine.database().await;
+    let store = database.open().await;
+    let signatures: Vec<_> = (0..4).map(|_| signature()).collect();
+    let mut outcomes = Vec::new();
+    for signature in &signatures {
+        outcomes.push(put(&store, "c-1", Condition::Always, *signature).await.unwrap());
+        assert_eq!(
+            put(&store, "c-1", Condition::Always, *signature).await.unwrap(),
+            outcomes[outcomes.len() - 1]
+        );
+    }
+    store.put(&account(), id("c-1"), NewVersion::of(None), record(), Condition::Always).await.unwrap();
+    let last = store.get(&account(), &id("c-1")).await.unwrap();
+
+    for (signature, outcome) in signatures.iter().zip(&outcomes) {
+        assert_eq!(put(&store, "c-1", Condition::Always, *signature).await.unwrap(), *outcome);
+    }
+    assert_eq!(store.get(&account(), &id("c-1")).await.unwrap(), last);
+    assert_eq!(database.used_signatures().await, 4);
+}
+
+async fn an_import_that_replaces_a_customer_keeps_its_signature(engine: Engine) {
+    let database = engine.database().await;
+    let store = database.open().await;
+    let signature = signature();
+    let first = put(&store, "c-1", Condition::Always, signature).await.unwrap();
+    let mut customer = store.get(&account(), &id("c-1")).await.unwrap().unwrap();
+    customer.version = Version::new();
+    let imported = ImportedCustomer { account: account(), customer: customer.clone() };
+    assert_eq!(store.import([imported].into(), true).await.unwrap(), [ImportOutcome::Written]);
+
+    assert_eq!(put(&store, "c-1", Condition::Always, signature).await.unwrap(), first);
+    assert_eq!(store.get(&account(), &id("c-1")).await.unwrap().unwrap(), customer);
+}
+
 /// Puts so many used signatures into the database that expire so many seconds from now.
 async fn hold(engine: Engine, database: &Database, signatures: usize, expire_in: i64) {
     let expires_at = clock::now().timestamp() + expire_in;
@@ -253,7 +292,7 @@ async fn what_has_expired_is_pruned_while_writes_come(engine: Engine) {
         });
         written += join_all(writes).await.into_iter().map(Result::unwrap).count();
     }
-    assert_eq!(i64::try_from(written).unwrap(), database.count("used_signatures").await, "no other is gone");
+    assert_eq!(i64::try_from(written).unwrap(), database.used_signatures().await, "no other is gone");
 }
 
 async fn a_damaged_outcome_fails_alone(engine: Engine) {
@@ -262,6 +301,9 @@ async fn a_damaged_outcome_fails_alone(engine: Engine) {
     let (damaged, sound) = (signature(), signature());
     put(&store, "c-1", Condition::Always, damaged).await.unwrap();
     let first = put(&store, "c-2", Condition::Always, sound).await.unwrap();
+    for customer_id in ["c-1", "c-2"] {
+        store.delete(&account(), id(customer_id), None, None).await.unwrap();
+    }
     let (hash, bytes) = match engine {
         Engine::Sqlite => (format!("x'{}'", hex::encode(damaged.hash)), "x'43'"),
         Engine::Postgres => (format!("'\\x{}'", hex::encode(damaged.hash)), "'\\x43'"),
@@ -286,5 +328,7 @@ on_each_engine! {
     what_has_expired_is_pruned_when_no_write_comes,
     what_has_expired_is_pruned_while_writes_come,
     a_damaged_outcome_fails_alone,
+    a_signature_is_remembered_while_the_row_changes,
+    an_import_that_replaces_a_customer_keeps_its_signature,
     a_write_that_a_full_queue_refused_can_be_sent_again,
 }

@@ -3,7 +3,7 @@
 use customers_api::{
     account::Account,
     model::SortDirection,
-    store::{Condition, Record, Store, Version},
+    store::{Condition, NewVersion, Record, Store},
 };
 
 use super::succeeds;
@@ -15,7 +15,7 @@ async fn put(store: &Store, customer_id: &str, record_bytes: usize) {
     let (account, id): (Account, _) = ("acme".parse().unwrap(), customer_id.parse().unwrap());
     let bytes = format!("{{\"A\":\"{}\"}}", "x".repeat(record_bytes - 8)).into_bytes();
     let record = Record { bytes, sealed_by: None };
-    store.put(&account, id, Version::new(), record, Condition::Always, None).await.unwrap();
+    store.put(&account, id, NewVersion::of(None), record, Condition::Always).await.unwrap();
 }
 
 /// How many customers each page has.

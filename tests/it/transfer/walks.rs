@@ -5,8 +5,8 @@ use customers_api::{
     clock,
     model::{SortDirection, Timestamp},
     store::{
-        Condition, DeleteOutcome, ImportOutcome, ImportedCustomer, Position, PutOutcome, Record, Store,
-        StoredCustomer, Version,
+        Condition, DeleteOutcome, ImportOutcome, ImportedCustomer, NewVersion, Position, PutOutcome, Record,
+        Store, StoredCustomer, Version,
     },
 };
 
@@ -40,7 +40,7 @@ async fn import(store: &Store, customer: ImportedCustomer, replace: bool) {
 
 async fn create(store: &Store, customer_id: &str) -> i64 {
     let id: customers_api::model::CustomerId = customer_id.parse().unwrap();
-    let put = store.put(&account(), id.clone(), Version::new(), record(), Condition::Absent, None).await;
+    let put = store.put(&account(), id.clone(), NewVersion::of(None), record(), Condition::Absent).await;
     assert!(matches!(put, Ok(PutOutcome::Created(_))), "{put:?}");
     store.get(&account(), &id).await.unwrap().unwrap().created.micros()
 }

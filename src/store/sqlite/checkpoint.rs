@@ -1,0 +1,60 @@
+//! The checkpointer: moves the write-ahead log into the file, beside the writer.
+//!
+//! A checkpoint writes pages all over the file and waits for the disk. The writer would make all callers wait for it. A
+//! larger step also writes a page once that many groups have changed.
+
+use std::{
+    path::Path,
+    sync::mpsc::{Receiver, SyncSender, sync_channel},
+};
+
+use diesel::{connection::SimpleConnection as _, sqlite::SqliteConnection};
+
+use super::{
+    super::error::StoreError,
+    connect::{Connection, START_PATIENCE},
+};
+use crate::{telemetry::chain, threads::Threads};
+
+/// After so many writes the log is moved. They change about twice as many pages, 8 MiB.
+const STEP_WRITES: usize = 1000;
+
+/// The writer's side.
+pub(super) struct Checkpointer {
+    orders: SyncSender<()>,
+    /// How many writes came since the last order.
+    writes: usize,
+}
+
+impl Checkpointer {
+    pub(super) fn start(threads: &Threads, path: &Path) -> Result<Self, StoreError> {
+        let connection = Connection::open(path, START_PATIENCE)?;
+        let (orders, received) = sync_channel(1);
+        threads
+            .spawn("sqlite-checkpointer", move || run(connection, &received))
+            .map_err(StoreError::failed)?;
+        Ok(Self { orders, writes: 0 })
+    }
+
+    /// Notes that so many writes were committed.
+    pub(super) fn note(&mut self, writes: usize) {
+        self.writes += writes;
+        if self.writes >= STEP_WRITES {
+            self.writes = 0;
+            // If it is full, the order that waits counts for these writes, too.
+            self.orders.try_send(()).ok();
+        }
+    }
+}
+
+/// Makes checkpoints until the writer has ended.
+fn run(mut connection: Connection, orders: &Receiver<()>) {
+    while orders.recv().is_ok() {
+        // It waits for nobody: what it cannot move is moved the next time.
+        let checkpoint =
+            |connection: &mut SqliteConnection| connection.batch_execute("PRAGMA wal_checkpoint(PASSIVE)");
+        if let Err(error) = connection.run(checkpoint) {
+            tracing::warn!(cause = %chain(&error), "the write-ahead log cannot be moved into the file");
+        }
+    }
+}
