@@ -39,15 +39,15 @@ fuzz_target!(|input: Input<'_>| {
     let account: Account = "acme".parse().expect("an account");
     let records = Records::new(SealKeys::parse(KEY).expect("a key"));
     // Nobody but the holder of the key can make a sealed record.
-    assert!(records.customer(&account, &stored(record.to_vec(), Some("k1"))).is_err());
-    let _ = records.customer(&account, &stored(record.to_vec(), sealed_by));
+    assert!(records.answer(&account, &stored(record.to_vec(), Some("k1"))).is_err());
+    let _ = records.answer(&account, &stored(record.to_vec(), sealed_by));
 
     // Whatever the record holds, it comes out equal where it was sealed, and not at all after a change.
     let plain = stored(record.to_vec(), None);
     let Ok(Resealed::Changed(sealed)) = records.reseal("acme", &plain) else { panic!("plain bytes can be sealed") };
     let bytes = sealed.record.bytes;
-    let opened = records.customer(&account, &stored(bytes.clone(), Some("k1")));
-    assert_eq!(opened.ok(), Records::default().customer(&account, &plain).ok());
+    let opened = records.answer(&account, &stored(bytes.clone(), Some("k1")));
+    assert_eq!(opened.ok(), Records::default().answer(&account, &plain).ok());
     let mut damaged = bytes;
     let place = place % damaged.len();
     damaged[place] ^= 1 << (bit % 8);

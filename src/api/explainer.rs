@@ -1,6 +1,7 @@
 //! Explains refused bodies, large ones on a thread of its own, so that an explanation does not delay other requests.
 
 use std::{
+    borrow::Cow,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     thread,
@@ -30,6 +31,7 @@ const EXPLANATION_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) struct Explainer(Sender<Question>);
 
 struct Question {
+    schema: Cow<'static, str>,
     body: Bytes,
     reply: oneshot::Sender<Vec<RequestExtensionItem>>,
 }
@@ -42,12 +44,16 @@ impl Explainer {
         Ok(Self(sender))
     }
 
-    /// The violations of a body that the models refused.
-    pub(super) async fn explain(&self, body: &Bytes) -> Result<Vec<RequestExtensionItem>, ApiError> {
+    /// The violations of this schema by a body that the models refused.
+    pub(super) async fn explain(
+        &self,
+        schema: Cow<'static, str>,
+        body: &Bytes,
+    ) -> Result<Vec<RequestExtensionItem>, ApiError> {
         let violations = if body.len() <= SMALL_BODY_BYTES_MAX {
-            contract::explain_customer_input(body)
+            contract::explain(&schema, body)
         } else {
-            let explained = timeout(EXPLANATION_TIMEOUT, self.explain_elsewhere(body)).await;
+            let explained = timeout(EXPLANATION_TIMEOUT, self.explain_elsewhere(schema, body)).await;
             explained.map_err(|late| ApiError::Unavailable(Some(late.into())))??
         };
         if violations.is_empty() {
@@ -56,21 +62,25 @@ impl Explainer {
         Ok(violations)
     }
 
-    async fn explain_elsewhere(&self, body: &Bytes) -> Result<Vec<RequestExtensionItem>, ApiError> {
+    async fn explain_elsewhere(
+        &self,
+        schema: Cow<'static, str>,
+        body: &Bytes,
+    ) -> Result<Vec<RequestExtensionItem>, ApiError> {
         let turn = self.0.reserve().await.map_err(|error| ApiError::Internal(error.into()))?;
         let (reply, violations) = oneshot::channel();
-        turn.send(Question { body: body.clone(), reply });
+        turn.send(Question { schema, body: body.clone(), reply });
         violations.await.map_err(|_| ApiError::Internal("the explanation panicked".into()))
     }
 }
 
 fn answer(mut questions: Receiver<Question>) {
-    while let Some(Question { body, reply }) = questions.blocking_recv() {
+    while let Some(Question { schema, body, reply }) = questions.blocking_recv() {
         if reply.is_closed() {
             continue;
         }
         // A panic is an error of its request alone, as it is on a worker: it drops the reply.
-        let explained = catch_unwind(AssertUnwindSafe(|| contract::explain_customer_input(&body)));
+        let explained = catch_unwind(AssertUnwindSafe(|| contract::explain(&schema, &body)));
         drop(explained.map(|violations| reply.send(violations)));
     }
 }

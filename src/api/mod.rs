@@ -2,7 +2,8 @@
 //!
 //! A request passes `http::middleware` (its id, its log line, the one form of errors), then `request::signed` (who
 //! sent it and what it says), then its handler in `customers`, which calls the store. Statuses are chosen in `error`
-//! alone. Imports point one way: `http` → `customers` → (`request`, `document`) → the other files of this folder.
+//! alone. Imports point one way: `http` → `operations` → `customers` → (`request`, `document`) → the other files of this
+//! folder.
 
 mod base_path;
 mod body_budget;
@@ -11,7 +12,9 @@ mod document;
 mod error;
 mod explainer;
 mod http;
+mod location;
 mod operation;
+mod operations;
 mod page_token;
 mod readiness;
 mod request;
@@ -20,10 +23,10 @@ mod state;
 mod swagger_ui;
 
 pub use base_path::{BasePath, InvalidBasePath};
-pub use customers::operations;
 pub use document::document;
 pub use error::ApiError;
 pub use http::{Admin, Certificate, InvalidCertificate, Server, Sockets, Stopper, run};
 pub use operation::Operation;
+pub use operations::operations;
 pub use settings::{BODY_BYTES_MAX, SIGNATURE_HEADER, Settings};
 pub use state::Api;

@@ -130,7 +130,7 @@ fn explain(line: &[u8]) -> Vec<String> {
         Ok(Members::Key(_)) => Vec::new(),
         Ok(Members::Customer(members)) => {
             let mut faults = identity(&members).err().unwrap_or_default();
-            let violations = contract::explain_customer_input(members.record.to_string().as_bytes());
+            let violations = contract::explain("CustomerInput", members.record.to_string().as_bytes());
             if violations.is_empty() {
                 faults.push("a member of the record is given twice".to_owned());
             }

@@ -3,10 +3,9 @@ use clap::Args;
 
 use super::{database::Database, output, progress::Progress, rows::Rows, seal_options::SealKeysFile};
 use crate::{
-    account::Account,
     model::RequestExtensionItem,
     record::Records,
-    store::{Access, RawCustomer, Store},
+    store::{Access, Collection, RawCustomer, Store},
 };
 
 /// Check every stored customer against the contract
@@ -66,7 +65,7 @@ async fn verify(store: &Store, records: &Records) -> anyhow::Result<Counts> {
 /// Everything that is wrong with a row, without a word of its content.
 fn violations(records: &Records, row: &RawCustomer) -> Vec<String> {
     let mut found = Vec::new();
-    if row.account.parse::<Account>().is_err() {
+    if Collection::parse(&row.account).is_err() {
         found.push("the account name is malformed".to_owned());
     }
     match &row.customer {

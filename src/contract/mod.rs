@@ -28,7 +28,8 @@ static CONTRACT: LazyLock<Contract> = LazyLock::new(Contract::load);
 
 struct Contract {
     document: Value,
-    customer_input: Schema,
+    /// The schemas of bodies, by name.
+    bodies: HashMap<String, Schema>,
     parameters: HashMap<(&'static str, String), Parameter>,
 }
 
@@ -42,11 +43,11 @@ struct Parameter {
     validator: jsonschema::Validator,
 }
 
-/// The violations of `CustomerInput` by a body, in the order of the contract: all of them, or the first ones if there
-/// are more than [`VIOLATIONS_MAX`], and then at least one more than that.
+/// The violations of the schema of this name by a body, in the order of the contract: all of them, or the first ones if
+/// there are more than [`VIOLATIONS_MAX`], and then at least one more than that. Empty if no operation has such a body.
 #[must_use]
-pub fn explain_customer_input(body: &[u8]) -> Vec<RequestExtensionItem> {
-    let Schema { shape, validator } = &CONTRACT.customer_input;
+pub fn explain(schema: &str, body: &[u8]) -> Vec<RequestExtensionItem> {
+    let Some(Schema { shape, validator }) = CONTRACT.bodies.get(schema) else { return Vec::new() };
     match json::parse(body, shape) {
         Ok(json::Parsed { value, duplicates }) => {
             let duplicates = duplicates.into_iter().map(explain::duplicate);
@@ -101,10 +102,9 @@ impl Contract {
     fn load() -> Self {
         let document: Value = yaml_serde::from_str(YAML).expect("the contract is YAML");
         let compiler = Compiler::new(&document);
-        let customer_input = Schema::load(&compiler, "/components/schemas/CustomerInput");
-        let parameters = parameters(&compiler);
+        let (bodies, parameters) = (bodies(&compiler), parameters(&compiler));
         drop(compiler);
-        Self { document, customer_input, parameters }
+        Self { document, bodies, parameters }
     }
 }
 
@@ -112,6 +112,19 @@ impl Schema {
     fn load(compiler: &Compiler<'_>, pointer: &str) -> Self {
         Self { shape: Shape::of(compiler, pointer), validator: compiler.compile(pointer) }
     }
+}
+
+/// The schemas that a body of an operation has.
+fn bodies(compiler: &Compiler<'_>) -> HashMap<String, Schema> {
+    let operations = members(&compiler.document["paths"]).flat_map(|(_, item)| members(item));
+    let contents = operations.flat_map(|(_, operation)| members(&operation["requestBody"]["content"]));
+    let references = contents.filter_map(|(_, content)| content["schema"]["$ref"].as_str());
+    let load = |reference: &str| {
+        let pointer = reference.trim_start_matches('#');
+        let name = pointer.rsplit('/').next().unwrap_or_default();
+        (name.to_owned(), Schema::load(compiler, pointer))
+    };
+    references.map(load).collect()
 }
 
 fn parameters(compiler: &Compiler<'_>) -> HashMap<(&'static str, String), Parameter> {

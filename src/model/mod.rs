@@ -14,6 +14,7 @@ mod error;
 mod error_type;
 mod full_name;
 mod id_type;
+mod kept;
 mod page_size;
 mod reason;
 mod request_extension;

@@ -4,19 +4,27 @@ use serde::{Serialize, de::IgnoredAny};
 use serde_json::to_writer;
 
 use super::error::DamagedRecord;
-use crate::{model::CustomerInput, store::StoredCustomer};
+use crate::store::{Kind, StoredCustomer};
 
 /// What an object with at least one member begins and ends with.
 const OPEN: &[u8] = b"{\"";
 const CLOSE: &[u8] = b"}";
 
-/// The fields of a customer as canonical JSON.
-pub(super) fn encode(customer: &CustomerInput) -> Result<Vec<u8>, DamagedRecord> {
-    serde_json::to_vec(customer).map_err(|_| DamagedRecord::Unwritable)
+/// Fields as canonical JSON.
+pub(super) fn encode(fields: &impl Serialize) -> Result<Vec<u8>, DamagedRecord> {
+    serde_json::to_vec(fields).map_err(|_| DamagedRecord::Unwritable)
 }
 
-/// Appends a customer with these fields, as the schema `Customer` has it.
-pub(super) fn write_customer(
+/// The member that holds the id, at the beginning of an answer.
+const fn id_member(kind: Kind) -> &'static [u8] {
+    match kind {
+        Kind::Customer => b"{\"CustomerID\":",
+    }
+}
+
+/// Appends what was put under an id with these fields, as the schema `Customer` has it.
+pub(super) fn write(
+    kind: Kind,
     stored: &StoredCustomer,
     fields: &[u8],
     json: &mut Vec<u8>,
@@ -24,7 +32,7 @@ pub(super) fn write_customer(
     if !(fields.starts_with(OPEN) && fields.ends_with(CLOSE)) {
         return Err(DamagedRecord::NotAnObject);
     }
-    json.extend_from_slice(b"{\"CustomerID\":");
+    json.extend_from_slice(id_member(kind));
     append(&stored.customer_id, json)?;
     json.extend_from_slice(b",\"Created\":");
     append(&stored.created, json)?;
@@ -76,7 +84,7 @@ mod tests {
     #[test]
     fn a_customer_is_the_record_after_its_id_and_its_creation() {
         let mut json = Vec::new();
-        write_customer(&stored(), br#"{"Later":[1, 2],"Name":"x"}"#, &mut json).unwrap();
+        write(Kind::Customer, &stored(), br#"{"Later":[1, 2],"Name":"x"}"#, &mut json).unwrap();
         let expected = json!({
             "CustomerID": "c \"1\"", "Created": "2025-06-15T15:06:40.000001Z", "Later": [1, 2], "Name": "x"
         });
@@ -87,7 +95,7 @@ mod tests {
     #[test]
     fn a_record_that_is_not_an_object_gives_no_answer() {
         for bytes in ["", "{", "}", "{}", "[]", "null", "\"{\"", "{\"a\":1", "\u{1}{\"a\":1}"] {
-            let damaged = write_customer(&stored(), bytes.as_bytes(), &mut Vec::new());
+            let damaged = write(Kind::Customer, &stored(), bytes.as_bytes(), &mut Vec::new());
             assert!(matches!(damaged, Err(DamagedRecord::NotAnObject)), "{bytes}");
         }
     }

@@ -11,6 +11,7 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
+use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::sleep;
 
 use super::{
@@ -23,7 +24,7 @@ use crate::{
     account::Account,
     contract,
     model::{CustomerId, CustomerInput, RequestExtensionItem},
-    store::{Record, Reseal, SealKeyRow, Store, StoreError, StoredCustomer, Version},
+    store::{Collection, Kind, Record, Reseal, SealKeyRow, Store, StoreError, StoredCustomer, Version},
     telemetry::chain,
 };
 
@@ -157,32 +158,38 @@ impl Records {
         self.0.keys.load().as_ref().map(|keys| keys.current().to_owned())
     }
 
-    /// The fields of a customer as a record.
-    pub fn encode(
+    /// Fields, such as a `CustomerInput`, as a record.
+    pub fn encode<'a>(
         &self,
-        account: &Account,
+        collection: impl Into<Collection<'a>>,
         id: &CustomerId,
         version: Version,
-        customer: &CustomerInput,
+        fields: &impl Serialize,
     ) -> Result<Record, DamagedRecord> {
-        let place = Place { account: account.as_str(), customer_id: id.as_str(), version };
-        self.seal(place, json::encode(customer)?)
+        let collection = collection.into();
+        let place = Place { account: collection.as_str(), customer_id: id.as_str(), version };
+        self.seal(place, json::encode(fields)?)
     }
 
-    /// A customer as JSON, as the schema `Customer` has it. A damaged record is logged by its key.
-    pub fn customer(&self, account: &Account, stored: &StoredCustomer) -> Result<Vec<u8>, DamagedRecord> {
-        self.json(account, stored).inspect_err(|damaged| {
-            let customer_id = stored.customer_id.as_str();
-            tracing::error!(%account, customer_id, cause = %damaged, "a record cannot be read");
+    /// What is stored as JSON, such as the schema `Customer` has it. A damaged record is logged by its key.
+    pub fn answer<'a>(
+        &self,
+        collection: impl Into<Collection<'a>>,
+        stored: &StoredCustomer,
+    ) -> Result<Vec<u8>, DamagedRecord> {
+        let collection = collection.into();
+        self.json(&collection, stored).inspect_err(|damaged| {
+            let (account, customer_id) = (collection.as_str(), stored.customer_id.as_str());
+            tracing::error!(account, customer_id, cause = %damaged, "a record cannot be read");
         })
     }
 
-    fn json(&self, account: &Account, stored: &StoredCustomer) -> Result<Vec<u8>, DamagedRecord> {
+    fn json(&self, collection: &Collection<'_>, stored: &StoredCustomer) -> Result<Vec<u8>, DamagedRecord> {
         /// About how many bytes the id and the timestamp add to a record.
         const ADDED_BYTES: usize = 128;
-        let fields = self.fields(account.as_str(), stored)?;
+        let fields = self.fields(collection.as_str(), stored)?;
         let mut json = Vec::with_capacity(fields.len() + ADDED_BYTES);
-        json::write_customer(stored, &fields, &mut json)?;
+        json::write(collection.kind(), stored, &fields, &mut json)?;
         Ok(json)
     }
 
@@ -195,11 +202,11 @@ impl Records {
         page_token: Option<&str>,
     ) -> Result<Vec<u8>, DamagedRecord> {
         let customers: Vec<_> =
-            customers.iter().filter_map(|stored| self.customer(account, stored).ok()).collect();
+            customers.iter().filter_map(|stored| self.answer(account, stored).ok()).collect();
         json::page(&customers, page_token)
     }
 
-    /// Holds a record against the contract; empty if it is a `CustomerInput`.
+    /// Holds a record against the contract; empty if it is what its kind demands.
     pub fn check(
         &self,
         account: &str,
@@ -207,8 +214,8 @@ impl Records {
     ) -> Result<Vec<RequestExtensionItem>, DamagedRecord> {
         let fields = self.fields(account, stored)?;
         // The model decides as the contract does, much faster.
-        let is_valid = serde_json::from_slice::<CustomerInput>(&fields).is_ok();
-        Ok(if is_valid { Vec::new() } else { contract::explain_customer_input(&fields) })
+        let (schema, is_valid) = model(Collection::kind_of(account));
+        Ok(if is_valid(&fields) { Vec::new() } else { contract::explain(schema, &fields) })
     }
 
     /// The fields of a customer as one line of JSON.
@@ -259,6 +266,17 @@ impl Records {
         let fields = seal::open(&key.ok_or(DamagedRecord::UnknownKey)?, place, bytes);
         fields.map(Cow::Owned).ok_or(DamagedRecord::Forged)
     }
+}
+
+/// What the fields of a record must be: the schema, and whether the type of the same name reads them.
+const fn model(kind: Kind) -> (&'static str, fn(&[u8]) -> bool) {
+    match kind {
+        Kind::Customer => ("CustomerInput", is::<CustomerInput>),
+    }
+}
+
+fn is<T: DeserializeOwned>(fields: &[u8]) -> bool {
+    serde_json::from_slice::<T>(fields).is_ok()
 }
 
 fn read(file: &Path) -> Result<SealKeys, SealError> {

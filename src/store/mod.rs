@@ -2,8 +2,9 @@
 //!
 //! One interface, one folder for each engine. Invariants: nothing here knows HTTP ([`StoreError`] says what happened,
 //! `api` decides the status), nothing here knows a field of a customer ([`Record`] is bytes), every query names the
-//! account, and an outcome is told after its commit.
+//! account, and an outcome is told after its commit. Records of another [`Kind`] are kept in the same table.
 
+mod collection;
 mod error;
 mod group;
 mod page;
@@ -22,6 +23,7 @@ use std::{future::Future, path::Path, sync::Arc, time::Duration};
 use tokio::{sync::mpsc, time::timeout};
 
 pub use self::{
+    collection::{Collection, Kind},
     error::StoreError,
     group::GROUP_WRITES_MAX,
     postgres::url::{InvalidPostgresUrl, PostgresUrl},
@@ -164,13 +166,13 @@ impl Store {
     /// the version was used before, nothing changes, and the outcome is the first one again.
     pub async fn put(
         &self,
-        account: &Account,
+        collection: impl Into<Collection<'_>>,
         id: CustomerId,
         version: NewVersion,
         record: Record,
         condition: Condition,
     ) -> Result<PutOutcome, StoreError> {
-        let key = (account.as_str().to_owned(), id.into_string());
+        let key = (collection.into().as_str().to_owned(), id.into_string());
         within(ANSWER_TIMEOUT, self.writes.put(key, version, record, condition)).await
     }
 
@@ -178,38 +180,41 @@ impl Store {
     /// signature was used before, nothing changes, and the outcome is the first one again.
     pub async fn delete(
         &self,
-        account: &Account,
+        collection: impl Into<Collection<'_>>,
         id: CustomerId,
         if_match: Option<Vec<Version>>,
         signature: Option<SignatureId>,
     ) -> Result<DeleteOutcome, StoreError> {
-        let key = (account.as_str().to_owned(), id.into_string());
+        let key = (collection.into().as_str().to_owned(), id.into_string());
         within(ANSWER_TIMEOUT, self.writes.delete(key, signature, if_match)).await
     }
 
     /// Reads a customer.
     pub async fn get(
         &self,
-        account: &Account,
+        collection: impl Into<Collection<'_>>,
         id: &CustomerId,
     ) -> Result<Option<StoredCustomer>, StoreError> {
-        within(ANSWER_TIMEOUT, async { on!(self.get(account, id)) }).await
+        let collection = collection.into();
+        within(ANSWER_TIMEOUT, async { on!(self.get(collection.as_str(), id)) }).await
     }
 
     /// Reads at most `limit` customers of an account in the order of their creation, after a position. There are fewer of
     /// them if their records are large.
     pub async fn list(
         &self,
-        account: &Account,
+        collection: impl Into<Collection<'_>>,
         direction: SortDirection,
         after: Option<Position>,
         limit: u32,
     ) -> Result<CustomerPage, StoreError> {
+        let collection = collection.into();
+        let account = collection.as_str();
         let page = async { on!(self.list(account, direction, after, limit)) };
         let (snapshot, Page { rows, has_more, .. }) = within(ANSWER_TIMEOUT, page).await?;
         // A damaged row does not hide the others.
         let sound = |row: Result<StoredCustomer, DamagedRow>| {
-            row.inspect_err(|damaged| tracing::error!(%account, %damaged, "a customer is left out of a list"))
+            row.inspect_err(|damaged| tracing::error!(account, %damaged, "a customer is left out of a list"))
                 .ok()
         };
         let customers: Vec<StoredCustomer> = rows.into_iter().filter_map(sound).collect();

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::version::Version;
+use super::{collection::Collection, version::Version};
 use crate::{
     account::Account,
     model::{CustomerId, Timestamp},
@@ -101,9 +101,9 @@ impl RawCustomer {
     /// The key of the row, such as `acme/c-1`. A text that is not a name or an id may hold anything, and is shown as `?`.
     #[must_use]
     pub fn key(&self) -> String {
-        let account = self.account.parse::<Account>();
+        let account = Collection::parse(&self.account);
         let customer_id = self.customer_id.parse::<CustomerId>();
-        let account = account.as_ref().map_or("?", Account::as_str);
+        let account = account.as_ref().map_or("?", Collection::as_str);
         let customer_id = customer_id.as_ref().map_or("?", CustomerId::as_str);
         format!("{account}/{}", customer_id.escape_debug())
     }

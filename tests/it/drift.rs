@@ -31,6 +31,20 @@ fn every_schema_of_the_contract_compiles_and_takes_its_own_examples() {
     }
 }
 
+#[test]
+fn the_full_example_of_a_body_has_every_member() {
+    let operations = contract::document()["paths"].as_object().unwrap().values();
+    let operations = operations.flat_map(|item| item.as_object().unwrap().values());
+    for content in operations.map(|operation| &operation["requestBody"]["content"]["application/json"]) {
+        let Some(full) = content["examples"]["Full"]["value"].as_object() else { continue };
+        let schema = content["schema"]["$ref"].as_str().unwrap();
+        let schema = contract::document().pointer(schema.trim_start_matches('#')).unwrap();
+        let members = schema["properties"].as_object().unwrap().keys();
+        let missing: Vec<_> = members.filter(|member| !full.contains_key(*member)).collect();
+        assert!(missing.is_empty(), "the example Full lacks {missing:?}");
+    }
+}
+
 /// What the documentation page of `putCustomer` says of the members: a description, or an example.
 const WORDS: [(&str, &str, Option<&str>, Option<&str>); 18] = [
     ("FullName", "FirstName", Some("user's first name"), None),

@@ -44,7 +44,7 @@ fn what_another_implementation_sealed_can_be_opened() {
         let account: Account = text("Account").parse().unwrap();
         let again = StoredCustomer { record: resealed.record, ..stored };
         let fields = text("Fields");
-        match Records::new(SealKeys::parse(&other).unwrap()).customer(&account, &again) {
+        match Records::new(SealKeys::parse(&other).unwrap()).answer(&account, &again) {
             Ok(json) => assert!(String::from_utf8(json).unwrap().ends_with(&fields[1..])),
             Err(damaged) => assert!(matches!(damaged, DamagedRecord::NotAnObject) && fields == "{}"),
         }

@@ -106,7 +106,7 @@ async fn each_condition_decides(engine: Engine) {
     let fourth = updated(put(&store, "c-1", Condition::Always).await);
 
     let delete = |name: &'static str, versions| {
-        store.delete(Box::leak(Box::new(account("acme"))), id(name), versions, None)
+        store.delete(&*Box::leak(Box::new(account("acme"))), id(name), versions, None)
     };
     assert_eq!(delete("c-2", None).await.unwrap(), DeleteOutcome::NotFound);
     assert_eq!(delete("c-2", Some(vec![fourth])).await.unwrap(), DeleteOutcome::NotFound);

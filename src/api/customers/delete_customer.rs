@@ -6,12 +6,12 @@ use utoipa::{
     openapi::{RefOr, Response},
 };
 
-use super::parameters::{ApiSignatureParameter, CustomerIdParameter, IfMatchParameter};
+use super::parameters::{CustomerIdParameter, IfMatchParameter};
 use crate::{
     api::{
         document::{
-            BadRequest, ContentTooLarge, InternalServerError, NotFound, PreconditionFailed,
-            ServiceUnavailable, Unauthorized, response,
+            ApiSignatureParameter, BadRequest, ContentTooLarge, InternalServerError, NotFound,
+            PreconditionFailed, ServiceUnavailable, Unauthorized, response,
         },
         error::ApiError,
         request::{EntityTags, FromParts, Parts, Signed},
@@ -67,7 +67,7 @@ pub(super) struct DeleteCustomerRequest {
 
 impl FromParts for DeleteCustomerRequest {
     fn from_parts(parts: &mut Parts<'_>) -> Result<Option<Self>, ApiError> {
-        let id = parts.customer_id();
+        let id: Option<CustomerId> = parts.path_value("CustomerID");
         let if_match: Option<EntityTags> = parts.header_value(&IF_MATCH, "If-Match");
         Ok(id.map(|id| Self { id, if_match: if_match.and_then(EntityTags::strong) }))
     }

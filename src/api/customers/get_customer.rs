@@ -17,15 +17,13 @@ use utoipa::{
 
 use super::{
     examples,
-    parameters::{
-        ApiSignatureParameter, CustomerIdParameter, IfModifiedSinceParameter, IfNoneMatchParameter,
-    },
+    parameters::{CustomerIdParameter, IfModifiedSinceParameter, IfNoneMatchParameter},
 };
 use crate::{
     api::{
         document::{
-            BadRequest, ContentTooLarge, InternalServerError, JSON, NotFound, ServiceUnavailable,
-            Unauthorized, content, response,
+            ApiSignatureParameter, BadRequest, ContentTooLarge, InternalServerError, JSON, NotFound,
+            ServiceUnavailable, Unauthorized, content, response,
         },
         error::ApiError,
         request::{EntityTags, FromParts, Parts, Signed, etag},
@@ -71,7 +69,7 @@ pub(super) async fn get_customer(
     if input.knows(&stored) {
         return Ok(GetCustomerResponse::NotModified(stored));
     }
-    let json = api.records.customer(&account, &stored)?;
+    let json = api.records.answer(&account, &stored)?;
     Ok(GetCustomerResponse::Found(stored, json))
 }
 
@@ -95,7 +93,7 @@ impl GetCustomerRequest {
 
 impl FromParts for GetCustomerRequest {
     fn from_parts(parts: &mut Parts<'_>) -> Result<Option<Self>, ApiError> {
-        let id = parts.customer_id();
+        let id: Option<CustomerId> = parts.path_value("CustomerID");
         let if_none_match = parts.header_value(&IF_NONE_MATCH, "If-None-Match");
         let if_modified_since = parts.if_modified_since();
         Ok(id.map(|id| Self { id, if_none_match, if_modified_since }))

@@ -7,15 +7,12 @@ use utoipa::{
     openapi::{RefOr, Response, example::ExampleBuilder},
 };
 
-use super::{
-    examples,
-    parameters::{ApiSignatureParameter, ListParameters},
-};
+use super::{examples, parameters::ListParameters};
 use crate::{
     api::{
         document::{
-            BadRequest, ContentTooLarge, InternalServerError, JSON, ServiceUnavailable, Unauthorized,
-            content, link, response,
+            ApiSignatureParameter, BadRequest, ContentTooLarge, InternalServerError, JSON,
+            ServiceUnavailable, Unauthorized, content, link, response,
         },
         error::ApiError,
         request::{FromParts, Parts, Signed},

@@ -8,4 +8,4 @@ mod operations;
 mod parameters;
 mod put_customer;
 
-pub use operations::operations;
+pub(super) use operations::operations;

@@ -13,17 +13,16 @@ use utoipa::{
 
 use super::{
     examples,
-    parameters::{
-        ApiSignatureParameter, CustomerIdParameter, IfMatchParameter, IfNoneMatchAsteriskParameter,
-    },
+    parameters::{CustomerIdParameter, IfMatchParameter, IfNoneMatchAsteriskParameter},
 };
 use crate::{
     api::{
         document::{
-            BadRequest, ContentTooLarge, InternalServerError, PreconditionFailed, ServiceUnavailable,
-            Unauthorized, UnsupportedMediaType, link, response,
+            ApiSignatureParameter, BadRequest, ContentTooLarge, InternalServerError, PreconditionFailed,
+            ServiceUnavailable, Unauthorized, UnsupportedMediaType, link, response,
         },
         error::ApiError,
+        location::location,
         request::{Asterisk, EntityTags, FromParts, Parts, Signed, etag},
         state::Api,
     },
@@ -98,8 +97,8 @@ pub(super) struct PutCustomerRequest {
 
 impl FromParts for PutCustomerRequest {
     fn from_parts(parts: &mut Parts<'_>) -> Result<Option<Self>, ApiError> {
-        let customer = parts.customer_input()?;
-        let id = parts.customer_id();
+        let customer: Option<CustomerInput> = parts.body()?;
+        let id: Option<CustomerId> = parts.path_value("CustomerID");
         let if_match: Option<EntityTags> = parts.header_value(&IF_MATCH, "If-Match");
         let if_none_match: Option<Asterisk> = parts.header_value(&IF_NONE_MATCH, "If-None-Match");
         let condition = match (if_match.map(EntityTags::strong), if_none_match) {
@@ -110,15 +109,6 @@ impl FromParts for PutCustomerRequest {
             (Some(_), Some(Asterisk)) => Condition::Never,
         };
         Ok(id.zip(customer).map(|(id, customer)| Self { id, condition, customer }))
-    }
-}
-
-/// The path relative to itself, so that it is right whatever a proxy puts before it or takes away. `a:b` alone would be a
-/// URI with a scheme, and `..` another path (RFC 3986, 4.2 and 5.2.4).
-fn location(path: &str) -> String {
-    match path.rsplit('/').next().unwrap_or_default() {
-        dots @ ("." | "..") => format!("./{}", dots.replace('.', "%2E")),
-        segment => format!("./{segment}"),
     }
 }
 

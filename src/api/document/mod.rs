@@ -4,6 +4,7 @@ mod errors;
 mod head;
 mod headers;
 mod openapi;
+mod parameters;
 mod responses;
 
 pub(super) use errors::{
@@ -11,4 +12,5 @@ pub(super) use errors::{
     Unauthorized, UnsupportedMediaType,
 };
 pub use openapi::document;
+pub(super) use parameters::ApiSignatureParameter;
 pub(super) use responses::{JSON, content, link, response};

@@ -16,9 +16,9 @@ use super::health::{self, LIVE, METRICS, READY};
 use crate::{
     api::{
         base_path::BasePath,
-        customers::operations,
         error::ApiError,
         operation::{Operation, PathOperations},
+        operations::operations,
         swagger_ui,
     },
     contract,

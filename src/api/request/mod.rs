@@ -10,4 +10,4 @@ mod undocumented;
 
 pub(super) use entity_tag::{Asterisk, EntityTags, etag};
 pub(super) use parts::Parts;
-pub(super) use signed::{FromParts, Signed};
+pub(super) use signed::{FromParts, Signed, operation};

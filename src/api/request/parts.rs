@@ -10,13 +10,15 @@ use actix_web::{
     http::header::{HeaderName, HttpDate, IF_MODIFIED_SINCE},
 };
 use percent_encoding::percent_decode_str;
+use serde::de::DeserializeOwned;
+use utoipa::ToSchema;
 
 use super::media_type;
 use crate::{
     account::Account,
     api::{error::ApiError, operation::Operation, state::Api},
     contract,
-    model::{CustomerId, CustomerInput, Reason, RequestExtension, RequestExtensionItem, SortDirection},
+    model::{Reason, RequestExtension, RequestExtensionItem, SortDirection},
     store::Position,
 };
 
@@ -28,8 +30,8 @@ pub(crate) struct Parts<'a> {
     body: &'a [u8],
     /// The violations found so far.
     pub(super) violations: RequestExtension,
-    /// Whether the body breaks the contract. Its violations are found later, because that may take long.
-    pub(super) is_body_refused: bool,
+    /// The schema that the body breaks, if it does. Its violations are found later, because that may take long.
+    pub(super) refused_body: Option<Cow<'static, str>>,
 }
 
 impl<'a> Parts<'a> {
@@ -40,25 +42,33 @@ impl<'a> Parts<'a> {
         body: &'a [u8],
         violations: RequestExtension,
     ) -> Self {
-        Self { api, account, request, body, violations, is_body_refused: false }
+        Self { api, account, request, body, violations, refused_body: None }
     }
 
-    /// The last segment of the path as a customer's id. It is decoded here, because the router decodes leniently.
-    pub(crate) fn customer_id(&mut self) -> Option<CustomerId> {
-        let segment = self.request.uri().path().rsplit('/').next().unwrap_or_default();
+    /// A parameter of the path as a value. It is decoded here, because the router decodes leniently.
+    pub(crate) fn path_value<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<T> {
+        let segment = self.path_segment(name);
         let decoded = percent_decode_str(segment).decode_utf8().ok().filter(|_| is_segment(segment));
         let Some(text) = decoded else {
-            let item = violation("CustomerID", "must be percent-encoded UTF-8");
-            self.violations.path.push(item);
+            self.violations.path.push(violation(name, "must be percent-encoded UTF-8"));
             return None;
         };
         match text.parse() {
-            Ok(id) => Some(id),
+            Ok(value) => Some(value),
             Err(error) => {
-                self.violations.path.extend(self.explain("path", "CustomerID", &text, &error));
+                self.violations.path.extend(self.explain("path", name, &text, &error));
                 None
             }
         }
+    }
+
+    /// The segment of the path where the operation has a parameter, counted from the end: the base path comes first.
+    fn path_segment(&self, name: &str) -> &'a str {
+        let template = Operation::of(self.request).map_or("", Operation::path);
+        let is_named =
+            |segment: &str| segment.strip_prefix('{').and_then(|name| name.strip_suffix('}')) == Some(name);
+        let place = template.rsplit('/').position(is_named);
+        place.and_then(|place| self.request.uri().path().rsplit('/').nth(place)).unwrap_or_default()
     }
 
     /// The parameters of the query. Of one that is given twice, which is refused, the first counts.
@@ -130,8 +140,8 @@ impl<'a> Parts<'a> {
         Some(date.into())
     }
 
-    /// The body as a customer.
-    pub(crate) fn customer_input(&mut self) -> Result<Option<CustomerInput>, ApiError> {
+    /// The body as a value of this schema.
+    pub(crate) fn body<T: DeserializeOwned + ToSchema>(&mut self) -> Result<Option<T>, ApiError> {
         if self.body.is_empty() {
             self.violations.body.push(violation("", "is required"));
             return Ok(None);
@@ -142,7 +152,7 @@ impl<'a> Parts<'a> {
         if let Some(input) = text.ok().and_then(|text| serde_json::from_str(text).ok()) {
             return Ok(Some(input));
         }
-        self.is_body_refused = true;
+        self.refused_body = Some(T::name());
         Ok(None)
     }
 

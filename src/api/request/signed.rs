@@ -1,7 +1,8 @@
 use std::{future::Future, pin::Pin};
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload, web::Data};
+use actix_web::{FromRequest, Handler, HttpRequest, Responder, dev::Payload, web::Data};
 use tokio::task::yield_now;
+use utoipa::Path;
 
 use super::{body, connection, parts::Parts, undocumented};
 use crate::{
@@ -39,6 +40,16 @@ pub(crate) trait FromParts: Sized + 'static {
     fn from_parts(parts: &mut Parts<'_>) -> Result<Option<Self>, ApiError>;
 }
 
+/// An operation whose requests are signed. The annotation stands on the type that the handler takes, so that the two belong
+/// together. `tag` is the operation's in the document.
+pub(crate) fn operation<T, H>(tag: &'static str, handler: H) -> Operation
+where
+    T: FromParts + Path,
+    H: Handler<(Signed<T>, Data<Api>), Output: Responder + 'static> + Send + Sync,
+{
+    Operation::new::<T, _, _>(tag, handler)
+}
+
 impl<T: FromParts> FromRequest for Signed<T> {
     type Error = ApiError;
     type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
@@ -61,9 +72,9 @@ impl<T: FromParts> FromRequest for Signed<T> {
                 operation.map(|operation| undocumented::violations(operation, &request, &body));
             let mut parts = Parts::new(api, &account, &request, &body, undocumented.unwrap_or_default());
             let input = T::from_parts(&mut parts)?;
-            let (is_body_refused, mut violations) = (parts.is_body_refused, parts.violations);
-            if is_body_refused {
-                violations.body = api.explainer.explain(&body).await?;
+            let (refused_body, mut violations) = (parts.refused_body, parts.violations);
+            if let Some(schema) = refused_body {
+                violations.body = api.explainer.explain(schema, &body).await?;
             }
             match input {
                 Some(input) if violations == RequestExtension::default() => {

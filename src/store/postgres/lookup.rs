@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 use super::{
     super::{error::StoreError, row::CustomerRow, turns},
     connect::Readers,
-    connection, finish, within,
+    readers::{connection, finish, within},
 };
 
 /// How many look-ups may wait.

@@ -11,23 +11,21 @@ mod export;
 mod import;
 mod lookup;
 mod migrate;
+mod readers;
 mod sql;
 mod tls;
 pub(super) mod url;
 mod walk;
 mod write;
 
-use std::{future::Future, pin::pin, sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
-use deadpool::{
-    Runtime as PoolRuntime,
-    managed::{Object, Pool, PoolError, TimeoutType},
-};
+use deadpool::managed::Pool;
 // Not the prelude: its `RunQueryDsl` is the synchronous one.
 use diesel::{
-    BoolExpressionMethods as _, ExpressionMethods as _, OptionalExtension, QueryDsl as _, QueryResult,
-    QueryableByName, SelectableHelper as _, delete, insert_into,
-    result::{DatabaseErrorKind, Error as DieselError},
+    BoolExpressionMethods as _, ExpressionMethods as _, OptionalExtension, QueryDsl as _, QueryableByName,
+    SelectableHelper as _, delete, insert_into,
+    result::Error as DieselError,
     sql_types::{BigInt, Nullable, Text},
     update,
 };
@@ -36,13 +34,14 @@ use futures_util::{FutureExt as _, TryStreamExt as _, future::join_all};
 use tokio::{
     runtime::Builder,
     sync::{mpsc::Receiver, oneshot},
-    time::{error::Elapsed, sleep, timeout},
+    time::sleep,
 };
 
 use self::{
     check::Checker,
-    connect::{Connector, Reader, Readers},
+    connect::{Connector, Readers},
     lookup::{Desk, Lookups},
+    readers::{connection, finish, pool, within},
     sql::{BY_KEY, PRUNE, PRUNE_ROWS_MAX},
     url::PostgresUrl,
     write::Writer,
@@ -78,12 +77,6 @@ const LIST_READERS: usize = 3;
 
 /// How many connections read and write keys and secrets.
 const KEY_READERS: usize = 1;
-
-/// How long a read may wait for a connection.
-const POOL_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// How long a read may take: less than the server gives it, so that this limit decides.
-const READ_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// How often expired signatures are pruned.
 const PRUNE_PAUSE: Duration = Duration::from_secs(5);
@@ -127,16 +120,16 @@ impl Postgres {
 
     pub(super) async fn get(
         &self,
-        account: &Account,
+        account: &str,
         id: &CustomerId,
     ) -> Result<Option<StoredCustomer>, StoreError> {
-        let row = self.lookups.find(account.as_str(), id.as_str()).await?;
+        let row = self.lookups.find(account, id.as_str()).await?;
         row.map(|row| StoredCustomer::try_from(row).map_err(StoreError::failed)).transpose()
     }
 
     pub(super) async fn list(
         &self,
-        account: &Account,
+        account: &str,
         direction: SortDirection,
         after: Option<Position>,
         limit: u32,
@@ -144,7 +137,7 @@ impl Postgres {
         use customers::created_at;
         let customer_id = || ByteByByte::new(customers::customer_id);
         let mut query = customers::table
-            .filter(customers::account.eq(account.as_str()))
+            .filter(customers::account.eq(account))
             .select((CustomerRow::as_select(), walk::snapshot()))
             .limit(i64::from(limit) + 1)
             .into_boxed();
@@ -360,27 +353,6 @@ struct Pruned {
     last: Option<i64>,
 }
 
-fn pool(
-    connector: &Arc<Connector>,
-    connections: usize,
-    setup: &'static str,
-) -> Result<Pool<Readers>, StoreError> {
-    Pool::builder(Readers { connector: Arc::clone(connector), setup })
-        .max_size(connections)
-        .runtime(PoolRuntime::Tokio1)
-        .wait_timeout(Some(POOL_TIMEOUT))
-        .build()
-        .map_err(StoreError::failed)
-}
-
-async fn connection(pool: &Pool<Readers>) -> Result<Object<Readers>, StoreError> {
-    pool.get().await.map_err(|error| match error {
-        PoolError::Timeout(TimeoutType::Wait) => StoreError::Busy,
-        PoolError::Backend(error) => error,
-        error => StoreError::failed(error),
-    })
-}
-
 /// Runs the engine's thread, until the last store is gone and its last write is made.
 async fn run(url: &PostgresUrl, lanes: [Lane; LANES], reply: oneshot::Sender<Result<Postgres, StoreError>>) {
     match Postgres::start(url).await {
@@ -396,43 +368,4 @@ async fn run(url: &PostgresUrl, lanes: [Lane; LANES], reply: oneshot::Sender<Res
         }
         Err(error) => drop(reply.send(Err(error))),
     }
-}
-
-/// The result of a query, or the end of the time for it.
-type InTime<T> = Result<QueryResult<T>, Elapsed>;
-
-async fn within<T>(query: impl Future<Output = QueryResult<T>>) -> InTime<T> {
-    timeout(READ_TIMEOUT, query).await
-}
-
-/// Returns the connection to its pool if it still works. diesel tells few of Postgres's errors apart: if the connection
-/// still answers, only this query was refused.
-async fn finish<T>(mut reader: Object<Readers>, result: InTime<T>) -> Result<T, StoreError> {
-    let failure = match result {
-        Ok(Ok(value)) => return Ok(value),
-        Ok(Err(error)) if !is_transient(&error) && answers(&mut reader).await => {
-            return Err(StoreError::failed(error));
-        }
-        Ok(Err(error)) => StoreError::unavailable(error),
-        Err(elapsed) => StoreError::unavailable(elapsed),
-    };
-    drop(Object::take(reader));
-    Err(failure)
-}
-
-fn is_transient(error: &DieselError) -> bool {
-    matches!(
-        error,
-        DieselError::DatabaseError(
-            DatabaseErrorKind::UnableToSendCommand
-                | DatabaseErrorKind::ClosedConnection
-                | DatabaseErrorKind::SerializationFailure
-                | DatabaseErrorKind::ReadOnlyTransaction,
-            _
-        )
-    )
-}
-
-async fn answers(reader: &mut Reader) -> bool {
-    matches!(within(diesel::sql_query("SELECT 1").execute(&mut reader.connection)).await, Ok(Ok(_)))
 }

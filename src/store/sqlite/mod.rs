@@ -105,16 +105,16 @@ impl Sqlite {
     #[allow(clippy::unused_async, reason = "both engines are asked in the same way")]
     pub(super) async fn get(
         &self,
-        account: &Account,
+        account: &str,
         id: &CustomerId,
     ) -> Result<Option<StoredCustomer>, StoreError> {
-        let row = self.lookups.find(account.as_str(), id.as_str())?;
+        let row = self.lookups.find(account, id.as_str())?;
         row.map(|row| StoredCustomer::try_from(row).map_err(StoreError::failed)).transpose()
     }
 
     pub(super) async fn list(
         &self,
-        account: &Account,
+        account: &str,
         direction: SortDirection,
         after: Option<Position>,
         limit: u32,
@@ -122,7 +122,7 @@ impl Sqlite {
         use customers::{created_at, customer_id};
         let seq = diesel::dsl::sql::<diesel::sql_types::BigInt>("seq");
         self.file.check_now_and_then()?;
-        let account = account.clone();
+        let account = account.to_owned();
         let begun = after.as_ref().map(|Position { snapshot, .. }| snapshot.0.parse::<i64>());
         let begun = begun.transpose().map_err(StoreError::failed)?;
         let rows = self.lists.run(move |connection| {
@@ -132,7 +132,7 @@ impl Sqlite {
                 None => SelectNewestSeq.get_result(connection)?,
             };
             let mut query = customers::table
-                .filter(customers::account.eq(account.as_str()))
+                .filter(customers::account.eq(account))
                 .select(CustomerRow::as_select())
                 .limit(i64::from(limit) + 1)
                 .into_boxed();

@@ -18,12 +18,33 @@ use serde_json::Value;
 use super::{
     change::{Change, changes},
     hold,
-    oracle::{CUSTOMER_INPUT, DOCUMENT, Opinion, resolve},
+    oracle::{BODIES, DOCUMENT, Opinion, resolve},
     samples,
     spelling::{Noise, Spelling, any_spelling, faithful, noise},
     valid::{customers, valid},
 };
 use crate::support::{full, mia};
+
+/// The type that reads the bodies of a schema.
+struct Subject {
+    schema: &'static str,
+    accepts: fn(&[u8]) -> bool,
+    /// Valid bodies, of which one rule after the other is broken. The first one gets all members that it lacks.
+    examples: fn() -> Vec<Value>,
+}
+
+const SUBJECTS: [Subject; 1] = [Subject {
+    schema: "CustomerInput",
+    accepts: |body| serde_json::from_slice::<CustomerInput>(body).is_ok(),
+    examples: || vec![full(), mia(), canadian()],
+}];
+
+#[test]
+fn every_body_of_the_contract_is_tried() {
+    let subjects: BTreeSet<_> = SUBJECTS.iter().map(|subject| subject.schema).collect();
+    let documented: BTreeSet<_> = BODIES.keys().copied().collect();
+    assert_eq!(documented, subjects, "say in SUBJECTS which type reads the bodies of a schema");
+}
 
 /// A body, and how it was made.
 #[derive(Debug, Clone)]
@@ -33,14 +54,21 @@ pub(super) struct Made {
     pub(super) violations: Option<BTreeSet<String>>,
 }
 
-/// Customers, changed at no place, at one or at several, spelt somehow, and now and then damaged.
-pub(super) fn bodies() -> impl Strategy<Value = Made> {
-    (customers(), vec(any::<Index>(), 0..4), any_spelling(), noise())
-        .prop_map(|(customer, changes, spelling, noise)| make(customer, &changes, &spelling, &noise))
+/// Valid bodies of a schema, changed at no place, at one or at several, spelt somehow, and now and then damaged.
+pub(super) fn bodies(schema: &str) -> impl Strategy<Value = Made> + use<> {
+    let schema = &DOCUMENT["components"]["schemas"][schema];
+    (valid(schema), vec(any::<Index>(), 0..4), any_spelling(), noise())
+        .prop_map(move |(body, changes, spelling, noise)| make(schema, body, &changes, &spelling, &noise))
 }
 
-fn make(mut customer: Value, indexes: &[Index], spelling: &Spelling, noise: &[Noise]) -> Made {
-    let all = changes(&DOCUMENT["components"]["schemas"]["CustomerInput"], &customer);
+fn make(
+    schema: &'static Value,
+    mut customer: Value,
+    indexes: &[Index],
+    spelling: &Spelling,
+    noise: &[Noise],
+) -> Made {
+    let all = changes(schema, &customer);
     let chosen: Vec<&Change> = indexes.iter().map(|index| index.get(&all)).collect();
     let are_apart = chosen
         .iter()
@@ -59,10 +87,10 @@ fn make(mut customer: Value, indexes: &[Index], spelling: &Spelling, noise: &[No
 }
 
 /// Fails unless all say the same of a body; gives what the service would answer.
-fn agreed(body: &[u8]) -> Result<Vec<RequestExtensionItem>, TestCaseError> {
-    let by_models = serde_json::from_slice::<CustomerInput>(body).is_ok();
-    let by_contract = contract::explain_customer_input(body);
-    let opinion = Opinion::of(body);
+fn agreed(subject: &Subject, body: &[u8]) -> Result<Vec<RequestExtensionItem>, TestCaseError> {
+    let by_models = (subject.accepts)(body);
+    let by_contract = contract::explain(subject.schema, body);
+    let opinion = Opinion::of(subject.schema, body);
     prop_assert_eq!(by_models, by_contract.is_empty(), "models and contract: {:?}", &by_contract);
     prop_assert_eq!(by_models, opinion.accepts(), "models and oracle: {:?}", &opinion);
     let fields = |reason| {
@@ -85,11 +113,15 @@ fn places(items: &[RequestExtensionItem]) -> BTreeSet<String> {
 
 #[test]
 fn models_and_contract_never_differ_and_every_violation_is_named() {
+    SUBJECTS.iter().for_each(never_differ);
+}
+
+fn never_differ(subject: &Subject) {
     let (accepted, malformed, doubled, broken, known) =
         (Cell::default(), Cell::default(), Cell::default(), Cell::default(), Cell::default());
     let count = |counter: &Cell<u32>, is_one: bool| counter.set(counter.get() + u32::from(is_one));
-    hold(3000, &bodies(), |Made { bytes, violations }| {
-        let items = agreed(&bytes)?;
+    hold(3000, &bodies(subject.schema), |Made { bytes, violations }| {
+        let items = agreed(subject, &bytes)?;
         if let Some(violations) = &violations {
             prop_assert_eq!(&places(&items), violations, "exactly what was broken");
         }
@@ -107,8 +139,9 @@ fn models_and_contract_never_differ_and_every_violation_is_named() {
     let counts = [&accepted, &malformed, &doubled, &broken, &known].map(Cell::get);
     let [accepted, malformed, doubled, broken, known] = counts;
     println!(
-        "{accepted} accepted, {malformed} malformed, {doubled} with a duplicate, {broken} against the schema; \
-         of {known} the violations were known"
+        "{}: {accepted} accepted, {malformed} malformed, {doubled} with a duplicate, {broken} against the schema; \
+         of {known} the violations were known",
+        subject.schema
     );
     assert!(counts.iter().all(|count| *count > 50), "every kind of body is tried");
 }
@@ -117,7 +150,7 @@ fn models_and_contract_never_differ_and_every_violation_is_named() {
 fn a_valid_customer_is_accepted_however_it_is_spelt_and_comes_out_equal() {
     hold(1000, &(customers(), faithful()), |(customer, spelling)| {
         let spelt = spelling.spell(&customer);
-        prop_assert_eq!(agreed(spelt.text.as_bytes())?, []);
+        prop_assert_eq!(agreed(&SUBJECTS[0], spelt.text.as_bytes())?, []);
         let read: CustomerInput = serde_json::from_str(&spelt.text).unwrap();
         prop_assert_eq!(serde_json::to_value(read).unwrap(), customer);
         Ok(())
@@ -156,22 +189,28 @@ fn completed(schema: &'static Value, mut value: Value) -> Value {
 
 #[test]
 fn every_rule_of_the_schema_is_broken_alone_and_named_alone() {
-    let schema = &DOCUMENT["components"]["schemas"]["CustomerInput"];
+    SUBJECTS.iter().for_each(break_every_rule);
+}
+
+fn break_every_rule(subject: &Subject) {
+    let schema = &DOCUMENT["components"]["schemas"][subject.schema];
     let (mut broken, mut number) = (BTreeSet::new(), 0);
-    for customer in [completed(schema, full()), mia(), canadian()] {
+    let mut examples = (subject.examples)();
+    examples[0] = completed(schema, examples[0].clone());
+    for customer in examples {
         for change in changes(schema, &customer) {
             let mut changed = customer.clone();
             assert!(change.apply(&mut changed), "{change:?}");
-            let items =
-                agreed(changed.to_string().as_bytes()).unwrap_or_else(|error| panic!("{change:?}: {error}"));
+            let items = agreed(subject, changed.to_string().as_bytes())
+                .unwrap_or_else(|error| panic!("{change:?}: {error}"));
             assert_eq!(places(&items), change.violation.iter().cloned().collect(), "{change:?}");
-            let errors = CUSTOMER_INPUT.iter_errors(&changed);
+            let errors = BODIES[subject.schema].iter_errors(&changed);
             broken.extend(errors.map(|error| error.schema_path().to_string()));
             number += 1;
         }
     }
     let mut rules = BTreeSet::new();
-    collect_rules("/components/schemas/CustomerInput", &mut rules);
+    collect_rules(&format!("/components/schemas/{}", subject.schema), &mut rules);
     let untouched: Vec<_> = rules.difference(&broken).collect();
     assert!(untouched.is_empty(), "no change breaks {untouched:?}; broken: {broken:?}");
     println!("{number} changes, each alone, break each of {} rules", rules.len());

@@ -13,8 +13,8 @@ use crate::support::{Engine, TestApi, mia, on_each_engine};
 
 async fn the_answer_names_every_violation_and_no_other(engine: Engine) {
     let api = TestApi::sandbox(engine).await;
-    for Made { bytes, violations } in samples(300, &bodies()) {
-        let opinion = Opinion::of(&bytes);
+    for Made { bytes, violations } in samples(300, &bodies("CustomerInput")) {
+        let opinion = Opinion::of("CustomerInput", &bytes);
         let request = api.put("c-1", &mia()).bytes(bytes.clone()).unsigned();
         let answer = request.send().await;
         let text = String::from_utf8_lossy(&bytes);

@@ -1,6 +1,6 @@
 //! A second opinion: the contract, read from the file without the service's own reader.
 
-use std::sync::LazyLock;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use jsonschema::{Validator, error::ValidationErrorKind};
 use serde_json::{Map, Value, json};
@@ -8,8 +8,16 @@ use serde_json::{Map, Value, json};
 pub(super) static DOCUMENT: LazyLock<Value> =
     LazyLock::new(|| yaml_serde::from_str(include_str!("../../../openapi.yaml")).unwrap());
 
-pub(super) static CUSTOMER_INPUT: LazyLock<Validator> =
-    LazyLock::new(|| validator(&json!({ "$ref": "#/components/schemas/CustomerInput" })));
+/// The schemas of bodies, by name.
+pub(super) static BODIES: LazyLock<BTreeMap<&str, Validator>> = LazyLock::new(|| {
+    let operations = DOCUMENT["paths"].as_object().unwrap().values();
+    let operations = operations.flat_map(|item| item.as_object().unwrap().values());
+    let bodies = operations.filter_map(|operation| operation.get("requestBody"));
+    let schemas = bodies.map(|body| &body["content"]["application/json"]["schema"]);
+    schemas
+        .map(|schema| (schema["$ref"].as_str().unwrap().rsplit('/').next().unwrap(), validator(schema)))
+        .collect()
+});
 
 /// One step into a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,14 +52,14 @@ pub(super) struct Opinion {
 }
 
 impl Opinion {
-    pub(super) fn of(body: &[u8]) -> Self {
+    pub(super) fn of(schema: &str, body: &[u8]) -> Self {
         match serde_json::from_slice::<Value>(body) {
             Err(_) => Self { is_json: false, has_duplicates: false, fields: Vec::new() },
             Ok(value) => Self {
                 is_json: true,
                 // Of members with one name a value keeps one.
                 has_duplicates: names(body) != members(&value),
-                fields: fields(&CUSTOMER_INPUT, &value),
+                fields: fields(&BODIES[schema], &value),
             },
         }
     }

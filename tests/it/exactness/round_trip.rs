@@ -45,7 +45,7 @@ async fn comes_out_equal(engine: Engine, records: &Records) {
         store.put(&account, id.clone(), version, record, Condition::Always).await.unwrap();
         let kept = store.get(&account, &id).await.unwrap().unwrap();
         assert_eq!(kept.customer_id, id);
-        let answer = records.customer(&account, &kept).unwrap();
+        let answer = records.answer(&account, &kept).unwrap();
         let mut expected = customer.clone();
         expected["CustomerID"] = id.as_str().into();
         expected["Created"] = kept.created.to_string().into();
@@ -113,7 +113,7 @@ async fn is_moved(engine: Engine, is_sealed: bool) {
         let (before, after) =
             (store.get(&account, &id).await.unwrap(), moved.get(&account, &id).await.unwrap());
         let (before, after) = (before.unwrap(), after.unwrap());
-        let answers = [&before, &after].map(|stored| records.customer(&account, stored).unwrap());
+        let answers = [&before, &after].map(|stored| records.answer(&account, stored).unwrap());
         assert_eq!(answers[0], answers[1]);
         assert_eq!((before.version, before.updated), (after.version, after.updated));
         assert_eq!(before.record.sealed_by, after.record.sealed_by);

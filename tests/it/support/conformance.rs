@@ -19,12 +19,14 @@ pub(super) fn check(method: &str, path: &str, answer: &Answer) {
 
 /// The JSON pointer of the operation that a request asks for.
 fn operation(method: &str, path: &str) -> Option<String> {
-    let template = match path.split('/').collect::<Vec<_>>()[..] {
-        ["", "customers"] => "/paths/~1customers",
-        ["", "customers", id] if !id.is_empty() => "/paths/~1customers~1{CustomerID}",
-        _ => return None,
-    };
-    let pointer = format!("{template}/{}", method.to_lowercase());
+    let fits =
+        |(part, segment): (&str, &str)| part == segment || (part.starts_with('{') && !segment.is_empty());
+    let mut templates = contract::document()["paths"].as_object().unwrap().keys();
+    let template = templates.find(|template| {
+        let parts = template.split('/');
+        parts.clone().count() == path.split('/').count() && parts.zip(path.split('/')).all(fits)
+    })?;
+    let pointer = format!("/paths/{}/{}", template.replace('/', "~1"), method.to_lowercase());
     contract::document().pointer(&pointer).map(|_| pointer)
 }
 

@@ -1,0 +1,62 @@
+//! The rules of `migrations/README.md`, as far as a test can hold them.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use aws_lc_rs::digest::{SHA256, digest};
+
+/// The first bytes of the SHA-256 of each file. A released migration has run in somebody's database: a change of it reaches
+/// nobody.
+const CHECKSUMS: [(&str, &str); 4] = [
+    ("postgres/2026-11-22-000000_create_customers/down.sql", "a0cfc0d725208707"),
+    ("postgres/2026-11-22-000000_create_customers/up.sql", "a5667ef31abaa38f"),
+    ("sqlite/2026-11-22-000000_create_customers/down.sql", "e1900c2c9c1a4018"),
+    ("sqlite/2026-11-22-000000_create_customers/up.sql", "67b57b0917fae4ce"),
+];
+
+/// Every file of every migration: its path below `migrations`, and its content.
+fn files() -> BTreeMap<String, Vec<u8>> {
+    let below = |folder: &Path| -> Vec<PathBuf> {
+        fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.is_dir())
+            .collect()
+    };
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    let migrations = below(&root).into_iter().flat_map(|engine| below(&engine));
+    let entries = migrations.flat_map(|migration| fs::read_dir(migration).unwrap());
+    let read = |path: PathBuf| {
+        (path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned(), fs::read(&path).unwrap())
+    };
+    entries.map(|entry| read(entry.unwrap().path())).collect()
+}
+
+#[test]
+fn every_migration_goes_both_ways() {
+    let files = files();
+    for file in files.keys() {
+        let migration = file.rsplit_once('/').unwrap().0;
+        for direction in ["up.sql", "down.sql"] {
+            let sql = files.get(&format!("{migration}/{direction}"));
+            assert!(sql.is_some_and(|sql| !sql.trim_ascii().is_empty()), "{migration} lacks {direction}");
+        }
+    }
+}
+
+#[test]
+fn no_released_migration_is_changed() {
+    let found: BTreeMap<_, _> = files()
+        .into_iter()
+        .map(|(file, content)| (file, hex::encode(&digest(&SHA256, &content).as_ref()[..8])))
+        .collect();
+    for (file, checksum) in &found {
+        let known = CHECKSUMS.iter().find(|(known, _)| known == file);
+        let (_, known) = known.unwrap_or_else(|| panic!("a new migration: add (\"{file}\", \"{checksum}\")"));
+        assert_eq!(checksum, known, "{file} was changed: write a new migration instead");
+    }
+    assert_eq!(found.len(), CHECKSUMS.len(), "a migration is gone");
+}
