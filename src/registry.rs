@@ -1,4 +1,5 @@
-//! The registered keys, kept up to date: read again every second, and at once when a token names an unknown key.
+//! The registered keys, kept up to date: read again every second, and at once when a token names an unknown key. When they
+//! cannot be read, they are read again soon, because nobody gets in with keys that are too old.
 
 use std::{
     collections::HashMap,
@@ -125,14 +126,24 @@ impl Drop for Refresher {
 }
 
 async fn refresh(shared: Arc<Shared>, finished: watch::Sender<u64>) {
+    let (mut interval, mut told) = (REFRESH_INTERVAL, None::<Instant>);
     loop {
         // After a timeout, it is also time to read.
-        let _ = timeout(REFRESH_INTERVAL, shared.wanted.notified()).await;
+        let _ = timeout(interval, shared.wanted.notified()).await;
         let number = shared.started.fetch_add(1, Ordering::SeqCst) + 1;
         let last = shared.snapshot.load_full();
         match Snapshot::read(&shared.store, Some(&last)).await {
-            Ok(snapshot) => shared.snapshot.store(Arc::new(snapshot)),
-            Err(error) => tracing::warn!(cause = %chain(&error), "the signing keys cannot be read"),
+            Ok(snapshot) => {
+                shared.snapshot.store(Arc::new(snapshot));
+                interval = REFRESH_INTERVAL;
+            }
+            Err(error) => {
+                interval = REFRESH_PAUSE;
+                if told.is_none_or(|told| told.elapsed() >= REFRESH_INTERVAL) {
+                    told = Some(Instant::now());
+                    tracing::warn!(cause = %chain(&error), "the signing keys cannot be read");
+                }
+            }
         }
         finished.send_replace(number);
         sleep(REFRESH_PAUSE).await;
