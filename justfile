@@ -43,9 +43,9 @@ performance:
 cluster *options:
     scripts/cluster {{ options }}
 
-# Applies the patches of docs/your-own-api.md to a copy, and runs the tests that matter
-your-own-api:
-    scripts/your-own-api
+# Makes the changes of docs/your-own-api.md in a copy, and runs their tests
+your-own-api *options:
+    scripts/your-own-api {{ options }}
 
 # Makes the Debian package
 package:
