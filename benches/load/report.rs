@@ -171,6 +171,9 @@ impl Report {
                 lone.millis(0.5),
             );
         }
+        if self.figures.is_empty() {
+            return Ok(());
+        }
         let most = |of: fn(&Figure) -> f64| self.figures.iter().map(of).fold(0.0, f64::max);
         verdict("memory idle, in MiB", "<", 20.0, most(|figure| figure.idle_mib));
         verdict("memory at its peak, in MiB", "<", 64.0, most(|figure| figure.peak_mib));
