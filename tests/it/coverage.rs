@@ -90,8 +90,10 @@ fn after_a_put<'a>(api: &'a TestApi, request: Request<'a>) -> LocalBoxFuture<'a,
 /// The database fails behind the service's back.
 pub(crate) fn without_customers<'a>(api: &'a TestApi, operation: &'a str) -> LocalBoxFuture<'a, Answer> {
     async move {
-        // A connection that cannot even be made ready is no fault, but absence.
-        api.put("c-1", &mia()).send().await.expect(201);
+        // A connection that cannot even be made ready is no fault, but absence: so each lane of Postgres writes first.
+        for number in 1..=8 {
+            api.put(&format!("c-{number}"), &mia()).send().await.expect(201);
+        }
         api.database.execute("ALTER TABLE customers RENAME TO gone").await;
         ask(api, operation).send().await
     }
