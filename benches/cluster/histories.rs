@@ -9,7 +9,8 @@ use std::{
 use actix_web::rt::{self, task::JoinHandle, time::sleep};
 
 use crate::{
-    checker::{Call, Operation, Reply, When, describe, is_linearizable},
+    calls::choose,
+    checker::{Call, Operation, describe, is_linearizable},
     load::{Load, Request},
     options::Options,
     support::Dice,
@@ -85,24 +86,8 @@ impl Histories {
     fn choose(&self, load: &Load, dice: &mut Dice) -> Request {
         let customer_id = format!("h-{}-{}", self.generation.get(), dice.pick(CUSTOMERS));
         let content = load.new_content();
-        // What the customer had lately, and perhaps still has.
         let customers = self.customers.borrow();
-        let history = customers.get(&customer_id).map_or(&[][..], Vec::as_slice);
-        let known = history.iter().rev().filter_map(|operation| match (operation.call, operation.reply) {
-            (_, Some((Reply::Found(content), _)))
-            | (Call::Put(content, _), Some((Reply::Created | Reply::Updated, _))) => Some(content),
-            _ => None,
-        });
-        let held = known.take(1 + dice.pick(3)).last();
-        let call = match (dice.roll(20), held) {
-            (0..=5, _) => Call::Get,
-            (6..=8, _) => Call::Put(content, When::Always),
-            (9..=11, _) => Call::Put(content, When::Absent),
-            (12, _) => Call::Put(content, When::Present),
-            (13..=14, Some(held)) => Call::Put(content, When::Holds(held)),
-            (15..=16, Some(held)) => Call::Delete(Some(held)),
-            _ => Call::Delete(None),
-        };
+        let call = choose(customers.get(&customer_id).map_or(&[][..], Vec::as_slice), content, dice);
         Request { customer_id, call }
     }
 

@@ -11,13 +11,13 @@ use customers_api::{
     clock,
     signature::{Facts, PrivateKey, sign},
 };
-use serde_json::Value;
 
 use crate::{
+    calls::{content, customer},
     checker::{Call, Content, Reply, When},
     options::Options,
     replica::Replica,
-    support::{self, Answer, mia},
+    support::{self, Answer},
 };
 
 /// How long a client waits before it sends a request again.
@@ -200,7 +200,7 @@ impl Load {
                     When::Present => Some(("if-match", "*".to_owned())),
                     When::Holds(held) => Some(holds(held)),
                 };
-                ("PUT", condition, customer(*content))
+                ("PUT", condition, customer(*content).to_string())
             }
         };
         self.signed(method, format!("/customers/{customer_id}"), condition, body)
@@ -219,17 +219,4 @@ impl Load {
         let token = sign(&self.key, Some(&self.key_id), &facts, 300).unwrap();
         Signed { method, target, condition, body, token }
     }
-}
-
-/// Invented people who differ in this.
-fn customer(content: Content) -> String {
-    let mut customer = mia();
-    customer["PrimaryResidence"]["City"] = format!("City {content}").into();
-    customer.to_string()
-}
-
-/// What a customer was put with.
-pub(crate) fn content(customer: &Value) -> Content {
-    let city = customer["PrimaryResidence"]["City"].as_str().unwrap();
-    city.strip_prefix("City ").unwrap().parse().unwrap()
 }

@@ -4,11 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use actix_web::rt::time::sleep;
 
-use crate::{
-    checker::Content,
-    load::{Load, content},
-    replica::Replica,
-};
+use crate::{calls::content, checker::Content, load::Load, replica::Replica};
 
 /// All customers of the account, from this replica.
 pub(crate) async fn all(load: &Load, replica: &Replica) -> BTreeMap<String, Content> {

@@ -6,6 +6,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "the load fails by a panic")]
 #![allow(clippy::print_stdout, reason = "it prints what it found")]
 
+#[path = "../../tests/it/linearizable/calls.rs"]
+mod calls;
 #[path = "../../tests/it/linearizable/checker.rs"]
 #[allow(dead_code, reason = "its tests run with the integration tests")]
 mod checker;

@@ -1,6 +1,7 @@
 //! Whatever clients do at once, each customer behaves as if one operation happened after the other, each at some time
 //! between its request and its answer. This holds over replicas, and whatever is killed meanwhile.
 
+mod calls;
 mod checker;
 mod history;
 mod replica;

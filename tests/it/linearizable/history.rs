@@ -8,7 +8,8 @@ use std::{
 use futures_util::future::join_all;
 
 use super::{
-    checker::{Call, Content, Operation, Reply, When, describe, is_linearizable},
+    calls::choose,
+    checker::{Call, Content, Operation, Reply, describe, is_linearizable},
     replica::Replica,
 };
 use crate::support::{Dice, eventually};
@@ -112,24 +113,8 @@ impl Histories {
 
     fn choose(&self, dice: &mut Dice, customer_id: &str) -> Call {
         let content = self.contents.replace(self.contents.get() + 1);
-        // What the customer had lately, and perhaps still has.
         let customers = self.customers.borrow();
-        let history = customers.get(customer_id).map_or(&[][..], Vec::as_slice);
-        let known = history.iter().rev().filter_map(|operation| match (operation.call, operation.reply) {
-            (_, Some((Reply::Found(content), _)))
-            | (Call::Put(content, _), Some((Reply::Created | Reply::Updated, _))) => Some(content),
-            _ => None,
-        });
-        let held = known.take(1 + dice.pick(3)).last();
-        match (dice.roll(20), held) {
-            (0..=5, _) => Call::Get,
-            (6..=8, _) => Call::Put(content, When::Always),
-            (9..=11, _) => Call::Put(content, When::Absent),
-            (12, _) => Call::Put(content, When::Present),
-            (13..=14, Some(held)) => Call::Put(content, When::Holds(held)),
-            (15..=16, Some(held)) => Call::Delete(Some(held)),
-            _ => Call::Delete(None),
-        }
+        choose(customers.get(customer_id).map_or(&[][..], Vec::as_slice), content, dice)
     }
 
     /// Carries out a call; false if nobody knows whether it was carried out.

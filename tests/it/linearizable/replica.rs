@@ -16,13 +16,13 @@ use customers_api::{
     model::CustomerInput,
     store::{Condition, DeleteOutcome, NewVersion, PutOutcome, Record, Store, StoreError, Version},
 };
-use serde_json::Value;
 
 use super::{
+    calls::{content, customer},
     checker::{Call, Content, Reply, When},
     history::Tags,
 };
-use crate::support::{Service, eventually, mia};
+use crate::support::{Service, eventually};
 
 /// One of the places that serve the same customers.
 pub(super) enum Replica {
@@ -48,17 +48,9 @@ impl Replica {
     }
 }
 
-/// Invented people who differ in this.
-fn customer(content: Content) -> Value {
-    let mut customer = mia();
-    customer["PrimaryResidence"]["City"] = format!("City {content}").into();
-    customer
-}
-
-fn content(customer: &[u8]) -> Content {
-    let customer: Value = serde_json::from_slice(customer).unwrap();
-    let city = customer["PrimaryResidence"]["City"].as_str().unwrap();
-    city.strip_prefix("City ").unwrap().parse().unwrap()
+/// What a record or an answer was put with.
+fn content_of(json: &[u8]) -> Content {
+    content(&serde_json::from_slice(json).unwrap())
 }
 
 async fn ask_store(store: &Store, customer_id: &str, call: Call, tags: &RefCell<Tags>) -> Option<Reply> {
@@ -68,7 +60,9 @@ async fn ask_store(store: &Store, customer_id: &str, call: Call, tags: &RefCell<
     let told = match call {
         Call::Get => store.get(&account, &id).await.map(|found| match found {
             None => Reply::NotFound,
-            Some(found) => tags.borrow_mut().found(&found.version.to_string(), content(&found.record.bytes)),
+            Some(found) => {
+                tags.borrow_mut().found(&found.version.to_string(), content_of(&found.record.bytes))
+            }
         }),
         Call::Put(content, when) => {
             let condition = match when {
@@ -171,7 +165,7 @@ impl Process {
         let mut tags = tags.borrow_mut();
         match (call, response.status().as_u16(), tag) {
             (_, 503, _) => None,
-            (Call::Get, 200, Some(tag)) => Some(tags.found(&tag, content(&body))),
+            (Call::Get, 200, Some(tag)) => Some(tags.found(&tag, content_of(&body))),
             (Call::Put(content, _), 201, Some(tag)) => Some(tags.put(&tag, content, Reply::Created)),
             (Call::Put(content, _), 204, Some(tag)) => Some(tags.put(&tag, content, Reply::Updated)),
             (Call::Delete(_), 204, None) => Some(Reply::Deleted),
