@@ -18,7 +18,8 @@ use super::{
 /// The last write of a customer that exists.
 pub(super) struct LastWrite {
     version: Version,
-    outcome: PutOutcome,
+    /// Whether it created the customer.
+    was_created: bool,
     signature_expires_at: Option<i64>,
 }
 
@@ -33,9 +34,7 @@ impl LastWrite {
         Ok(row.map(|(version, was_created, signature_expires_at)| {
             // No signature and no precondition names a damaged version.
             let version = Version::from_bytes(&version).unwrap_or(Version::ZERO);
-            let outcome =
-                if was_created { PutOutcome::Created(version) } else { PutOutcome::Updated(version) };
-            Self { version, outcome, signature_expires_at }
+            Self { version, was_created, signature_expires_at }
         }))
     }
 
@@ -45,7 +44,7 @@ impl LastWrite {
 
     /// What its caller was told.
     pub(super) fn outcome(&self) -> PutOutcome {
-        self.outcome
+        if self.was_created { PutOutcome::Created(self.version) } else { PutOutcome::Updated(self.version) }
     }
 
     /// Whether a put with this condition may replace it.
@@ -63,7 +62,7 @@ impl LastWrite {
         else {
             return Ok(());
         };
-        let (hash, outcome) = (self.version.as_bytes(), self.outcome.to_bytes());
+        let (hash, outcome) = (self.version.as_bytes(), self.outcome().to_bytes());
         InsertUsed { expires_at, hash, outcome: &outcome }.execute(connection).map(drop)
     }
 }

@@ -204,44 +204,46 @@ impl QueryFragment<Sqlite> for Insert<'_> {
     }
 }
 
+/// ` WHERE`, and the key of a customer.
+fn push_key<'b>(
+    out: &mut AstPass<'_, 'b, Sqlite>,
+    account: &'b str,
+    customer_id: &'b str,
+) -> QueryResult<()> {
+    out.push_sql(" WHERE account = ");
+    out.push_bind_param::<Text, _>(account)?;
+    out.push_sql(" AND customer_id = ");
+    out.push_bind_param::<Text, _>(customer_id)
+}
+
+/// The beginning of an `UPDATE`: what every write of a customer that exists sets.
+fn push_update<'b>(out: &mut AstPass<'_, 'b, Sqlite>, row: &'b NewRow<'_>) -> QueryResult<()> {
+    let Record { bytes, sealed_by } = row.record;
+    out.push_sql("UPDATE customers SET version = ");
+    out.push_bind_param::<Binary, _>(row.version.as_bytes())?;
+    out.push_sql(", signature_expires_at = ");
+    out.push_bind_param::<Nullable<BigInt>, _>(&row.signature_expires_at)?;
+    out.push_sql(", sealed_by = ");
+    out.push_bind_param::<Nullable<Text>, _>(sealed_by)?;
+    out.push_sql(", record = ");
+    out.push_bind_param::<Binary, _>(bytes)
+}
+
 impl QueryFragment<Sqlite> for Update<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        let NewRow {
-            seq: _,
-            account,
-            customer_id,
-            record,
-            version,
-            created_at: _,
-            updated_at,
-            signature_expires_at,
-        } = self.0;
-        let Record { bytes, sealed_by } = record;
-        out.push_sql("UPDATE customers SET version = ");
-        out.push_bind_param::<Binary, _>(version.as_bytes())?;
-        out.push_sql(", signature_expires_at = ");
-        out.push_bind_param::<Nullable<BigInt>, _>(signature_expires_at)?;
-        out.push_sql(", sealed_by = ");
-        out.push_bind_param::<Nullable<Text>, _>(sealed_by)?;
-        out.push_sql(", record = ");
-        out.push_bind_param::<Binary, _>(bytes)?;
+        let row = self.0;
+        push_update(&mut out, row)?;
         out.push_sql(", updated_at = max(");
-        out.push_bind_param::<BigInt, _>(updated_at)?;
-        out.push_sql(", updated_at + 1) WHERE account = ");
-        out.push_bind_param::<Text, _>(*account)?;
-        out.push_sql(" AND customer_id = ");
-        out.push_bind_param::<Text, _>(*customer_id)
+        out.push_bind_param::<BigInt, _>(&row.updated_at)?;
+        out.push_sql(", updated_at + 1)");
+        push_key(&mut out, row.account, row.customer_id)
     }
 }
 
 impl QueryFragment<Sqlite> for SelectLastWrite<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        out.push_sql(
-            "SELECT version, created_at = updated_at, signature_expires_at FROM customers WHERE account = ",
-        );
-        out.push_bind_param::<Text, _>(self.account)?;
-        out.push_sql(" AND customer_id = ");
-        out.push_bind_param::<Text, _>(self.customer_id)
+        out.push_sql("SELECT version, created_at = updated_at, signature_expires_at FROM customers");
+        push_key(&mut out, self.account, self.customer_id)
     }
 }
 
@@ -251,49 +253,25 @@ impl Query for SelectLastWrite<'_> {
 
 impl QueryFragment<Sqlite> for Replace<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        let NewRow {
-            seq,
-            account,
-            customer_id,
-            record,
-            version,
-            created_at,
-            updated_at,
-            signature_expires_at,
-        } = self.0;
-        let Record { bytes, sealed_by } = record;
-        out.push_sql("UPDATE customers SET version = ");
-        out.push_bind_param::<Binary, _>(version.as_bytes())?;
-        out.push_sql(", signature_expires_at = ");
-        out.push_bind_param::<Nullable<BigInt>, _>(signature_expires_at)?;
-        out.push_sql(", sealed_by = ");
-        out.push_bind_param::<Nullable<Text>, _>(sealed_by)?;
-        out.push_sql(", record = ");
-        out.push_bind_param::<Binary, _>(bytes)?;
+        let row = self.0;
+        push_update(&mut out, row)?;
         out.push_sql(", updated_at = ");
-        out.push_bind_param::<BigInt, _>(updated_at)?;
+        out.push_bind_param::<BigInt, _>(&row.updated_at)?;
         out.push_sql(", created_at = ");
-        out.push_bind_param::<BigInt, _>(created_at)?;
+        out.push_bind_param::<BigInt, _>(&row.created_at)?;
         out.push_sql(", seq = CASE created_at WHEN ");
-        out.push_bind_param::<BigInt, _>(created_at)?;
+        out.push_bind_param::<BigInt, _>(&row.created_at)?;
         out.push_sql(" THEN seq ELSE ");
-        out.push_bind_param::<BigInt, _>(seq)?;
-        out.push_sql(" END WHERE account = ");
-        out.push_bind_param::<Text, _>(*account)?;
-        out.push_sql(" AND customer_id = ");
-        out.push_bind_param::<Text, _>(*customer_id)
+        out.push_bind_param::<BigInt, _>(&row.seq)?;
+        out.push_sql(" END");
+        push_key(&mut out, row.account, row.customer_id)
     }
 }
 
 impl QueryFragment<Sqlite> for Select<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        out.push_sql(
-            "SELECT customer_id, version, created_at, updated_at, sealed_by, record FROM customers \
-             WHERE account = ",
-        );
-        out.push_bind_param::<Text, _>(self.account)?;
-        out.push_sql(" AND customer_id = ");
-        out.push_bind_param::<Text, _>(self.customer_id)
+        out.push_sql("SELECT customer_id, version, created_at, updated_at, sealed_by, record FROM customers");
+        push_key(&mut out, self.account, self.customer_id)
     }
 }
 
