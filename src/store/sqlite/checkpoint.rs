@@ -6,14 +6,12 @@
 use std::{
     path::Path,
     sync::mpsc::{Receiver, SyncSender, sync_channel},
+    time::Duration,
 };
 
 use diesel::{connection::SimpleConnection as _, sqlite::SqliteConnection};
 
-use super::{
-    super::error::StoreError,
-    connect::{Connection, START_PATIENCE},
-};
+use super::{super::error::StoreError, connect::Connection};
 use crate::{telemetry::chain, threads::Threads};
 
 /// After so many writes the log is moved. They change about twice as many pages, 8 MiB.
@@ -28,7 +26,7 @@ pub(super) struct Checkpointer {
 
 impl Checkpointer {
     pub(super) fn start(threads: &Threads, path: &Path) -> Result<Self, StoreError> {
-        let connection = Connection::open(path, START_PATIENCE)?;
+        let connection = Connection::open_first(path, Duration::ZERO)?;
         let (orders, received) = sync_channel(1);
         threads
             .spawn("sqlite-checkpointer", move || run(connection, &received))

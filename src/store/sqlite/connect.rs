@@ -27,7 +27,7 @@ const SETUP: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGM
     PRAGMA cache_size = -8192; PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 8000;";
 
 /// How long a connection waits for a lock while it is opened at the start.
-pub(super) const START_PATIENCE: Duration = Duration::from_secs(10);
+const START_PATIENCE: Duration = Duration::from_secs(10);
 
 /// SQLite's text for `SQLITE_BUSY`: somebody else holds a lock.
 const LOCKED: &str = "database is locked";

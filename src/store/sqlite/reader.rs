@@ -55,27 +55,13 @@ impl Reader {
 }
 
 async fn answer(mut queries: Receiver<Query>, connection: &mut Connection) {
-    loop {
-        let waiting = gather(&mut queries).await;
-        if waiting.is_empty() {
-            return;
-        }
-        for query in waiting {
+    while let Some(query) = queries.recv().await {
+        // Where threads share a core, the first of several queries wakes this thread before the others are in the queue:
+        // let the senders go first. Where a core is free, this takes no time.
+        thread::yield_now();
+        query(connection);
+        while let Ok(query) = queries.try_recv() {
             query(connection);
         }
     }
-}
-
-/// Waits for a query, and takes those that wait behind it; empty when all senders are gone.
-async fn gather(queries: &mut Receiver<Query>) -> Vec<Query> {
-    let mut group: Vec<Query> = queries.recv().await.into_iter().collect();
-    // Where threads share a core, the first of several queries wakes this thread before the others are in the queue: let
-    // the senders go first. Where a core is free, this takes no time.
-    thread::yield_now();
-    while group.len() < QUEUE_QUERIES_MAX
-        && let Ok(query) = queries.try_recv()
-    {
-        group.push(query);
-    }
-    group
 }
