@@ -10,6 +10,9 @@
 #![allow(clippy::print_stdout, reason = "it prints what it measures")]
 
 mod case;
+#[path = "../../tests/it/support/certificates.rs"]
+#[allow(clippy::unwrap_used, reason = "a machine without openssl cannot measure TLS")]
+mod certificates;
 mod client;
 mod customer;
 mod dice;

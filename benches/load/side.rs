@@ -71,7 +71,7 @@ impl Side {
             arguments.extend_from_slice(&seal_arguments);
         }
         let tls = if options.tls {
-            let made = Certificate::make(directory)?;
+            let made = Certificate::make(directory);
             let paths = [&made.certificate, &made.key].map(|path| path.display().to_string());
             arguments.extend(["--tls-cert", &paths[0], "--tls-key", &paths[1]].map(str::to_owned));
             Some(Tls::trusting(&made)?)

@@ -3,11 +3,9 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
     sync::Arc,
 };
 
-use anyhow::ensure;
 use rustls::{
     ClientConfig, RootCertStore,
     client::Resumption,
@@ -18,6 +16,8 @@ use rustls::{
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
+use crate::certificates::certify;
+
 /// A certificate with its key, as files.
 pub(crate) struct Certificate {
     pub(crate) certificate: PathBuf,
@@ -26,19 +26,10 @@ pub(crate) struct Certificate {
 
 impl Certificate {
     /// Makes one for P-256, as most certificates of today are.
-    pub(crate) fn make(directory: &Path) -> anyhow::Result<Self> {
-        let (certificate, key) = (directory.join("tls.crt"), directory.join("tls.key"));
-        let made = Command::new("openssl")
-            .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc"])
-            .args(["-days", "1", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
-            .args(["-addext", "basicConstraints=critical,CA:FALSE"])
-            .arg("-out")
-            .arg(&certificate)
-            .arg("-keyout")
-            .arg(&key)
-            .output()?;
-        ensure!(made.status.success(), "openssl: {}", String::from_utf8_lossy(&made.stderr));
-        Ok(Self { certificate, key })
+    pub(crate) fn make(directory: &Path) -> Self {
+        let words = ["subjectAltName=DNS:localhost", "basicConstraints=critical,CA:FALSE"];
+        certify(directory, "localhost", &words.map(|word| ["-addext", word]).concat());
+        Self { certificate: directory.join("localhost.crt"), key: directory.join("localhost.key") }
     }
 }
 
