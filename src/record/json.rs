@@ -47,17 +47,39 @@ pub(super) fn check_line(fields: &[u8]) -> Result<(), DamagedRecord> {
     if is_object && !fields.contains(&b'\n') { Ok(()) } else { Err(DamagedRecord::NotAnObject) }
 }
 
-/// A page of customers that are JSON already, as the schema `Customers` has it.
-pub(super) fn page(customers: &[Vec<u8>], page_token: Option<&str>) -> Result<Vec<u8>, DamagedRecord> {
-    let mut json = b"{\"Items\":[".to_vec();
-    json.extend_from_slice(&customers.join(&b','));
-    json.push(b']');
-    if let Some(page_token) = page_token {
-        json.extend_from_slice(b",\"PageToken\":");
-        append(page_token, &mut json)?;
+/// A page, as the schema `Customers` has it.
+pub(super) struct Page {
+    json: Vec<u8>,
+    is_empty: bool,
+}
+
+impl Page {
+    pub(super) fn new() -> Self {
+        Self { json: b"{\"Items\":[".to_vec(), is_empty: true }
     }
-    json.push(b'}');
-    Ok(json)
+
+    /// Adds what is appended, or nothing if that fails.
+    pub(super) fn add(&mut self, append: impl FnOnce(&mut Vec<u8>) -> Result<(), DamagedRecord>) {
+        let before = self.json.len();
+        if !self.is_empty {
+            self.json.push(b',');
+        }
+        match append(&mut self.json) {
+            Ok(()) => self.is_empty = false,
+            Err(_) => self.json.truncate(before),
+        }
+    }
+
+    pub(super) fn end(self, page_token: Option<&str>) -> Result<Vec<u8>, DamagedRecord> {
+        let mut json = self.json;
+        json.push(b']');
+        if let Some(page_token) = page_token {
+            json.extend_from_slice(b",\"PageToken\":");
+            append(page_token, &mut json)?;
+        }
+        json.push(b'}');
+        Ok(json)
+    }
 }
 
 fn append(value: &(impl Serialize + ?Sized), json: &mut Vec<u8>) -> Result<(), DamagedRecord> {

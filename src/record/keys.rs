@@ -3,7 +3,12 @@
 //! The file has a line for each key, `ID BASE64`, and `#` for comments. The first key is the current one: it seals. All of
 //! them open. An account's own key is HKDF-SHA256 (RFC 5869) of the seal key.
 
-use std::{fmt, fs, path::Path};
+use std::{
+    collections::HashMap,
+    fmt, fs,
+    path::Path,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use aws_lc_rs::{
     aead::{AES_256_GCM_SIV, LessSafeKey, UnboundKey},
@@ -23,8 +28,18 @@ const KEY_ID_BYTES_MAX: usize = 64;
 /// The salt of HKDF, which names the use.
 const SALT: &[u8] = b"customers-api record";
 
+/// Of how many accounts the keys are kept. They are derived again when they are needed again.
+const KEPT_ACCOUNTS_MAX: usize = 1024;
+
 /// The keys of a file. The keys are wiped from memory when they are dropped, as far as the library does it.
-pub struct SealKeys(Vec<(String, Prk)>);
+pub struct SealKeys(Vec<SealKey>);
+
+struct SealKey {
+    id: String,
+    key: Prk,
+    /// The keys of the accounts that were asked for last: to derive one takes as long as to open a record with it.
+    accounts: RwLock<HashMap<String, Arc<LessSafeKey>>>,
+}
 
 /// Why a file of seal keys cannot be used, without a word of its content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -65,38 +80,52 @@ impl SealKeys {
 
     /// Reads the text of a file.
     pub fn parse(text: &str) -> Result<Self, InvalidSealKeys> {
-        let mut keys: Vec<(String, Prk)> = Vec::new();
+        let mut keys: Vec<SealKey> = Vec::new();
         for (number, line) in (1..).zip(text.lines()) {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
             let (id, key) = key(line).ok_or(InvalidSealKeys::Line(number))?;
-            if keys.iter().any(|(known, _)| *known == id) {
+            if keys.iter().any(|known| known.id == id) {
                 return Err(InvalidSealKeys::Duplicate(number));
             }
-            keys.push((id, key));
+            keys.push(SealKey { id, key, accounts: RwLock::default() });
         }
         if keys.is_empty() { Err(InvalidSealKeys::Empty) } else { Ok(Self(keys)) }
     }
 
     /// The ids of the keys, the current one first.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(id, _)| id.as_str())
+        self.0.iter().map(|key| key.id.as_str())
     }
 
     /// The id of the key that seals.
     #[must_use]
     pub fn current(&self) -> &str {
-        self.0.first().map_or("", |(id, _)| id)
+        self.0.first().map_or("", |key| &key.id)
     }
 
     /// An account's key under one of the seal keys; `None` if there is no such seal key.
-    pub(super) fn of_account(&self, key_id: &str, account: &str) -> Option<LessSafeKey> {
-        let (_, key) = self.0.iter().find(|(id, _)| id == key_id)?;
-        let info = [account.as_bytes()];
-        let derived = key.expand(&info, &AES_256_GCM_SIV).ok()?;
-        Some(LessSafeKey::new(UnboundKey::from(derived)))
+    pub(super) fn of_account(&self, key_id: &str, account: &str) -> Option<Arc<LessSafeKey>> {
+        self.0.iter().find(|key| key.id == key_id)?.of_account(account)
+    }
+}
+
+impl SealKey {
+    fn of_account(&self, account: &str) -> Option<Arc<LessSafeKey>> {
+        let kept = self.accounts.read().unwrap_or_else(PoisonError::into_inner).get(account).cloned();
+        kept.or_else(|| {
+            let info = [account.as_bytes()];
+            let derived = self.key.expand(&info, &AES_256_GCM_SIV).ok()?;
+            let key = Arc::new(LessSafeKey::new(UnboundKey::from(derived)));
+            let mut accounts = self.accounts.write().unwrap_or_else(PoisonError::into_inner);
+            if accounts.len() >= KEPT_ACCOUNTS_MAX {
+                accounts.clear();
+            }
+            accounts.insert(account.to_owned(), Arc::clone(&key));
+            Some(key)
+        })
     }
 }
 
@@ -132,7 +161,11 @@ pub fn generate_key_line(id: &str) -> Zeroizing<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::seal::{self, Place},
+        *,
+    };
+    use crate::store::Version;
 
     const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
@@ -149,6 +182,23 @@ mod tests {
         let (one, other) = (generate_key_line("k-1"), generate_key_line("k-1"));
         assert_eq!(SealKeys::parse(&one).unwrap().current(), "k-1");
         assert_ne!(*one, *other);
+    }
+
+    #[test]
+    fn an_account_keeps_its_key_however_many_others_there_are() {
+        let keys = SealKeys::parse(&format!("k1 {KEY}\nk2 {}", KEY.replace("AAEC", "AAED"))).unwrap();
+        let place = Place { account: "a-0", customer_id: "c", version: Version::ZERO };
+        let sealed = seal::seal(&keys.of_account("k1", "a-0").unwrap(), place, b"x").unwrap();
+        for number in 0..=KEPT_ACCOUNTS_MAX {
+            keys.of_account("k1", &format!("a-{number}")).unwrap();
+            keys.of_account("k2", &format!("a-{number}")).unwrap();
+        }
+        let opened = |key_id, account| seal::open(&keys.of_account(key_id, account).unwrap(), place, &sealed);
+        for _ in 0..2 {
+            assert_eq!(opened("k1", "a-0").as_deref(), Some(&b"x"[..]));
+            assert_eq!((opened("k1", "a-1"), opened("k2", "a-0")), (None, None));
+        }
+        assert!(keys.of_account("k3", "a-0").is_none());
     }
 
     #[test]

@@ -177,20 +177,24 @@ impl Records {
         collection: impl Into<Collection<'a>>,
         stored: &StoredCustomer,
     ) -> Result<Vec<u8>, DamagedRecord> {
-        let collection = collection.into();
-        self.json(&collection, stored).inspect_err(|damaged| {
+        /// About how many bytes the id and the timestamp add to a record.
+        const ADDED_BYTES: usize = 128;
+        let mut json = Vec::with_capacity(stored.record.bytes.len() + ADDED_BYTES);
+        self.append(&collection.into(), stored, &mut json).map(|()| json)
+    }
+
+    fn append(
+        &self,
+        collection: &Collection<'_>,
+        stored: &StoredCustomer,
+        json: &mut Vec<u8>,
+    ) -> Result<(), DamagedRecord> {
+        let fields = self.fields(collection.as_str(), stored);
+        let appended = fields.and_then(|fields| json::write(collection.kind(), stored, &fields, json));
+        appended.inspect_err(|damaged| {
             let (account, customer_id) = (collection.as_str(), stored.customer_id.as_str());
             tracing::error!(account, customer_id, cause = %damaged, "a record cannot be read");
         })
-    }
-
-    fn json(&self, collection: &Collection<'_>, stored: &StoredCustomer) -> Result<Vec<u8>, DamagedRecord> {
-        /// About how many bytes the id and the timestamp add to a record.
-        const ADDED_BYTES: usize = 128;
-        let fields = self.fields(collection.as_str(), stored)?;
-        let mut json = Vec::with_capacity(fields.len() + ADDED_BYTES);
-        json::write(collection.kind(), stored, &fields, &mut json)?;
-        Ok(json)
     }
 
     /// A page of customers as JSON, as the schema `Customers` has it. A damaged customer is left out, so that it does not
@@ -201,9 +205,11 @@ impl Records {
         customers: &[StoredCustomer],
         page_token: Option<&str>,
     ) -> Result<Vec<u8>, DamagedRecord> {
-        let customers: Vec<_> =
-            customers.iter().filter_map(|stored| self.answer(account, stored).ok()).collect();
-        json::page(&customers, page_token)
+        let (collection, mut page) = (account.into(), json::Page::new());
+        for stored in customers {
+            page.add(|json| self.append(&collection, stored, json));
+        }
+        page.end(page_token)
     }
 
     /// Holds a record against the contract; empty if it is what its kind demands.
@@ -263,7 +269,7 @@ impl Records {
         let keys = self.0.keys.load();
         let key = keys.as_ref().and_then(|keys| keys.of_account(key_id, account));
         let place = Place { account, customer_id: stored.customer_id.as_str(), version: stored.version };
-        let fields = seal::open(&key.ok_or(DamagedRecord::UnknownKey)?, place, bytes);
+        let fields = seal::open(&*key.ok_or(DamagedRecord::UnknownKey)?, place, bytes);
         fields.map(Cow::Owned).ok_or(DamagedRecord::Forged)
     }
 }
