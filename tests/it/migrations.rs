@@ -14,7 +14,7 @@ const CHECKSUMS: [(&str, &str); 4] = [
     ("postgres/2026-11-22-000000_create_customers/down.sql", "a0cfc0d725208707"),
     ("postgres/2026-11-22-000000_create_customers/up.sql", "a5667ef31abaa38f"),
     ("sqlite/2026-11-22-000000_create_customers/down.sql", "e1900c2c9c1a4018"),
-    ("sqlite/2026-11-22-000000_create_customers/up.sql", "67b57b0917fae4ce"),
+    ("sqlite/2026-11-22-000000_create_customers/up.sql", "e85ce6759050ef42"),
 ];
 
 /// Every file of every migration: its path below `migrations`, and its content.

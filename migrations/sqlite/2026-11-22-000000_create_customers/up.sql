@@ -19,7 +19,8 @@ CREATE TABLE customers (
     UNIQUE (account, customer_id)
 ) STRICT;
 
-CREATE INDEX customers_by_creation ON customers (account, created_at);
+-- The order of a list. A new customer's entry is added at the end of its account's.
+CREATE INDEX customers_by_creation ON customers (account, created_at, customer_id);
 
 -- One row. New customers get a later timestamp and a larger `seq` than these: so many were used by customers that were
 -- deleted or imported. It holds even if the newest customers are gone, the service was started again, and the clock was

@@ -118,11 +118,13 @@ fn wait_for_locks(connection: &mut SqliteConnection, patience: Duration) -> Quer
 /// Takes the write lock first, so that several processes may start at once.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     let migrated = connection.run(|connection| {
-        connection.immediate_transaction(|connection| {
-            Ok::<_, DieselError>(connection.run_pending_migrations(MIGRATIONS).map(drop))
-        })
+        connection.immediate_transaction(|connection| Ok::<_, DieselError>(create_tables(connection)))
     });
     migrated?.map_err(StoreError::Failed)
+}
+
+pub(super) fn create_tables(connection: &mut SqliteConnection) -> diesel::migration::Result<()> {
+    connection.run_pending_migrations(MIGRATIONS).map(drop)
 }
 
 /// The only place where an error of SQLite gets its meaning.

@@ -11,6 +11,7 @@ mod export;
 mod file;
 mod import;
 mod last_write;
+mod list;
 mod lookup;
 mod page;
 mod reader;
@@ -28,20 +29,20 @@ use self::{
     connect::{Connection, is_damage, migrate, touch},
     erase::Eraser,
     file::File,
+    list::{Asked, Listed},
     lookup::Lookups,
     reader::Reader,
-    sql::SelectNewestSeq,
     write::Writer,
 };
 use super::{
     error::StoreError,
     group::Lane,
     page::{Page, Part},
-    row::{CustomerRow, DamagedRow, SigningKeyRow, raw},
+    row::{CustomerRow, SigningKeyRow, raw},
     schema::{customers, seal_keys, secrets, signing_keys},
     types::{
         Access, ImportOutcome, ImportedCustomer, Position, RawCustomer, Reseal, SealKeyRow, SigningKey,
-        Snapshot, StoredCustomer, UnusableKey,
+        StoredCustomer, UnusableKey,
     },
 };
 use crate::{
@@ -118,53 +119,11 @@ impl Sqlite {
         direction: SortDirection,
         after: Option<Position>,
         limit: u32,
-    ) -> Result<(Snapshot, Page<Result<StoredCustomer, DamagedRow>>), StoreError> {
-        use customers::{created_at, customer_id};
-        let seq = diesel::dsl::sql::<diesel::sql_types::BigInt>("seq");
+    ) -> Result<Listed, StoreError> {
         self.file.check_now_and_then()?;
-        let account = account.to_owned();
-        let begun = after.as_ref().map(|Position { snapshot, .. }| snapshot.0.parse::<i64>());
-        let begun = begun.transpose().map_err(StoreError::failed)?;
-        let rows = self.lists.run(move |connection| {
-            // What is created later has a larger `seq`, whatever its timestamp.
-            let newest = match begun {
-                Some(newest) => newest,
-                None => SelectNewestSeq.get_result(connection)?,
-            };
-            let mut query = customers::table
-                .filter(customers::account.eq(account))
-                .select(CustomerRow::as_select())
-                .limit(i64::from(limit) + 1)
-                .into_boxed();
-            // The first comparison is implied by the second; the index needs it to find the place.
-            query = match (direction, &after) {
-                (_, None) => query,
-                (SortDirection::Asc, Some(Position { created, customer_id: id, snapshot: _ })) => query
-                    .filter(created_at.ge(created.micros()))
-                    .filter(created_at.gt(created.micros()).or(customer_id.gt(id.as_str()))),
-                (SortDirection::Desc, Some(Position { created, customer_id: id, snapshot: _ })) => query
-                    .filter(created_at.le(created.micros()))
-                    .filter(created_at.lt(created.micros()).or(customer_id.lt(id.as_str()))),
-            };
-            query = match direction {
-                SortDirection::Asc => query.order_by((created_at.asc(), customer_id.asc())),
-                SortDirection::Desc => query.order_by((created_at.desc(), customer_id.desc())),
-            };
-            if begun.is_some() {
-                query = query.filter(seq.le(newest));
-            }
-            let mut page = Page::new(limit as usize);
-            for row in query.load_iter::<CustomerRow, DefaultLoadingMode>(connection)? {
-                let row = row?;
-                let record_bytes = row.record.len();
-                if !page.add(StoredCustomer::try_from(row), record_bytes) {
-                    break;
-                }
-            }
-            Ok((newest, page))
-        });
-        let (newest, page): (i64, _) = rows.await?;
-        Ok((Snapshot(newest.to_string()), page))
+        let asked = Asked { account: account.to_owned(), direction, after, limit };
+        let begun = asked.begun()?;
+        self.lists.run(move |connection| asked.read(connection, begun)).await
     }
 
     pub(super) async fn scan(

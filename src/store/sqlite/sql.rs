@@ -50,6 +50,9 @@ pub(super) struct Select<'a> {
     pub customer_id: &'a str,
 }
 
+/// The columns of a [`CustomerRow`].
+pub(super) const CUSTOMER_ROW: &str = "customer_id, version, created_at, updated_at, sealed_by, record";
+
 /// Reads a page of the file.
 pub(super) struct ReadPage(pub i32);
 
@@ -270,7 +273,9 @@ impl QueryFragment<Sqlite> for Replace<'_> {
 
 impl QueryFragment<Sqlite> for Select<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        out.push_sql("SELECT customer_id, version, created_at, updated_at, sealed_by, record FROM customers");
+        out.push_sql("SELECT ");
+        out.push_sql(CUSTOMER_ROW);
+        out.push_sql(" FROM customers");
         push_key(&mut out, self.account, self.customer_id)
     }
 }

@@ -1,0 +1,150 @@
+//! Pages of a list.
+
+use diesel::{
+    QueryResult, RunQueryDsl,
+    connection::DefaultLoadingMode,
+    dsl::{AsSelect, SqlTypeOf},
+    query_builder::{AstPass, Query, QueryFragment, QueryId},
+    sql_types::{BigInt, Text},
+    sqlite::{Sqlite, SqliteConnection},
+};
+
+use super::{
+    super::{
+        error::StoreError,
+        page::Page,
+        row::{CustomerRow, DamagedRow},
+        types::{Position, Snapshot, StoredCustomer},
+    },
+    sql::{CUSTOMER_ROW, SelectNewestSeq},
+};
+use crate::model::SortDirection;
+
+/// What one page is asked for.
+pub(super) struct Asked {
+    pub account: String,
+    pub direction: SortDirection,
+    pub after: Option<Position>,
+    /// How many customers the page has at most.
+    pub limit: u32,
+}
+
+/// The rows of a page, and what the walk keeps of its first page: the largest `seq` then. What is created later has a
+/// larger one, whatever its timestamp.
+pub(super) type Listed = (Snapshot, Page<Result<StoredCustomer, DamagedRow>>);
+
+impl Asked {
+    /// The `seq` that the walk keeps, if it has begun.
+    pub(super) fn begun(&self) -> Result<Option<i64>, StoreError> {
+        let begun = self.after.as_ref().map(|Position { snapshot: Snapshot(newest), .. }| newest.parse());
+        begun.transpose().map_err(StoreError::failed)
+    }
+
+    pub(super) fn read(&self, connection: &mut SqliteConnection, begun: Option<i64>) -> QueryResult<Listed> {
+        let newest = begun.map_or_else(|| SelectNewestSeq.get_result(connection), Ok)?;
+        let after = self.after.as_ref().map(|Position { created, customer_id, snapshot: _ }| After {
+            created_at: created.micros(),
+            customer_id: customer_id.as_str(),
+            newest,
+        });
+        let select = SelectPage { account: &self.account, direction: self.direction, after };
+        let mut page = Page::new(self.limit as usize);
+        for row in select.load_iter::<CustomerRow, DefaultLoadingMode>(connection)? {
+            let row = row?;
+            let record_bytes = row.record.len();
+            if !page.add(StoredCustomer::try_from(row), record_bytes) {
+                break;
+            }
+        }
+        Ok((Snapshot(newest.to_string()), page))
+    }
+}
+
+/// Reads customers in the order of their creation; gives [`CustomerRow`]s.
+///
+/// Without a `LIMIT`: SQLite would plan for its value, and so prepare the statement anew for each page. The rows come in
+/// the order of the index `customers_by_creation`, one by one, until nobody asks for more.
+struct SelectPage<'a> {
+    account: &'a str,
+    direction: SortDirection,
+    after: Option<After<'a>>,
+}
+
+struct After<'a> {
+    created_at: i64,
+    customer_id: &'a str,
+    newest: i64,
+}
+
+impl QueryFragment<Sqlite> for SelectPage<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        let (later, order) = match self.direction {
+            SortDirection::Asc => (">", "created_at, customer_id"),
+            SortDirection::Desc => ("<", "created_at DESC, customer_id DESC"),
+        };
+        out.push_sql("SELECT ");
+        out.push_sql(CUSTOMER_ROW);
+        out.push_sql(" FROM customers WHERE account = ");
+        out.push_bind_param::<Text, _>(self.account)?;
+        if let Some(After { created_at, customer_id, newest }) = &self.after {
+            out.push_sql(" AND (created_at, customer_id) ");
+            out.push_sql(later);
+            out.push_sql(" (");
+            out.push_bind_param::<BigInt, _>(created_at)?;
+            out.push_sql(", ");
+            out.push_bind_param::<Text, _>(*customer_id)?;
+            // The sign keeps SQLite from walking by `seq` instead.
+            out.push_sql(") AND +seq <= ");
+            out.push_bind_param::<BigInt, _>(newest)?;
+        }
+        out.push_sql(" ORDER BY ");
+        out.push_sql(order);
+        Ok(())
+    }
+}
+
+impl Query for SelectPage<'_> {
+    type SqlType = SqlTypeOf<AsSelect<CustomerRow, Sqlite>>;
+}
+
+/// Its text depends on what is asked for.
+impl QueryId for SelectPage<'_> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl RunQueryDsl<SqliteConnection> for SelectPage<'_> {}
+
+#[cfg(test)]
+mod tests {
+    use diesel::{Connection as _, QueryableByName, debug_query, sql_query};
+
+    use super::*;
+
+    #[derive(QueryableByName)]
+    struct Step {
+        #[diesel(sql_type = Text)]
+        detail: String,
+    }
+
+    #[test]
+    fn a_page_is_read_in_the_order_of_the_index_from_its_place_on() {
+        let mut connection = SqliteConnection::establish(":memory:").unwrap();
+        super::super::connect::create_tables(&mut connection).unwrap();
+        let after = || Some(After { created_at: 1, customer_id: "c", newest: 9 });
+        for (direction, after, place) in [
+            (SortDirection::Asc, None, "account=?"),
+            (SortDirection::Desc, None, "account=?"),
+            (SortDirection::Asc, after(), "account=? AND (created_at,customer_id)>(?,?)"),
+            (SortDirection::Desc, after(), "account=? AND (created_at,customer_id)<(?,?)"),
+        ] {
+            let select = SelectPage { account: "a", direction, after };
+            let text = debug_query::<Sqlite, _>(&select).to_string();
+            let (text, _binds) = text.split_once(" -- binds").unwrap();
+            let plan = sql_query(format!("EXPLAIN QUERY PLAN {text}"));
+            let steps: Vec<Step> = plan.load(&mut connection).unwrap();
+            let steps: Vec<_> = steps.iter().map(|step| step.detail.as_str()).collect();
+            assert_eq!(steps, [format!("SEARCH customers USING INDEX customers_by_creation ({place})")]);
+        }
+    }
+}
