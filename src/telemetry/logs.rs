@@ -12,6 +12,8 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
+use super::lines::Lines;
+
 /// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
@@ -104,7 +106,7 @@ fn known_target(target: &str) -> Result<&str, InvalidLogFilter> {
 
 /// Starts to log.
 pub fn start(format: LogFormat, LogFilter(filter): LogFilter) {
-    let lines = fmt::layer().with_target(false).with_writer(std::io::stderr).log_internal_errors(false);
+    let lines = fmt::layer().with_target(false).with_writer(Lines).log_internal_errors(false);
     match format {
         LogFormat::Text => {
             registry().with(filter).with(lines.with_ansi(std::io::stderr().is_terminal())).init();

@@ -3,6 +3,7 @@
 //! Invariant: no personal data. A line, a label and a span name routes, statuses, key ids and causes, never a path, a
 //! query, a header or a body.
 
+mod lines;
 mod logs;
 mod metrics;
 #[cfg(feature = "otlp")]
@@ -14,6 +15,7 @@ mod variables;
 
 use std::error::Error;
 
+pub use lines::{Gathering, gather_lines};
 pub use logs::{InvalidLogFilter, LogFilter, LogFormat, start};
 pub use metrics::{
     ActiveRequest, METRICS_MEDIA_TYPE, Metrics, MetricsError, SignatureResult, State, StoreMetrics,

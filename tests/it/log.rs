@@ -105,6 +105,44 @@ async fn a_request_that_is_given_up_halfway_leaves_a_line() {
 }
 
 #[actix_web::test]
+async fn requests_that_come_together_have_a_whole_line_each_before_the_service_ends() {
+    const CLIENTS: usize = 40;
+    let sandbox = Sandbox::start(&[]);
+    let mut clients = Vec::new();
+    for _ in 0..CLIENTS {
+        clients.push(sandbox.connect().await);
+    }
+    let mut answered = Vec::new();
+    for request in
+        ["GET /customers HTTP/1.1\r\nHost: test\r\n\r\n", "GET /nothing HTTP/1.1\r\nHost: test\r\n\r\n"]
+    {
+        for client in &mut clients {
+            client.send(request).await;
+        }
+        for client in &mut clients {
+            answered.push(client.answer().await.headers["x-request-id"].clone());
+        }
+    }
+    drop(clients);
+    let Sandbox { service, directory } = sandbox;
+    service.signal("-TERM");
+    assert!(service.wait().success());
+
+    let log = fs::read_to_string(directory.path().join("log")).unwrap();
+    let lines = log.lines().filter(|line| line.contains(" answered "));
+    let mut logged: Vec<_> = lines
+        .map(|line| {
+            let (_, id) = line.split_once(" request_id=").unwrap();
+            assert!(line.contains(" INFO ") && line.contains(" micros="), "{line}");
+            id[..answered[0].len()].to_owned()
+        })
+        .collect();
+    logged.sort_unstable();
+    answered.sort_unstable();
+    assert_eq!(logged, answered);
+}
+
+#[actix_web::test]
 async fn probes_are_logged_at_the_debug_level() {
     for (arguments, probes) in [(&["--log", "info"][..], 0), (&["--log", "debug", "--base-path", "/api"], 4)]
     {
