@@ -11,7 +11,7 @@ use tokio_postgres::{Client, Error as PostgresError, error::SqlState};
 use super::{
     super::error::StoreError,
     connect::{Connector, Driver},
-    error::{is_unsupported, store_error},
+    error::store_error,
 };
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
@@ -71,9 +71,13 @@ async fn is_up_to_date(holder: &Client) -> Result<bool, StoreError> {
 async fn lock(holder: &Client) -> Result<(), PostgresError> {
     holder.batch_execute(BEGIN).await?;
     match holder.batch_execute(&format!("SELECT pg_advisory_xact_lock({LOCK})")).await {
-        Err(error) if is_unsupported(&error) => holder.batch_execute("ROLLBACK; BEGIN").await,
+        Err(error) if has_no_locks(&error) => holder.batch_execute("ROLLBACK; BEGIN").await,
         locked => locked,
     }
+}
+
+fn has_no_locks(error: &PostgresError) -> bool {
+    matches!(error.code(), Some(&SqlState::UNDEFINED_FUNCTION | &SqlState::FEATURE_NOT_SUPPORTED))
 }
 
 /// diesel's migrations are synchronous, hence the thread.
