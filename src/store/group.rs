@@ -275,7 +275,7 @@ impl Queue {
         let (reply, outcome) = oneshot::channel();
         let change = change(Slot { outcome: None, is_repeated: false, reply });
         let write = Write { account, customer_id, signature, timestamp: 0, change };
-        if let Err(refused) = self.lane(&write).send(write) {
+        if let Err(refused) = self.lane(&write).send(write).await {
             // It may be this one.
             refused.tell(Err(StoreError::Busy), &self.metrics);
         }

@@ -3,7 +3,10 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    future::poll_fn,
+    mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Poll,
     thread,
 };
 
@@ -48,9 +51,15 @@ struct Waiting<T> {
 impl<T> Sender<T> {
     /// Adds an item. If the queue is full, one has to go, which is returned: the newest one of the account with the most
     /// items, or this one.
-    pub(super) fn send(&self, item: T) -> Result<(), T> {
-        let refused = self.0.waiting().add(item);
-        self.0.changed.notify_one();
+    ///
+    /// The receiver is woken when all tasks of this thread whose turn it is have had it, and so may have added theirs. If it
+    /// were woken at once, it would often take the first of many items alone.
+    pub(super) async fn send(&self, item: T) -> Result<(), T> {
+        let (is_first, refused) = self.0.waiting().add(item);
+        if is_first {
+            let _wakes = WakesReceiver(&self.0.changed);
+            let_others_go_first().await;
+        }
         refused.map_or(Ok(()), Err)
     }
 
@@ -58,6 +67,28 @@ impl<T> Sender<T> {
     pub(super) fn len(&self) -> usize {
         self.0.waiting().items
     }
+}
+
+/// Wakes the receiver when it is dropped, even if the sender is given up.
+struct WakesReceiver<'a>(&'a Notify);
+
+impl Drop for WakesReceiver<'_> {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
+/// Goes behind the tasks that are ready, before the runtime looks for more. tokio's `yield_now` would go behind those, too.
+async fn let_others_go_first() {
+    let mut has_gone = false;
+    poll_fn(|context| {
+        if mem::replace(&mut has_gone, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 impl<T> Drop for Sender<T> {
@@ -100,17 +131,21 @@ impl<T> Waiting<T> {
         self.items == 0 && !self.is_closed
     }
 
-    fn add(&mut self, item: T) -> Option<T> {
+    /// Returns whether nothing waited before, and the item that had to go.
+    fn add(&mut self, item: T) -> (bool, Option<T>) {
         if self.is_closed {
-            return Some(item);
+            return (false, Some(item));
         }
+        let is_first = self.items == 0;
         let account = (self.account_of)(&item);
         let mut given_way = None;
         if self.items == self.max {
             let own = self.accounts.get(account).map_or(0, VecDeque::len);
             let most = self.accounts.values_mut().max_by_key(|items| items.len());
             // Two more, so that after the exchange it still has as many as this account.
-            let Some(most) = most.filter(|items| items.len() >= own + 2) else { return Some(item) };
+            let Some(most) = most.filter(|items| items.len() >= own + 2) else {
+                return (is_first, Some(item));
+            };
             given_way = most.pop_back();
             self.items -= 1;
         }
@@ -122,7 +157,7 @@ impl<T> Waiting<T> {
             self.turns.push_back(account.clone());
             self.accounts.insert(account, VecDeque::from([item]));
         }
-        given_way
+        (is_first, given_way)
     }
 
     fn take(&mut self, max: usize) -> Vec<T> {
@@ -145,14 +180,19 @@ impl<T> Waiting<T> {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::FutureExt as _;
+    use std::pin::pin;
+
+    use futures_util::{FutureExt as _, poll};
 
     use super::*;
 
     /// Sends an item for each number, named by its account and the number. Returns those that had to go.
-    fn send(sender: &Sender<String>, account: &str, numbers: std::ops::Range<usize>) -> Vec<String> {
-        let sent = numbers.map(|number| sender.send(format!("{account}-{number}")));
-        sent.filter_map(Result::err).collect()
+    async fn send(sender: &Sender<String>, account: &str, numbers: std::ops::Range<usize>) -> Vec<String> {
+        let mut refused = Vec::new();
+        for number in numbers {
+            refused.extend(sender.send(format!("{account}-{number}")).await.err());
+        }
+        refused
     }
 
     fn queue(max: usize) -> (Sender<String>, Receiver<String>) {
@@ -163,11 +203,11 @@ mod tests {
         receiver.gather(max).now_or_never()
     }
 
-    #[test]
-    fn an_account_with_few_items_does_not_wait_for_those_of_another() {
+    #[tokio::test]
+    async fn an_account_with_few_items_does_not_wait_for_those_of_another() {
         let (sender, mut receiver) = queue(100);
-        assert!(send(&sender, "flood", 0..50).is_empty());
-        assert!(send(&sender, "few", 0..2).is_empty());
+        assert!(send(&sender, "flood", 0..50).await.is_empty());
+        assert!(send(&sender, "few", 0..2).await.is_empty());
 
         let group = gather(&mut receiver, 6).unwrap();
         assert_eq!(group, ["flood-0", "few-0", "flood-1", "few-1", "flood-2", "flood-3"]);
@@ -176,13 +216,34 @@ mod tests {
         assert_eq!((group[0].as_str(), group.len(), sender.len()), ("flood-4", 46, 0));
     }
 
-    #[test]
-    fn in_a_full_queue_the_account_with_the_most_items_gives_way() {
+    #[tokio::test]
+    async fn the_receiver_sleeps_until_others_have_added_their_items() {
+        let (sender, mut receiver) = queue(100);
+        let mut first = pin!(sender.send("a-0".to_owned()));
+        assert!(poll!(&mut first).is_pending(), "it lets others go first");
+        assert!(send(&sender, "a", 1..9).await.is_empty(), "they need not wait");
+        assert!(receiver.0.changed.notified().now_or_never().is_none(), "nobody has woken it");
+        assert!(first.await.is_ok());
+        assert!(receiver.0.changed.notified().now_or_never().is_some());
+        assert_eq!(gather(&mut receiver, 100).unwrap().len(), 9);
+    }
+
+    #[tokio::test]
+    async fn an_item_is_taken_even_if_its_sender_is_given_up() {
+        let (sender, mut receiver) = queue(100);
+        let gathered = tokio::spawn(async move { receiver.gather(100).await });
+        tokio::task::yield_now().await;
+        assert!(sender.send("a-0".to_owned()).now_or_never().is_none(), "it lets others go first");
+        assert_eq!(gathered.await.unwrap(), ["a-0"]);
+    }
+
+    #[tokio::test]
+    async fn in_a_full_queue_the_account_with_the_most_items_gives_way() {
         let (sender, mut receiver) = queue(4);
-        assert_eq!(send(&sender, "flood", 0..6), ["flood-4", "flood-5"], "nobody else could give way");
-        assert_eq!(send(&sender, "few", 0..3), ["flood-3", "flood-2", "few-2"], "each has its half");
-        assert_eq!(send(&sender, "other", 0..1).len(), 1);
-        assert_eq!(send(&sender, "other", 1..2), ["other-1"]);
+        assert_eq!(send(&sender, "flood", 0..6).await, ["flood-4", "flood-5"], "nobody else could give way");
+        assert_eq!(send(&sender, "few", 0..3).await, ["flood-3", "flood-2", "few-2"], "each has its half");
+        assert_eq!(send(&sender, "other", 0..1).await.len(), 1);
+        assert_eq!(send(&sender, "other", 1..2).await, ["other-1"]);
 
         let mut group = gather(&mut receiver, 9).unwrap();
         group.sort();
@@ -190,17 +251,17 @@ mod tests {
         assert!(group.contains(&"flood-0".to_owned()) && group.contains(&"other-0".to_owned()), "{group:?}");
     }
 
-    #[test]
-    fn items_are_taken_until_none_is_left_and_no_more_can_come() {
+    #[tokio::test]
+    async fn items_are_taken_until_none_is_left_and_no_more_can_come() {
         let (sender, mut receiver) = queue(4);
         assert!(gather(&mut receiver, 4).is_none(), "it waits");
-        assert!(send(&sender, "a", 0..1).is_empty());
+        assert!(send(&sender, "a", 0..1).await.is_empty());
         drop(sender);
         assert_eq!(gather(&mut receiver, 4).unwrap(), ["a-0"]);
         assert!(gather(&mut receiver, 4).unwrap().is_empty());
 
         let (sender, receiver) = queue(4);
         drop(receiver);
-        assert_eq!(send(&sender, "a", 0..1), ["a-0"]);
+        assert_eq!(send(&sender, "a", 0..1).await, ["a-0"]);
     }
 }

@@ -52,7 +52,7 @@ impl Lookups {
     pub(super) async fn find(&self, account: &str, customer_id: &str) -> Found {
         let (account, customer_id) = (account.to_owned(), customer_id.to_owned());
         let (reply, found) = oneshot::channel();
-        if let Err(refused) = self.0.send(Lookup { account, customer_id, reply }) {
+        if let Err(refused) = self.0.send(Lookup { account, customer_id, reply }).await {
             // It may be this one.
             drop(refused.reply.send(Err(StoreError::Busy)));
         }
