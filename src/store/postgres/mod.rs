@@ -32,7 +32,7 @@ use diesel::{
 use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 use futures_util::{FutureExt as _, TryStreamExt as _, future::join_all};
 use tokio::{
-    runtime::Builder,
+    runtime::{Builder, Handle},
     sync::{mpsc::Receiver, oneshot},
     time::sleep,
 };
@@ -83,9 +83,14 @@ const PRUNE_PAUSE: Duration = Duration::from_secs(5);
 
 diesel::postfix_operator!(ByteByByte, " COLLATE \"C\"", Text, backend: diesel::pg::Pg);
 
+/// What the walk keeps of its first page, and the rows of a page.
+type Listed = (Snapshot, Page<Result<StoredCustomer, DamagedRow>>);
+
 /// An open Postgres database.
 #[derive(Clone)]
 pub(super) struct Postgres {
+    /// That of the engine's thread, which drives the connections.
+    runtime: Handle,
     readers: Pool<Readers>,
     lookups: Lookups,
     keys: Pool<Readers>,
@@ -115,7 +120,7 @@ impl Postgres {
         let checker = Arc::new(Checker::new(&connector));
         let (readers, keys) = (pool(&connector, LIST_READERS, "")?, pool(&connector, KEY_READERS, "")?);
         let (lookups, desk) = Lookups::new(pool(&connector, LOOKUP_READERS, BY_KEY)?);
-        Ok((Self { readers, lookups, keys, checker }, connector, desk))
+        Ok((Self { runtime: Handle::current(), readers, lookups, keys, checker }, connector, desk))
     }
 
     pub(super) async fn get(
@@ -127,13 +132,26 @@ impl Postgres {
         row.map(|row| StoredCustomer::try_from(row).map_err(StoreError::failed)).transpose()
     }
 
+    /// On the engine's thread: elsewhere, each part of the answer would be handed over, which takes longer than to read it.
     pub(super) async fn list(
         &self,
         account: &str,
         direction: SortDirection,
         after: Option<Position>,
         limit: u32,
-    ) -> Result<(Snapshot, Page<Result<StoredCustomer, DamagedRow>>), StoreError> {
+    ) -> Result<Listed, StoreError> {
+        let (engine, account) = (self.clone(), account.to_owned());
+        let list = async move { engine.list_here(&account, direction, after, limit).await };
+        self.runtime.spawn(list).await.map_err(StoreError::failed)?
+    }
+
+    async fn list_here(
+        &self,
+        account: &str,
+        direction: SortDirection,
+        after: Option<Position>,
+        limit: u32,
+    ) -> Result<Listed, StoreError> {
         use customers::created_at;
         let customer_id = || ByteByByte::new(customers::customer_id);
         let mut query = customers::table
