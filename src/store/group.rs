@@ -13,14 +13,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{sync::oneshot, time::timeout};
+use tokio::time::timeout;
 
 use super::{
     error::StoreError,
     turns,
     types::{Condition, DeleteOutcome, PutOutcome, Record},
-    used::{DamagedOutcome, Outcome},
+    used::Outcome,
     version::{NewVersion, Version},
+    write::{Change, Slot, Write, tell_committed},
 };
 use crate::{
     clock,
@@ -36,98 +37,6 @@ pub const GROUP_WRITES_MAX: usize = 128;
 
 /// How long no write must come before an engine does what can wait.
 const IDLE_PAUSE: Duration = Duration::from_secs(1);
-
-/// A write in a queue.
-pub(super) struct Write {
-    pub account: String,
-    pub customer_id: String,
-    /// The signature that carries out the write, and must not do so twice.
-    pub signature: Option<SignatureId>,
-    /// When the write was taken from the queue, in microseconds since the Unix epoch.
-    pub timestamp: i64,
-    pub change: Change,
-}
-
-/// What a write does.
-pub(super) enum Change {
-    Put { record: Record, condition: Condition, version: Version, slot: Slot<PutOutcome> },
-    Delete { if_match: Option<Vec<Version>>, slot: Slot<DeleteOutcome> },
-}
-
-/// The place for the outcome of one write. The type ties a write to its kind of outcome.
-pub(super) struct Slot<T> {
-    outcome: Option<T>,
-    /// Whether the outcome is that of an earlier write with the same signature.
-    is_repeated: bool,
-    reply: oneshot::Sender<Result<T, StoreError>>,
-}
-
-impl<T: Outcome> Slot<T> {
-    /// Notes the outcome, which is told after the commit.
-    pub(super) fn fill(&mut self, outcome: T) {
-        (self.outcome, self.is_repeated) = (Some(outcome), false);
-    }
-
-    /// Notes the outcome of the first write with the same signature, which is told again.
-    pub(super) fn fill_again(&mut self, outcome: T) {
-        (self.outcome, self.is_repeated) = (Some(outcome), true);
-    }
-
-    /// Notes an outcome that is given as bytes.
-    fn read(&mut self, outcome: &[u8], is_repeated: bool) -> Result<(), DamagedOutcome> {
-        (self.outcome, self.is_repeated) = (Some(T::from_bytes(outcome)?), is_repeated);
-        Ok(())
-    }
-
-    /// The caller may be gone.
-    fn tell(self, result: Result<(), StoreError>, metrics: &StoreMetrics) {
-        let outcome = self.outcome.ok_or_else(|| StoreError::failed("the engine gave no outcome"));
-        let told = result.and(outcome);
-        metrics.count(match &told {
-            Ok(_) if self.is_repeated => WriteOutcome::Replayed,
-            Ok(outcome) => outcome.kind(),
-            Err(_) => WriteOutcome::Failed,
-        });
-        drop(self.reply.send(told));
-    }
-}
-
-impl Write {
-    /// The customer's primary key.
-    pub(super) fn key(&self) -> (&str, &str) {
-        (&self.account, &self.customer_id)
-    }
-
-    /// Whether the write has deleted or replaced a customer.
-    pub(super) fn leaves_garbage(&self) -> bool {
-        match &self.change {
-            Change::Put { slot, .. } => matches!(slot.outcome, Some(PutOutcome::Updated(_))),
-            Change::Delete { slot, .. } => matches!(slot.outcome, Some(DeleteOutcome::Deleted)),
-        }
-    }
-
-    /// Notes the outcome that was written down, now or, if it is repeated, when the signature was used first.
-    pub(super) fn fill(&mut self, outcome: &[u8], is_repeated: bool) -> Result<(), DamagedOutcome> {
-        match &mut self.change {
-            Change::Put { slot, .. } => slot.read(outcome, is_repeated),
-            Change::Delete { slot, .. } => slot.read(outcome, is_repeated),
-        }
-    }
-
-    fn is_abandoned(&self) -> bool {
-        match &self.change {
-            Change::Put { slot, .. } => slot.reply.is_closed(),
-            Change::Delete { slot, .. } => slot.reply.is_closed(),
-        }
-    }
-
-    fn tell(self, result: Result<(), StoreError>, metrics: &StoreMetrics) {
-        match self.change {
-            Change::Put { slot, .. } => slot.tell(result, metrics),
-            Change::Delete { slot, .. } => slot.tell(result, metrics),
-        }
-    }
-}
 
 /// What an engine does with a group.
 pub(super) trait Engine {
@@ -180,17 +89,15 @@ async fn settle(engine: &mut impl Engine, group: Vec<Write>, metrics: &StoreMetr
         match committed {
             Ok(()) => {
                 stall.end();
-                for write in writes {
-                    write.tell(Ok(()), metrics);
-                }
+                tell_committed(writes, metrics);
             }
             Err(error @ (StoreError::Unavailable(_) | StoreError::Busy)) => {
                 for write in writes.into_iter().chain(attempts.drain(..).flatten()) {
-                    write.tell(Err(error.duplicate()), metrics);
+                    write.fail(error.duplicate(), metrics);
                 }
             }
             Err(error @ StoreError::Failed(_)) => match writes.pop() {
-                Some(write) if writes.is_empty() => write.tell(Err(error), metrics),
+                Some(write) if writes.is_empty() => write.fail(error, metrics),
                 last => attempts.extend(writes.into_iter().chain(last).map(|write| vec![write])),
             },
         }
@@ -268,18 +175,19 @@ impl Queue {
 
     async fn submit<T: Outcome>(
         &self,
-        (account, customer_id): (String, String),
+        key: (String, String),
         signature: Option<SignatureId>,
         change: impl FnOnce(Slot<T>) -> Change,
     ) -> Result<T, StoreError> {
-        let (reply, outcome) = oneshot::channel();
-        let change = change(Slot { outcome: None, is_repeated: false, reply });
-        let write = Write { account, customer_id, signature, timestamp: 0, change };
+        let (slot, outcome) = Slot::new();
+        let write = Write::new(key, signature, change(slot));
         if let Err(refused) = self.lane(&write).send(write).await {
             // It may be this one.
-            refused.tell(Err(StoreError::Busy), &self.metrics);
+            refused.fail(StoreError::Busy, &self.metrics);
         }
-        outcome.await.map_err(|_| StoreError::unavailable("the writer has ended"))?
+        let (outcome, post) = outcome.await.map_err(|_| StoreError::unavailable("the writer has ended"))?;
+        drop(post);
+        outcome
     }
 
     fn lane(&self, write: &Write) -> &turns::Sender<Write> {
@@ -366,7 +274,7 @@ impl Stamps {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::future::join_all;
+    use futures_util::{FutureExt as _, future::join_all, poll};
 
     use super::*;
 
@@ -414,6 +322,30 @@ mod tests {
         };
         let sizes = sizes.lock().unwrap().clone();
         (writes.iter().map(outcome).collect(), sizes)
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_is_given_up_does_not_keep_the_others_of_its_thread_from_their_outcomes() {
+        for given_up in [[true, false, false], [false, true, false], [false, false, true]] {
+            let (queue, [lane]) = Queue::with_lanes(GROUP_WRITES_MAX, &StoreMetrics::new().unwrap());
+            let put = |id: usize| {
+                let (key, record) =
+                    (("acme".to_owned(), id.to_string()), Record { bytes: Vec::new(), sealed_by: None });
+                Box::pin(queue.put(key, NewVersion::of(None), record, Condition::Always))
+            };
+            let mut puts: Vec<_> = (0..3).map(put).collect();
+            for put in &mut puts {
+                assert!(poll!(put).is_pending());
+            }
+            assert!(poll!(&mut puts[0]).is_pending(), "the first one wakes the lane when it is asked again");
+            let mut lane = Box::pin(lane.run(Script(vec![Ok(())], Arc::default())));
+            assert!(poll!(&mut lane).is_pending(), "they are committed");
+            let left: Vec<_> = puts.into_iter().zip(given_up).filter(|(_, given_up)| !given_up).collect();
+            // The last one is told first.
+            for (put, _) in left.into_iter().rev() {
+                assert!(matches!(put.now_or_never(), Some(Ok(PutOutcome::Created(_)))), "{given_up:?}");
+            }
+        }
     }
 
     #[tokio::test]

@@ -17,6 +17,7 @@ mod types;
 mod url;
 mod used;
 mod version;
+mod write;
 
 use std::{future::Future, path::Path, sync::Arc, time::Duration};
 

@@ -6,8 +6,8 @@
 use tokio_postgres::types::ToSql;
 
 use super::super::{
-    group::{Change, Write},
     types::Record,
+    write::{Change, Write},
 };
 use crate::signature_id::SignatureId;
 
@@ -145,7 +145,7 @@ pub(super) struct Head<'a> {
 
 impl<'a> Head<'a> {
     pub(super) fn new(write: &'a Write) -> Self {
-        let Write { account, customer_id, signature, timestamp: _, change: _ } = write;
+        let Write { account, customer_id, signature, .. } = write;
         let (expires_at, hash) = columns(signature.as_ref());
         Self { expires_at, hash, account, customer_id }
     }
@@ -181,7 +181,7 @@ impl<'a> Columns<'a> {
     /// Of the puts among these writes.
     pub(super) fn new(writes: &'a [Write]) -> Self {
         let mut all = Self::default();
-        for Write { account, customer_id, signature, timestamp, change } in writes {
+        for Write { account, customer_id, signature, timestamp, change, .. } in writes {
             let Change::Put { record: Record { bytes, sealed_by }, version, .. } = change else { continue };
             let (expires_at, hash) = columns(signature.as_ref());
             all.expires_at.push(expires_at);

@@ -20,10 +20,11 @@ use tokio_postgres::{Client, Error as PostgresError, Statement};
 use super::{
     super::{
         error::StoreError,
-        group::{Change, Engine, Write},
+        group::Engine,
         types::{Condition, Record},
         used::DamagedOutcome,
         version::Version,
+        write::{Change, Write},
     },
     connect::{ANSWER_TIMEOUT, Connector, Driver, PREPARE_TIMEOUT, PROOF_TIMEOUT},
     error::{SqlFailure, classify, describe, store_error},

@@ -1,0 +1,173 @@
+//! What waits to be written, and how its caller is told what became of it.
+
+use std::{
+    collections::HashMap,
+    thread::{self, ThreadId},
+};
+
+use tokio::sync::oneshot;
+
+use super::{
+    error::StoreError,
+    types::{Condition, DeleteOutcome, PutOutcome, Record},
+    used::{DamagedOutcome, Outcome},
+    version::Version,
+};
+use crate::{
+    signature_id::SignatureId,
+    telemetry::{StoreMetrics, WriteOutcome},
+};
+
+/// A write in a queue.
+pub(super) struct Write {
+    pub account: String,
+    pub customer_id: String,
+    /// The signature that carries out the write, and must not do so twice.
+    pub signature: Option<SignatureId>,
+    /// When the write was taken from the queue, in microseconds since the Unix epoch.
+    pub timestamp: i64,
+    pub change: Change,
+    /// The thread of the caller.
+    caller: ThreadId,
+}
+
+/// What a write does.
+pub(super) enum Change {
+    Put { record: Record, condition: Condition, version: Version, slot: Slot<PutOutcome> },
+    Delete { if_match: Option<Vec<Version>>, slot: Slot<DeleteOutcome> },
+}
+
+/// The place for the outcome of one write. The type ties a write to its kind of outcome.
+pub(super) struct Slot<T> {
+    outcome: Option<T>,
+    /// Whether the outcome is that of an earlier write with the same signature.
+    is_repeated: bool,
+    reply: oneshot::Sender<Told<T>>,
+}
+
+/// What a caller is told, and what it has to drop then.
+type Told<T> = (Result<T, StoreError>, Post);
+
+/// Committed writes whose callers are told when it is dropped.
+///
+/// A worker takes what other threads wake only now and then, one by one, while it has tasks of its own. So a group wakes one
+/// caller of each worker, who tells the others of the same worker.
+#[derive(Default)]
+pub(super) struct Post(Option<(Vec<Write>, StoreMetrics)>);
+
+impl Post {
+    fn new(writes: Vec<Write>, metrics: &StoreMetrics) -> Self {
+        Self(Some((writes, metrics.clone())))
+    }
+}
+
+impl Drop for Post {
+    fn drop(&mut self) {
+        let Some((writes, metrics)) = self.0.take() else { return };
+        for write in writes {
+            write.tell(Ok(()), &metrics, Self::default());
+        }
+    }
+}
+
+impl<T: Outcome> Slot<T> {
+    /// A slot, and where its outcome is told.
+    pub(super) fn new() -> (Self, oneshot::Receiver<Told<T>>) {
+        let (reply, told) = oneshot::channel();
+        (Self { outcome: None, is_repeated: false, reply }, told)
+    }
+
+    /// Notes the outcome, which is told after the commit.
+    pub(super) fn fill(&mut self, outcome: T) {
+        (self.outcome, self.is_repeated) = (Some(outcome), false);
+    }
+
+    /// Notes the outcome of the first write with the same signature, which is told again.
+    pub(super) fn fill_again(&mut self, outcome: T) {
+        (self.outcome, self.is_repeated) = (Some(outcome), true);
+    }
+
+    /// Notes an outcome that is given as bytes.
+    fn read(&mut self, outcome: &[u8], is_repeated: bool) -> Result<(), DamagedOutcome> {
+        (self.outcome, self.is_repeated) = (Some(T::from_bytes(outcome)?), is_repeated);
+        Ok(())
+    }
+
+    /// The caller may be gone.
+    fn tell(self, result: Result<(), StoreError>, metrics: &StoreMetrics, post: Post) {
+        let outcome = self.outcome.ok_or_else(|| StoreError::failed("the engine gave no outcome"));
+        let told = result.and(outcome);
+        metrics.count(match &told {
+            Ok(_) if self.is_repeated => WriteOutcome::Replayed,
+            Ok(outcome) => outcome.kind(),
+            Err(_) => WriteOutcome::Failed,
+        });
+        drop(self.reply.send((told, post)));
+    }
+}
+
+impl Write {
+    /// A write of the caller on this thread.
+    pub(super) fn new(
+        (account, customer_id): (String, String),
+        signature: Option<SignatureId>,
+        change: Change,
+    ) -> Self {
+        let caller = thread::current().id();
+        Self { account, customer_id, signature, timestamp: 0, change, caller }
+    }
+
+    /// The customer's primary key.
+    pub(super) fn key(&self) -> (&str, &str) {
+        (&self.account, &self.customer_id)
+    }
+
+    /// Whether the write has deleted or replaced a customer.
+    pub(super) fn leaves_garbage(&self) -> bool {
+        match &self.change {
+            Change::Put { slot, .. } => matches!(slot.outcome, Some(PutOutcome::Updated(_))),
+            Change::Delete { slot, .. } => matches!(slot.outcome, Some(DeleteOutcome::Deleted)),
+        }
+    }
+
+    /// Notes the outcome that was written down, now or, if it is repeated, when the signature was used first.
+    pub(super) fn fill(&mut self, outcome: &[u8], is_repeated: bool) -> Result<(), DamagedOutcome> {
+        match &mut self.change {
+            Change::Put { slot, .. } => slot.read(outcome, is_repeated),
+            Change::Delete { slot, .. } => slot.read(outcome, is_repeated),
+        }
+    }
+
+    /// Whether the caller gave up.
+    pub(super) fn is_abandoned(&self) -> bool {
+        match &self.change {
+            Change::Put { slot, .. } => slot.reply.is_closed(),
+            Change::Delete { slot, .. } => slot.reply.is_closed(),
+        }
+    }
+
+    fn tell(self, result: Result<(), StoreError>, metrics: &StoreMetrics, post: Post) {
+        match self.change {
+            Change::Put { slot, .. } => slot.tell(result, metrics, post),
+            Change::Delete { slot, .. } => slot.tell(result, metrics, post),
+        }
+    }
+
+    /// Tells the caller that the write was not made.
+    pub(super) fn fail(self, error: StoreError, metrics: &StoreMetrics) {
+        self.tell(Err(error), metrics, Post::default());
+    }
+}
+
+/// Tells the callers, each worker's by one of them.
+pub(super) fn tell_committed(writes: Vec<Write>, metrics: &StoreMetrics) {
+    let mut workers: HashMap<ThreadId, Vec<Write>> = HashMap::new();
+    for write in writes {
+        workers.entry(write.caller).or_default().push(write);
+    }
+    for mut others in workers.into_values() {
+        if let Some(one) = others.pop() {
+            one.tell(Ok(()), metrics, Post::new(others, metrics));
+        }
+    }
+}
