@@ -48,30 +48,28 @@ pub(super) fn check_line(fields: &[u8]) -> Result<(), DamagedRecord> {
 }
 
 /// A page, as the schema `Customers` has it.
-pub(super) struct Page {
-    json: Vec<u8>,
-    is_empty: bool,
-}
+pub(super) struct Page(Vec<u8>);
 
 impl Page {
     pub(super) fn new() -> Self {
-        Self { json: b"{\"Items\":[".to_vec(), is_empty: true }
+        Self(b"{\"Items\":[".to_vec())
     }
 
     /// Adds what is appended, or nothing if that fails.
     pub(super) fn add(&mut self, append: impl FnOnce(&mut Vec<u8>) -> Result<(), DamagedRecord>) {
-        let before = self.json.len();
-        if !self.is_empty {
-            self.json.push(b',');
+        let Self(json) = self;
+        let before = json.len();
+        // Only the first item follows the bracket: an item is an object.
+        if !json.ends_with(b"[") {
+            json.push(b',');
         }
-        match append(&mut self.json) {
-            Ok(()) => self.is_empty = false,
-            Err(_) => self.json.truncate(before),
+        if append(json).is_err() {
+            json.truncate(before);
         }
     }
 
     pub(super) fn end(self, page_token: Option<&str>) -> Result<Vec<u8>, DamagedRecord> {
-        let mut json = self.json;
+        let Self(mut json) = self;
         json.push(b']');
         if let Some(page_token) = page_token {
             json.extend_from_slice(b",\"PageToken\":");

@@ -39,7 +39,7 @@ pub use self::{
 };
 use self::{
     group::Queue,
-    page::{Page, Part},
+    page::{Page, PageQuery, Part},
     postgres::Postgres,
     row::DamagedRow,
     sqlite::Sqlite,
@@ -211,7 +211,8 @@ impl Store {
     ) -> Result<CustomerPage, StoreError> {
         let collection = collection.into();
         let account = collection.as_str();
-        let page = async { on!(self.list(account, direction, after, limit)) };
+        let query = PageQuery { account: account.to_owned(), direction, after, limit };
+        let page = async { on!(self.list(query)) };
         let (snapshot, Page { rows, has_more, .. }) = within(ANSWER_TIMEOUT, page).await?;
         // A damaged row does not hide the others.
         let sound = |row: Result<StoredCustomer, DamagedRow>| {

@@ -2,14 +2,28 @@
 
 use super::{
     error::StoreError,
-    types::{Exported, RawCustomer},
+    row::DamagedRow,
+    types::{Exported, Position, RawCustomer, Snapshot, StoredCustomer},
 };
+use crate::model::SortDirection;
 
 /// How many bytes of records a page has at most, unless its first record alone is longer.
 pub(super) const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// How many rows a part of an export has at most.
 const EXPORT_ROWS_MAX: usize = 500;
+
+/// What a page of a list is asked for.
+pub(super) struct PageQuery {
+    pub account: String,
+    pub direction: SortDirection,
+    pub after: Option<Position>,
+    /// How many customers the page has at most.
+    pub limit: u32,
+}
+
+/// What a walk keeps of its first page, and the rows of this one.
+pub(super) type Listed = (Snapshot, Page<Result<StoredCustomer, DamagedRow>>);
 
 /// The rows of a page.
 pub(super) struct Page<T> {

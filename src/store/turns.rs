@@ -105,8 +105,8 @@ impl<T> Receiver<T> {
         while self.0.waiting().is_idle() {
             self.0.changed.notified().await;
         }
-        // Where threads share a core, the first of several items wakes this thread before the others are in the queue: let
-        // the senders go first. Where a core is free, this takes no time.
+        // Where threads share a core, items may be about to come, also when this thread was not asleep: let the senders go
+        // first. Where a core is free, this takes no time.
         thread::yield_now();
         self.0.waiting().take(max)
     }

@@ -27,9 +27,11 @@ pub struct Gathering(PhantomData<*const ()>);
 /// Begins to gather the lines of this thread; `None` if they are gathered already.
 #[must_use]
 pub fn gather_lines() -> Option<Gathering> {
-    GATHERED.with_borrow_mut(|gathered| match gathered {
-        Some(_) => None,
-        None => Some(Gathering(PhantomData)).inspect(|_| *gathered = Some(Vec::new())),
+    GATHERED.with_borrow_mut(|gathered| {
+        gathered.is_none().then(|| {
+            *gathered = Some(Vec::new());
+            Gathering(PhantomData)
+        })
     })
 }
 

@@ -49,11 +49,11 @@ use self::{
 use super::{
     error::StoreError,
     group::Lane,
-    page::{Page, Part},
-    row::{CustomerRow, DamagedRow, SigningKeyRow, raw},
+    page::{Listed, Page, PageQuery, Part},
+    row::{CustomerRow, SigningKeyRow, raw},
     schema::{customers, seal_keys, secrets, signing_keys},
     types::{
-        ImportOutcome, ImportedCustomer, Position, RawCustomer, Reseal, SealKeyRow, SigningKey, Snapshot,
+        ImportOutcome, ImportedCustomer, Position, RawCustomer, Reseal, SealKeyRow, SigningKey,
         StoredCustomer, UnusableKey,
     },
     used::expired_before,
@@ -82,9 +82,6 @@ const KEY_READERS: usize = 1;
 const PRUNE_PAUSE: Duration = Duration::from_secs(5);
 
 diesel::postfix_operator!(ByteByByte, " COLLATE \"C\"", Text, backend: diesel::pg::Pg);
-
-/// What the walk keeps of its first page, and the rows of a page.
-type Listed = (Snapshot, Page<Result<StoredCustomer, DamagedRow>>);
 
 /// An open Postgres database.
 #[derive(Clone)]
@@ -133,24 +130,15 @@ impl Postgres {
     }
 
     /// On the engine's thread: elsewhere, each part of the answer would be handed over, which takes longer than to read it.
-    pub(super) async fn list(
-        &self,
-        account: &str,
-        direction: SortDirection,
-        after: Option<Position>,
-        limit: u32,
-    ) -> Result<Listed, StoreError> {
-        let (engine, account) = (self.clone(), account.to_owned());
-        let list = async move { engine.list_here(&account, direction, after, limit).await };
+    pub(super) async fn list(&self, query: PageQuery) -> Result<Listed, StoreError> {
+        let engine = self.clone();
+        let list = async move { engine.list_here(query).await };
         self.runtime.spawn(list).await.map_err(StoreError::failed)?
     }
 
     async fn list_here(
         &self,
-        account: &str,
-        direction: SortDirection,
-        after: Option<Position>,
-        limit: u32,
+        PageQuery { account, direction, after, limit }: PageQuery,
     ) -> Result<Listed, StoreError> {
         use customers::created_at;
         let customer_id = || ByteByByte::new(customers::customer_id);

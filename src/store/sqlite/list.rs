@@ -12,52 +12,42 @@ use diesel::{
 use super::{
     super::{
         error::StoreError,
-        page::Page,
-        row::{CustomerRow, DamagedRow},
+        page::{Listed, Page, PageQuery},
+        row::CustomerRow,
         types::{Position, Snapshot, StoredCustomer},
     },
     sql::{CUSTOMER_ROW, SelectNewestSeq},
 };
 use crate::model::SortDirection;
 
-/// What one page is asked for.
-pub(super) struct Asked {
-    pub account: String,
-    pub direction: SortDirection,
-    pub after: Option<Position>,
-    /// How many customers the page has at most.
-    pub limit: u32,
+/// What a walk keeps, if it has begun: the largest `seq` then. What is created later has a larger one, whatever its
+/// timestamp.
+pub(super) fn begun(query: &PageQuery) -> Result<Option<i64>, StoreError> {
+    let begun = query.after.as_ref().map(|Position { snapshot: Snapshot(newest), .. }| newest.parse());
+    begun.transpose().map_err(StoreError::failed)
 }
 
-/// The rows of a page, and what the walk keeps of its first page: the largest `seq` then. What is created later has a
-/// larger one, whatever its timestamp.
-pub(super) type Listed = (Snapshot, Page<Result<StoredCustomer, DamagedRow>>);
-
-impl Asked {
-    /// The `seq` that the walk keeps, if it has begun.
-    pub(super) fn begun(&self) -> Result<Option<i64>, StoreError> {
-        let begun = self.after.as_ref().map(|Position { snapshot: Snapshot(newest), .. }| newest.parse());
-        begun.transpose().map_err(StoreError::failed)
-    }
-
-    pub(super) fn read(&self, connection: &mut SqliteConnection, begun: Option<i64>) -> QueryResult<Listed> {
-        let newest = begun.map_or_else(|| SelectNewestSeq.get_result(connection), Ok)?;
-        let after = self.after.as_ref().map(|Position { created, customer_id, snapshot: _ }| After {
-            created_at: created.micros(),
-            customer_id: customer_id.as_str(),
-            newest,
-        });
-        let select = SelectPage { account: &self.account, direction: self.direction, after };
-        let mut page = Page::new(self.limit as usize);
-        for row in select.load_iter::<CustomerRow, DefaultLoadingMode>(connection)? {
-            let row = row?;
-            let record_bytes = row.record.len();
-            if !page.add(StoredCustomer::try_from(row), record_bytes) {
-                break;
-            }
+pub(super) fn read(
+    query: &PageQuery,
+    connection: &mut SqliteConnection,
+    begun: Option<i64>,
+) -> QueryResult<Listed> {
+    let newest = begun.map_or_else(|| SelectNewestSeq.get_result(connection), Ok)?;
+    let after = query.after.as_ref().map(|Position { created, customer_id, snapshot: _ }| After {
+        created_at: created.micros(),
+        customer_id: customer_id.as_str(),
+        newest,
+    });
+    let select = SelectPage { account: &query.account, direction: query.direction, after };
+    let mut page = Page::new(query.limit as usize);
+    for row in select.load_iter::<CustomerRow, DefaultLoadingMode>(connection)? {
+        let row = row?;
+        let record_bytes = row.record.len();
+        if !page.add(StoredCustomer::try_from(row), record_bytes) {
+            break;
         }
-        Ok((Snapshot(newest.to_string()), page))
     }
+    Ok((Snapshot(newest.to_string()), page))
 }
 
 /// Reads customers in the order of their creation; gives [`CustomerRow`]s.

@@ -29,7 +29,6 @@ use self::{
     connect::{Connection, is_damage, migrate, touch},
     erase::Eraser,
     file::File,
-    list::{Asked, Listed},
     lookup::Lookups,
     reader::Reader,
     write::Writer,
@@ -37,17 +36,17 @@ use self::{
 use super::{
     error::StoreError,
     group::Lane,
-    page::{Page, Part},
+    page::{Listed, Page, PageQuery, Part},
     row::{CustomerRow, SigningKeyRow, raw},
     schema::{customers, seal_keys, secrets, signing_keys},
     types::{
-        Access, ImportOutcome, ImportedCustomer, Position, RawCustomer, Reseal, SealKeyRow, SigningKey,
-        StoredCustomer, UnusableKey,
+        Access, ImportOutcome, ImportedCustomer, RawCustomer, Reseal, SealKeyRow, SigningKey, StoredCustomer,
+        UnusableKey,
     },
 };
 use crate::{
     account::Account,
-    model::{CustomerId, SortDirection, Timestamp},
+    model::{CustomerId, Timestamp},
     threads::Threads,
 };
 
@@ -113,17 +112,10 @@ impl Sqlite {
         row.map(|row| StoredCustomer::try_from(row).map_err(StoreError::failed)).transpose()
     }
 
-    pub(super) async fn list(
-        &self,
-        account: &str,
-        direction: SortDirection,
-        after: Option<Position>,
-        limit: u32,
-    ) -> Result<Listed, StoreError> {
+    pub(super) async fn list(&self, query: PageQuery) -> Result<Listed, StoreError> {
         self.file.check_now_and_then()?;
-        let asked = Asked { account: account.to_owned(), direction, after, limit };
-        let begun = asked.begun()?;
-        self.lists.run(move |connection| asked.read(connection, begun)).await
+        let begun = list::begun(&query)?;
+        self.lists.run(move |connection| list::read(&query, connection, begun)).await
     }
 
     pub(super) async fn scan(
