@@ -4,8 +4,8 @@
 //! after the commit. There is no batching timer: a single write is committed immediately.
 
 use std::{
+    array,
     collections::VecDeque,
-    hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicI64, Ordering},
@@ -13,9 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::time::timeout;
+use tokio::{sync::Mutex as Turn, time::timeout};
 
 use super::{
+    claims::Claims,
     error::StoreError,
     turns,
     types::{Condition, DeleteOutcome, PutOutcome, Record},
@@ -34,6 +35,10 @@ pub(super) const QUEUE_WRITES_MAX: usize = 1024;
 
 /// How many writes one transaction takes, unless told otherwise: beyond this, a group gets slower but not cheaper.
 pub const GROUP_WRITES_MAX: usize = 128;
+
+/// How many writes a lane begins with at once if another lane can take those that come next: then the database works while
+/// more requests are verified.
+const ENOUGH_WRITES: usize = 24;
 
 /// How long no write must come before an engine does what can wait.
 const IDLE_PAUSE: Duration = Duration::from_secs(1);
@@ -104,42 +109,41 @@ async fn settle(engine: &mut impl Engine, group: Vec<Write>, metrics: &StoreMetr
     }
 }
 
-/// The sending side of the queue: one lane or several. All writes of one customer go through the same lane, in the order
-/// in which they came.
+/// The sending side of the queue.
 #[derive(Clone)]
 pub(super) struct Queue {
-    lanes: Arc<[turns::Sender<Write>]>,
+    writes: Arc<turns::Sender<Write>>,
+    claims: Claims,
     stall: Arc<Stall>,
     metrics: StoreMetrics,
 }
 
 impl Queue {
-    /// A transaction takes at most `group_writes_max` writes.
+    /// A queue, and those that take groups from it in turn. A transaction takes at most `group_writes_max` writes.
     pub(super) fn with_lanes<const LANES: usize>(
         group_writes_max: usize,
         metrics: &StoreMetrics,
     ) -> (Self, [Lane; LANES]) {
-        let (stamps, stall) = (Arc::new(Stamps::default()), Arc::new(Stall::default()));
-        let lanes =
-            [(); LANES].map(|()| turns::channel(QUEUE_WRITES_MAX / LANES, |write: &Write| &write.account));
-        let mut senders = Vec::with_capacity(LANES);
-        let lane = |writes| Lane {
-            writes,
+        // One lane alone is busy until it has committed, and then takes what has come.
+        let enough = if LANES == 1 { group_writes_max } else { ENOUGH_WRITES.min(group_writes_max) };
+        let (sender, writes) = turns::channel(QUEUE_WRITES_MAX, enough, |write: &Write| &write.account);
+        let (writes, stamps) = (Arc::new(Turn::new(writes)), Arc::new(Stamps::default()));
+        let (claims, stall) = (Claims::default(), Arc::new(Stall::default()));
+        let lanes = array::from_fn(|number| Lane {
+            number,
+            writes: Arc::clone(&writes),
+            claims: claims.clone(),
             stamps: Arc::clone(&stamps),
             stall: Arc::clone(&stall),
             group_writes_max,
             metrics: metrics.clone(),
-        };
-        let lanes = lanes.map(|(sender, writes)| {
-            senders.push(sender);
-            lane(writes)
         });
-        (Self { lanes: senders.into(), stall, metrics: metrics.clone() }, lanes)
+        (Self { writes: Arc::new(sender), claims, stall, metrics: metrics.clone() }, lanes)
     }
 
     /// How many writes wait.
     pub(super) fn len(&self) -> usize {
-        self.lanes.iter().map(turns::Sender::len).sum()
+        self.writes.len() + self.claims.len()
     }
 
     /// How long nothing was committed although it was tried.
@@ -173,7 +177,7 @@ impl Queue {
         self.submit(key, signature, |slot| Change::Delete { if_match, slot }).await
     }
 
-    async fn submit<T: Outcome>(
+    async fn submit<T: Outcome + Send + 'static>(
         &self,
         key: (String, String),
         signature: Option<SignatureId>,
@@ -181,30 +185,19 @@ impl Queue {
     ) -> Result<T, StoreError> {
         let (slot, outcome) = Slot::new();
         let write = Write::new(key, signature, change(slot));
-        if let Err(refused) = self.lane(&write).send(write).await {
+        if let Err(refused) = self.writes.send(write).await {
             // It may be this one.
             refused.fail(StoreError::Busy, &self.metrics);
         }
-        let (outcome, post) = outcome.await.map_err(|_| StoreError::unavailable("the writer has ended"))?;
-        drop(post);
-        outcome
-    }
-
-    fn lane(&self, write: &Write) -> &turns::Sender<Write> {
-        if let [only] = &*self.lanes {
-            return only;
-        }
-        let mut hasher = DefaultHasher::new();
-        write.key().hash(&mut hasher);
-        let lanes = self.lanes.len() as u64;
-        // Smaller than the number of lanes, so it fits whatever an index is.
-        &self.lanes[usize::try_from(hasher.finish() % lanes).unwrap_or_default()]
+        outcome.receive().await.ok_or_else(|| StoreError::unavailable("the writer has ended"))?
     }
 }
 
-/// The receiving side of one lane.
+/// Takes groups of writes, in turn with the other lanes: one group fills up while others commit.
 pub(super) struct Lane {
-    writes: turns::Receiver<Write>,
+    number: usize,
+    writes: Arc<Turn<turns::Receiver<Write>>>,
+    claims: Claims,
     stamps: Arc<Stamps>,
     stall: Arc<Stall>,
     group_writes_max: usize,
@@ -218,11 +211,12 @@ impl Lane {
     }
 
     /// Commits group after group, until every [`Queue`] is gone and its last write is made.
-    pub(super) async fn run(mut self, mut engine: impl Engine) {
+    pub(super) async fn run(self, mut engine: impl Engine) {
         let mut pause = IDLE_PAUSE;
         loop {
-            let gathered = timeout(pause, self.writes.gather(self.group_writes_max)).await;
-            let Ok(mut group) = gathered else {
+            let mut turn = self.writes.lock().await;
+            let Ok(group) = timeout(pause, turn.gather(self.group_writes_max)).await else {
+                drop(turn);
                 pause = if self.use_pause(&mut engine).await { Duration::ZERO } else { IDLE_PAUSE };
                 continue;
             };
@@ -230,20 +224,31 @@ impl Lane {
             if group.is_empty() {
                 return;
             }
-            // A caller that gave up was told that the write may not have been made; later it must not be made any more.
-            group.retain(|write| {
-                let is_abandoned = write.is_abandoned();
-                if is_abandoned {
-                    self.metrics.count(WriteOutcome::Failed);
-                }
-                !is_abandoned
-            });
-            for write in &mut group {
-                write.timestamp = self.stamps.next();
+            let mut group = self.claims.claim(self.number, group);
+            drop(turn);
+            while !group.is_empty() {
+                let later = group.split_off(group.len().min(self.group_writes_max));
+                self.settle(&mut engine, group).await;
+                group = if later.is_empty() { self.claims.next(self.number) } else { later };
             }
-            if !group.is_empty() {
-                settle(&mut engine, group, &self.metrics, &self.stall).await;
+        }
+    }
+
+    /// Commits a group and tells each caller.
+    async fn settle(&self, engine: &mut impl Engine, mut group: Vec<Write>) {
+        // A caller that gave up was told that the write may not have been made; later it must not be made any more.
+        group.retain(|write| {
+            let is_abandoned = write.is_abandoned();
+            if is_abandoned {
+                self.metrics.count(WriteOutcome::Failed);
             }
+            !is_abandoned
+        });
+        for write in &mut group {
+            write.timestamp = self.stamps.next();
+        }
+        if !group.is_empty() {
+            settle(engine, group, &self.metrics, &self.stall).await;
         }
     }
 

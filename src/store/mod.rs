@@ -4,10 +4,12 @@
 //! `api` decides the status), nothing here knows a field of a customer ([`Record`] is bytes), every query names the
 //! account, and an outcome is told after its commit. Records of another [`Kind`] are kept in the same table.
 
+mod claims;
 mod collection;
 mod error;
 mod group;
 mod page;
+mod post;
 mod postgres;
 mod row;
 mod schema;
@@ -21,7 +23,7 @@ mod write;
 
 use std::{future::Future, path::Path, sync::Arc, time::Duration};
 
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{sync::mpsc, task::yield_now, time::timeout};
 
 pub use self::{
     collection::{Collection, Kind},
@@ -161,6 +163,15 @@ impl Store {
             return Err(StoreError::unavailable("no write has been committed for 5 seconds"));
         }
         within(CHECK_TIMEOUT, async { on!(self.check()) }).await
+    }
+
+    /// Waits until other requests that came at the same time are as far as this one, if their work in the database is
+    /// cheaper then. SQLite works on the cores that verify signatures, and so it is best done in one go. Postgres works
+    /// elsewhere meanwhile. A single request continues immediately.
+    pub async fn await_others(&self) {
+        if matches!(self.engine, Engine::Sqlite(_)) {
+            yield_now().await;
+        }
     }
 
     /// Creates or replaces a customer, which gets this version. Returns when the outcome is on disk. If the signature of

@@ -1,5 +1,5 @@
-//! The tables, as both engines have them. Each engine also has something of its own: SQLite `customers.seq`,
-//! `customers.signature_expires_at` and `high_water`, Postgres `customers.created_in` and `customers.imported_at`.
+//! The tables, as both engines have them. Each engine also has something of its own: SQLite `customers.seq` and
+//! `high_water`, Postgres `customers.created_in` and `customers.imported_at`.
 
 diesel::table! {
     customers (account, customer_id) {
@@ -8,6 +8,7 @@ diesel::table! {
         version -> Binary,
         created_at -> BigInt,
         updated_at -> BigInt,
+        signature_expires_at -> Nullable<BigInt>,
         sealed_by -> Nullable<Text>,
         record -> Binary,
     }

@@ -12,10 +12,11 @@ use std::{
 
 use tokio::sync::Notify;
 
-/// Makes a queue for at most so many items.
-pub(super) fn channel<T>(max: usize, account_of: fn(&T) -> &str) -> (Sender<T>, Receiver<T>) {
+/// Makes a queue for at most so many items. As soon as there are `enough`, the receiver need not wait for more.
+pub(super) fn channel<T>(max: usize, enough: usize, account_of: fn(&T) -> &str) -> (Sender<T>, Receiver<T>) {
     let waiting = Waiting {
         max,
+        enough,
         account_of,
         accounts: HashMap::new(),
         turns: VecDeque::new(),
@@ -39,6 +40,7 @@ struct Shared<T> {
 
 struct Waiting<T> {
     max: usize,
+    enough: usize,
     account_of: fn(&T) -> &str,
     /// The items of each account, in the order in which they came. No account is without any.
     accounts: HashMap<String, VecDeque<T>>,
@@ -53,12 +55,20 @@ impl<T> Sender<T> {
     /// items, or this one.
     ///
     /// The receiver is woken when all tasks of this thread whose turn it is have had it, and so may have added theirs. If it
-    /// were woken at once, it would often take the first of many items alone.
+    /// were woken at once, it would often take the first of many items alone. But it is woken when there are enough.
     pub(super) async fn send(&self, item: T) -> Result<(), T> {
-        let (is_first, refused) = self.0.waiting().add(item);
-        if is_first {
-            let _wakes = WakesReceiver(&self.0.changed);
-            let_others_go_first().await;
+        let (added, refused) = self.0.waiting().add(item);
+        match added {
+            Added::First => {
+                let _wakes = WakesReceiver(&self.0.changed);
+                let_others_go_first().await;
+            }
+            Added::Enough => {
+                self.0.changed.notify_one();
+                // Where threads share a core, it would not begin until this one sleeps.
+                thread::yield_now();
+            }
+            Added::Another => {}
         }
         refused.map_or(Ok(()), Err)
     }
@@ -67,6 +77,15 @@ impl<T> Sender<T> {
     pub(super) fn len(&self) -> usize {
         self.0.waiting().items
     }
+}
+
+/// What an item changes.
+enum Added {
+    /// Nothing waited before.
+    First,
+    /// There are enough now.
+    Enough,
+    Another,
 }
 
 /// Wakes the receiver when it is dropped, even if the sender is given up.
@@ -131,12 +150,11 @@ impl<T> Waiting<T> {
         self.items == 0 && !self.is_closed
     }
 
-    /// Returns whether nothing waited before, and the item that had to go.
-    fn add(&mut self, item: T) -> (bool, Option<T>) {
+    /// Returns what the item changes, and the item that had to go.
+    fn add(&mut self, item: T) -> (Added, Option<T>) {
         if self.is_closed {
-            return (false, Some(item));
+            return (Added::Another, Some(item));
         }
-        let is_first = self.items == 0;
         let account = (self.account_of)(&item);
         let mut given_way = None;
         if self.items == self.max {
@@ -144,7 +162,7 @@ impl<T> Waiting<T> {
             let most = self.accounts.values_mut().max_by_key(|items| items.len());
             // Two more, so that after the exchange it still has as many as this account.
             let Some(most) = most.filter(|items| items.len() >= own + 2) else {
-                return (is_first, Some(item));
+                return (Added::Another, Some(item));
             };
             given_way = most.pop_back();
             self.items -= 1;
@@ -157,7 +175,12 @@ impl<T> Waiting<T> {
             self.turns.push_back(account.clone());
             self.accounts.insert(account, VecDeque::from([item]));
         }
-        (is_first, given_way)
+        let added = match self.items {
+            1 => Added::First,
+            items if items == self.enough => Added::Enough,
+            _ => Added::Another,
+        };
+        (added, given_way)
     }
 
     fn take(&mut self, max: usize) -> Vec<T> {
@@ -196,7 +219,7 @@ mod tests {
     }
 
     fn queue(max: usize) -> (Sender<String>, Receiver<String>) {
-        channel(max, |item| item.split('-').next().unwrap())
+        channel(max, 20, |item| item.split('-').next().unwrap())
     }
 
     fn gather(receiver: &mut Receiver<String>, max: usize) -> Option<Vec<String>> {
@@ -226,6 +249,17 @@ mod tests {
         assert!(first.await.is_ok());
         assert!(receiver.0.changed.notified().now_or_never().is_some());
         assert_eq!(gather(&mut receiver, 100).unwrap().len(), 9);
+    }
+
+    #[tokio::test]
+    async fn the_receiver_is_woken_when_there_are_enough_items() {
+        let (sender, receiver) = queue(100);
+        let mut first = pin!(sender.send("a-0".to_owned()));
+        assert!(poll!(&mut first).is_pending(), "it lets others go first");
+        assert!(send(&sender, "a", 1..19).await.is_empty());
+        assert!(receiver.0.changed.notified().now_or_never().is_none(), "nobody has woken it");
+        assert!(send(&sender, "a", 19..20).await.is_empty());
+        assert!(receiver.0.changed.notified().now_or_never().is_some());
     }
 
     #[tokio::test]

@@ -1,14 +1,8 @@
 //! What waits to be written, and how its caller is told what became of it.
 
-use std::{
-    collections::HashMap,
-    thread::{self, ThreadId},
-};
-
-use tokio::sync::oneshot;
-
 use super::{
     error::StoreError,
+    post::{self, Answer, Letter, Reply},
     types::{Condition, DeleteOutcome, PutOutcome, Record},
     used::{DamagedOutcome, Outcome},
     version::Version,
@@ -27,8 +21,6 @@ pub(super) struct Write {
     /// When the write was taken from the queue, in microseconds since the Unix epoch.
     pub timestamp: i64,
     pub change: Change,
-    /// The thread of the caller.
-    caller: ThreadId,
 }
 
 /// What a write does.
@@ -42,38 +34,13 @@ pub(super) struct Slot<T> {
     outcome: Option<T>,
     /// Whether the outcome is that of an earlier write with the same signature.
     is_repeated: bool,
-    reply: oneshot::Sender<Told<T>>,
+    reply: Reply<Result<T, StoreError>>,
 }
 
-/// What a caller is told, and what it has to drop then.
-type Told<T> = (Result<T, StoreError>, Post);
-
-/// Committed writes whose callers are told when it is dropped.
-///
-/// A worker takes what other threads wake only now and then, one by one, while it has tasks of its own. So a group wakes one
-/// caller of each worker, who tells the others of the same worker.
-#[derive(Default)]
-pub(super) struct Post(Option<(Vec<Write>, StoreMetrics)>);
-
-impl Post {
-    fn new(writes: Vec<Write>, metrics: &StoreMetrics) -> Self {
-        Self(Some((writes, metrics.clone())))
-    }
-}
-
-impl Drop for Post {
-    fn drop(&mut self) {
-        let Some((writes, metrics)) = self.0.take() else { return };
-        for write in writes {
-            write.tell(Ok(()), &metrics, Self::default());
-        }
-    }
-}
-
-impl<T: Outcome> Slot<T> {
+impl<T: Outcome + Send + 'static> Slot<T> {
     /// A slot, and where its outcome is told.
-    pub(super) fn new() -> (Self, oneshot::Receiver<Told<T>>) {
-        let (reply, told) = oneshot::channel();
+    pub(super) fn new() -> (Self, Answer<Result<T, StoreError>>) {
+        let (reply, told) = post::reply();
         (Self { outcome: None, is_repeated: false, reply }, told)
     }
 
@@ -93,8 +60,7 @@ impl<T: Outcome> Slot<T> {
         Ok(())
     }
 
-    /// The caller may be gone.
-    fn tell(self, result: Result<(), StoreError>, metrics: &StoreMetrics, post: Post) {
+    fn letter(self, result: Result<(), StoreError>, metrics: &StoreMetrics) -> Letter {
         let outcome = self.outcome.ok_or_else(|| StoreError::failed("the engine gave no outcome"));
         let told = result.and(outcome);
         metrics.count(match &told {
@@ -102,19 +68,17 @@ impl<T: Outcome> Slot<T> {
             Ok(outcome) => outcome.kind(),
             Err(_) => WriteOutcome::Failed,
         });
-        drop(self.reply.send((told, post)));
+        self.reply.letter(told)
     }
 }
 
 impl Write {
-    /// A write of the caller on this thread.
     pub(super) fn new(
         (account, customer_id): (String, String),
         signature: Option<SignatureId>,
         change: Change,
     ) -> Self {
-        let caller = thread::current().id();
-        Self { account, customer_id, signature, timestamp: 0, change, caller }
+        Self { account, customer_id, signature, timestamp: 0, change }
     }
 
     /// The customer's primary key.
@@ -141,33 +105,25 @@ impl Write {
     /// Whether the caller gave up.
     pub(super) fn is_abandoned(&self) -> bool {
         match &self.change {
-            Change::Put { slot, .. } => slot.reply.is_closed(),
-            Change::Delete { slot, .. } => slot.reply.is_closed(),
+            Change::Put { slot, .. } => slot.reply.is_abandoned(),
+            Change::Delete { slot, .. } => slot.reply.is_abandoned(),
         }
     }
 
-    fn tell(self, result: Result<(), StoreError>, metrics: &StoreMetrics, post: Post) {
+    fn letter(self, result: Result<(), StoreError>, metrics: &StoreMetrics) -> Letter {
         match self.change {
-            Change::Put { slot, .. } => slot.tell(result, metrics, post),
-            Change::Delete { slot, .. } => slot.tell(result, metrics, post),
+            Change::Put { slot, .. } => slot.letter(result, metrics),
+            Change::Delete { slot, .. } => slot.letter(result, metrics),
         }
     }
 
     /// Tells the caller that the write was not made.
     pub(super) fn fail(self, error: StoreError, metrics: &StoreMetrics) {
-        self.tell(Err(error), metrics, Post::default());
+        self.letter(Err(error), metrics).deliver();
     }
 }
 
-/// Tells the callers, each worker's by one of them.
+/// Tells the callers of writes that are committed.
 pub(super) fn tell_committed(writes: Vec<Write>, metrics: &StoreMetrics) {
-    let mut workers: HashMap<ThreadId, Vec<Write>> = HashMap::new();
-    for write in writes {
-        workers.entry(write.caller).or_default().push(write);
-    }
-    for mut others in workers.into_values() {
-        if let Some(one) = others.pop() {
-            one.tell(Ok(()), metrics, Post::new(others, metrics));
-        }
-    }
+    post::deliver_all(writes.into_iter().map(|write| write.letter(Ok(()), metrics)));
 }

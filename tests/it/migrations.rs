@@ -12,7 +12,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 /// nobody.
 const CHECKSUMS: [(&str, &str); 4] = [
     ("postgres/2026-11-22-000000_create_customers/down.sql", "a0cfc0d725208707"),
-    ("postgres/2026-11-22-000000_create_customers/up.sql", "a5667ef31abaa38f"),
+    ("postgres/2026-11-22-000000_create_customers/up.sql", "5ef096a715a65bb6"),
     ("sqlite/2026-11-22-000000_create_customers/down.sql", "e1900c2c9c1a4018"),
     ("sqlite/2026-11-22-000000_create_customers/up.sql", "e85ce6759050ef42"),
 ];

@@ -1,12 +1,15 @@
 //! What is Postgres's own: what the suites that run on every engine do not show.
 
 mod faults;
+mod plans;
 mod replicas;
 mod schema;
 mod stalls;
 mod tls;
 mod unfenced;
 mod url;
+
+use std::iter;
 
 use customers_api::{
     account::Account,
@@ -17,7 +20,7 @@ use futures_util::future::join_all;
 
 use crate::{
     postgres_cluster::{connect, database, execute},
-    support::mia,
+    support::{eventually, mia},
 };
 
 fn account() -> Account {
@@ -105,18 +108,47 @@ async fn a_row_that_somebody_locks_holds_up_nothing_else_and_itself_not_for_ever
     let others = async {
         store.check().await.unwrap();
         assert!(store.get(&account(), &id("c-1")).await.unwrap().is_some());
-        let free = join_all((2..20).map(|number| {
-            let store = store.clone();
-            async move { put(&store, &format!("c-{number}"), Condition::Always).await }
-        }));
-        free.await.into_iter().flatten().count()
+        for number in 2..20 {
+            put(&store, &format!("c-{number}"), Condition::Always).await.unwrap();
+        }
     };
-    let (held_up, free) = futures_util::future::join(held_up, others).await;
+    let (held_up, ()) = futures_util::future::join(held_up, others).await;
 
     assert!(matches!(held_up, Err(StoreError::Unavailable(_))), "{held_up:?}");
-    assert!(free > 0, "the other lane goes on");
     somebody.batch_execute("ROLLBACK").await.unwrap();
     put(&store, "c-1", Condition::Always).await.unwrap();
+}
+
+#[actix_web::test]
+async fn more_writes_of_a_locked_row_wait_for_it_in_their_order_and_hold_up_nothing_else() {
+    let url = database().await;
+    let store = open(&url).await;
+    put(&store, "c-1", Condition::Always).await.unwrap();
+    let somebody = connect(&url).await;
+    somebody.batch_execute("BEGIN; SELECT * FROM customers FOR UPDATE").await.unwrap();
+
+    let held_up = || {
+        let store = store.clone();
+        actix_web::rt::spawn(async move { put(&store, "c-1", Condition::Always).await })
+    };
+    let first = held_up();
+    let waiting =
+        "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let watcher = connect(&url).await;
+    eventually("the first one waits", async || !watcher.query(waiting, &[]).await.unwrap().is_empty()).await;
+    let held_up: Vec<_> = iter::once(first).chain((2..20).map(|_| held_up())).collect();
+    for number in 2..20 {
+        put(&store, &format!("c-{number}"), Condition::Always).await.unwrap();
+        assert!(held_up.iter().all(|write| !write.is_finished()));
+    }
+    somebody.batch_execute("ROLLBACK").await.unwrap();
+    let mut last = None;
+    for write in held_up {
+        last = Some(write.await.unwrap().unwrap());
+    }
+    let stored = store.get(&account(), &id("c-1")).await.unwrap().unwrap();
+    assert_eq!(last, Some(PutOutcome::Updated(stored.version)), "the last one stays");
+    assert_eq!(store.queue_writes(), 0);
 }
 
 #[actix_web::test]

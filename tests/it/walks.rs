@@ -232,13 +232,14 @@ async fn on_postgres_a_put_that_waited_for_a_delete_creates_nobody_in_a_walk_tha
     let store = database.open().await;
     create_all(&store, &ids("c", 3)).await;
     for (direction, first_id) in [(SortDirection::Asc, "c-00"), (SortDirection::Desc, "c-02")] {
-        let somebody = connect(&database.url).await;
+        // A transaction sees one state of what others do.
+        let (somebody, watcher) = (connect(&database.url).await, connect(&database.url).await);
         let delete = format!("BEGIN; DELETE FROM customers WHERE customer_id = '{first_id}'");
         somebody.batch_execute(&delete).await.unwrap();
         let waits = put(&store, first_id, Condition::Always);
         let walk = async {
             let waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-            while somebody.query(waiting, &[]).await.unwrap().is_empty() {}
+            while watcher.query(waiting, &[]).await.unwrap().is_empty() {}
             let first = store.list(&account(), direction, None, 1).await.unwrap();
             assert_eq!(first.customers[0].customer_id.as_str(), first_id);
             somebody.batch_execute("COMMIT").await.unwrap();

@@ -1,7 +1,6 @@
 use std::{future::Future, pin::Pin};
 
 use actix_web::{FromRequest, Handler, HttpRequest, Responder, dev::Payload, web::Data};
-use tokio::task::yield_now;
 use utoipa::Path;
 
 use super::{body, connection, parts::Parts, undocumented};
@@ -64,9 +63,8 @@ impl<T: FromParts> FromRequest for Signed<T> {
                 .ok_or_else(|| ApiError::Internal("the request has no state".into()))?;
             let body = body::read(&request, payload, &api.body_budget).await?;
             let (account, signature) = authenticate(api, &request, &body).await?;
-            // All requests that arrived together are verified before the first one goes on to the store, so that their
-            // writes share a commit. A single request continues immediately.
-            yield_now().await;
+            // All requests that arrived together are verified before the first one goes on.
+            api.store.await_others().await;
             let operation = Operation::of(&request);
             let undocumented =
                 operation.map(|operation| undocumented::violations(operation, &request, &body));

@@ -22,12 +22,8 @@ pub(super) fn classify(error: &PostgresError) -> SqlFailure {
         return if error.is_closed() { SqlFailure::Transient } else { SqlFailure::Refused };
     };
     match code.code() {
-        // A signature that another replica used at the same time: the next try finds it.
-        "23505" if error.as_db_error().is_some_and(|error| error.table() == Some("used_signatures")) => {
-            SqlFailure::Conflict
-        }
-        // Serialization failure and deadlock.
-        "40001" | "40P01" => SqlFailure::Conflict,
+        // A row that another replica inserted at the same time, which the next try finds; serialization failure; deadlock.
+        "23505" | "40001" | "40P01" => SqlFailure::Conflict,
         // Read-only after a failover, idle for too long, statement cancelled, lock not available, outcome unknown.
         "25006" | "25P03" | "57014" | "55P03" | "40003" => SqlFailure::Transient,
         // Connections, lack of resources, shutdown and start, failures of the system.

@@ -26,11 +26,11 @@ const BEGIN: &str = "\
 
 const KEYS: &str = "\
     SELECT key_id, account, algorithm, public_key, created_at, revoked_at FROM signing_keys \
-    WHERE $1::text IS NULL OR account = $1 ORDER BY created_at, key_id COLLATE \"C\"";
+    WHERE $1::text IS NULL OR account = $1 ORDER BY created_at, key_id";
 
 const CUSTOMERS: &str = "\
     SELECT account, customer_id, version, created_at, updated_at, sealed_by, record FROM customers \
-    WHERE $1::text IS NULL OR account = $1 ORDER BY account, created_at";
+    WHERE $1::text IS NULL OR account = $1 ORDER BY account || '', created_at";
 
 /// Starts the task that reads. It waits until each part is taken, and ends when nobody takes them any more.
 pub(super) async fn start(

@@ -6,9 +6,15 @@ use diesel::{
     QueryResult, QueryableByName, sql_query,
     sql_types::{Array, BigInt, Binary, Nullable, Text},
 };
-use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
+use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _};
 
-use super::super::types::{ImportOutcome, ImportedCustomer, Record, StoredCustomer};
+use super::{
+    super::{
+        types::{ImportOutcome, ImportedCustomer, Record, StoredCustomer},
+        used::expired_before,
+    },
+    sql::outcome,
+};
 use crate::clock;
 
 /// Writes customers, one array for each column, in the order in which all replicas lock rows. Returns those written.
@@ -24,15 +30,35 @@ const INSERT: &str = "\
 const KEEP: &str = "DO NOTHING";
 
 /// One that was created at another time is another customer with the same id, and walks that were begun before leave it
-/// out.
+/// out. One that was put since [`MOVE_SIGNATURES`] stays.
 const REPLACE: &str = "\
     DO UPDATE SET version = excluded.version, created_at = excluded.created_at, \
-        updated_at = excluded.updated_at, sealed_by = excluded.sealed_by, record = excluded.record, \
+        updated_at = excluded.updated_at, signature_expires_at = NULL, \
+        sealed_by = excluded.sealed_by, record = excluded.record, \
         created_in = CASE WHEN customers.created_at = excluded.created_at \
             THEN customers.created_in ELSE excluded.created_in END, \
         imported_at = CASE WHEN customers.created_at = excluded.created_at \
             THEN customers.imported_at ELSE excluded.imported_at END \
-    WHERE customers.version <> excluded.version";
+    WHERE customers.version <> excluded.version AND ( \
+        customers.signature_expires_at IS NULL OR customers.signature_expires_at < $9 OR EXISTS ( \
+            SELECT FROM used_signatures used \
+            WHERE used.expires_at = customers.signature_expires_at AND used.hash = customers.version \
+        ) \
+    )";
+
+/// Locks the customers of these keys, and moves the signatures that made them to the others that were used.
+const MOVE_SIGNATURES: &str = concat!(
+    "WITH last AS MATERIALIZED ( \
+         SELECT signature_expires_at, version, ",
+    outcome!(),
+    " AS outcome \
+         FROM customers WHERE (account, customer_id) IN (SELECT * FROM unnest($1::text[], $2::text[])) \
+         ORDER BY account, customer_id FOR UPDATE \
+     ) \
+     INSERT INTO used_signatures (expires_at, hash, outcome) \
+     SELECT signature_expires_at, version, outcome FROM last WHERE signature_expires_at >= $3 \
+     ON CONFLICT DO NOTHING"
+);
 
 const RETURNING: &str = "RETURNING account, customer_id, version";
 
@@ -58,13 +84,14 @@ fn versions(found: Vec<Found>) -> Versions {
     found.into_iter().map(|found| ((found.account, found.customer_id), found.version)).collect()
 }
 
-/// Writes them in one statement.
+/// Writes them in one transaction.
 pub(super) async fn import(
     connection: &mut AsyncPgConnection,
     imported: &[ImportedCustomer],
     replace: bool,
 ) -> QueryResult<Vec<ImportOutcome>> {
-    let written = versions(write(connection, imported, replace).await?);
+    let written = connection.transaction(async |connection| write(connection, imported, replace).await);
+    let written = versions(written.await?);
     let there = if written.len() == imported.len() {
         Versions::new()
     } else {
@@ -102,8 +129,19 @@ async fn write(
         seal_keys.push(sealed_by.as_deref());
         records.push(bytes.as_slice());
     }
-    let conflict = if replace { REPLACE } else { KEEP };
-    sql_query(format!("{INSERT} {conflict} {RETURNING}"))
+    let expired_before = expired_before();
+    let write = if replace {
+        sql_query(MOVE_SIGNATURES)
+            .bind::<Array<Text>, _>(&accounts)
+            .bind::<Array<Text>, _>(&customer_ids)
+            .bind::<BigInt, _>(expired_before)
+            .execute(connection)
+            .await?;
+        format!("{INSERT} {REPLACE} {RETURNING}")
+    } else {
+        format!("{INSERT} {KEEP} {RETURNING}")
+    };
+    sql_query(write)
         .bind::<Array<Text>, _>(accounts)
         .bind::<Array<Text>, _>(customer_ids)
         .bind::<Array<Binary>, _>(versions)
@@ -112,6 +150,7 @@ async fn write(
         .bind::<Array<Nullable<Text>>, _>(seal_keys)
         .bind::<Array<Binary>, _>(records)
         .bind::<BigInt, _>(clock::now().timestamp_micros())
+        .bind::<BigInt, _>(expired_before)
         .load(connection)
         .await
 }

@@ -5,6 +5,16 @@
 
 use std::{slice, sync::Arc};
 
+use super::{
+    super::{
+        error::StoreError,
+        post::{self, Reply},
+        row::CustomerRow,
+        turns,
+    },
+    connect::Readers,
+    readers::{connection, finish, within},
+};
 use deadpool::managed::Pool;
 use diesel::{
     QueryResult,
@@ -15,13 +25,6 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl as _;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use tokio::sync::oneshot;
-
-use super::{
-    super::{error::StoreError, row::CustomerRow, turns},
-    connect::Readers,
-    readers::{connection, finish, within},
-};
 
 /// How many look-ups may wait.
 const QUEUE_LOOKUPS_MAX: usize = 1024;
@@ -37,7 +40,7 @@ pub(super) struct Lookups(Arc<turns::Sender<Lookup>>);
 struct Lookup {
     account: String,
     customer_id: String,
-    reply: oneshot::Sender<Found>,
+    reply: Reply<Found>,
 }
 
 type Found = Result<Option<CustomerRow>, StoreError>;
@@ -45,18 +48,19 @@ type Found = Result<Option<CustomerRow>, StoreError>;
 impl Lookups {
     /// Look-ups over these connections.
     pub(super) fn new(readers: Pool<Readers>) -> (Self, Desk) {
-        let (sender, lookups) = turns::channel(QUEUE_LOOKUPS_MAX, |lookup: &Lookup| &lookup.account);
+        let (sender, lookups) =
+            turns::channel(QUEUE_LOOKUPS_MAX, GROUP_LOOKUPS_MAX, |lookup: &Lookup| &lookup.account);
         (Self(Arc::new(sender)), Desk { lookups, readers })
     }
 
     pub(super) async fn find(&self, account: &str, customer_id: &str) -> Found {
         let (account, customer_id) = (account.to_owned(), customer_id.to_owned());
-        let (reply, found) = oneshot::channel();
+        let (reply, found) = post::reply();
         if let Err(refused) = self.0.send(Lookup { account, customer_id, reply }).await {
             // It may be this one.
-            drop(refused.reply.send(Err(StoreError::Busy)));
+            refused.reply.letter(Err(StoreError::Busy)).deliver();
         }
-        found.await.map_err(|_| StoreError::unavailable("the engine has ended"))?
+        found.receive().await.ok_or_else(|| StoreError::unavailable("the engine has ended"))?
     }
 }
 
@@ -87,24 +91,20 @@ impl Desk {
 
 /// If the database refuses a group, each look-up is tried alone, so that a damaged row does not hide the others.
 async fn answer(readers: &Pool<Readers>, mut group: Vec<Lookup>) {
-    group.retain(|lookup| !lookup.reply.is_closed());
+    group.retain(|lookup| !lookup.reply.is_abandoned());
     match find(readers, &group).await {
         Ok(found) => {
-            for (lookup, row) in group.into_iter().zip(found) {
-                // The caller may be gone.
-                drop(lookup.reply.send(Ok(row)));
-            }
+            let found = group.into_iter().zip(found);
+            post::deliver_all(found.map(|(lookup, row)| lookup.reply.letter(Ok(row))));
         }
         Err(StoreError::Failed(_)) if group.len() > 1 => {
             for lookup in group {
                 let found = find(readers, slice::from_ref(&lookup)).await;
-                drop(lookup.reply.send(found.map(|mut rows| rows.pop().flatten())));
+                lookup.reply.letter(found.map(|mut rows| rows.pop().flatten())).deliver();
             }
         }
         Err(error) => {
-            for lookup in group {
-                drop(lookup.reply.send(Err(error.duplicate())));
-            }
+            post::deliver_all(group.into_iter().map(|lookup| lookup.reply.letter(Err(error.duplicate()))));
         }
     }
 }

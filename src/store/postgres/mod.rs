@@ -9,6 +9,7 @@ mod connect;
 mod error;
 mod export;
 mod import;
+mod list;
 mod lookup;
 mod migrate;
 mod readers;
@@ -26,7 +27,7 @@ use diesel::{
     BoolExpressionMethods as _, ExpressionMethods as _, OptionalExtension, QueryDsl as _, QueryableByName,
     SelectableHelper as _, delete, insert_into,
     result::Error as DieselError,
-    sql_types::{BigInt, Nullable, Text},
+    sql_types::{BigInt, Nullable},
     update,
 };
 use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
@@ -42,7 +43,7 @@ use self::{
     connect::{Connector, Readers},
     lookup::{Desk, Lookups},
     readers::{connection, finish, pool, within},
-    sql::{BY_KEY, PRUNE, PRUNE_ROWS_MAX},
+    sql::{BY_INDEX, PRUNE, PRUNE_ROWS_MAX},
     url::PostgresUrl,
     write::Writer,
 };
@@ -53,20 +54,20 @@ use super::{
     row::{CustomerRow, SigningKeyRow, raw},
     schema::{customers, seal_keys, secrets, signing_keys},
     types::{
-        ImportOutcome, ImportedCustomer, Position, RawCustomer, Reseal, SealKeyRow, SigningKey,
-        StoredCustomer, UnusableKey,
+        ImportOutcome, ImportedCustomer, RawCustomer, Reseal, SealKeyRow, SigningKey, StoredCustomer,
+        UnusableKey,
     },
     used::expired_before,
 };
 use crate::{
     account::Account,
-    model::{CustomerId, SortDirection, Timestamp},
+    model::{CustomerId, Timestamp},
     telemetry::chain,
     threads::Threads,
 };
 
-/// How many connections write: with two, one group fills up while another commits, and a row that somebody else has
-/// locked holds up at most half of the writes.
+/// How many connections write: with two, one group fills up while another commits, and a row that somebody else has locked
+/// holds up its own writes only.
 const LANES: usize = 2;
 
 /// How many connections look customers up.
@@ -80,8 +81,6 @@ const KEY_READERS: usize = 1;
 
 /// How often expired signatures are pruned.
 const PRUNE_PAUSE: Duration = Duration::from_secs(5);
-
-diesel::postfix_operator!(ByteByByte, " COLLATE \"C\"", Text, backend: diesel::pg::Pg);
 
 /// An open Postgres database.
 #[derive(Clone)]
@@ -115,8 +114,8 @@ impl Postgres {
         let connector = Arc::new(Connector::new(url)?);
         migrate::migrate(&connector).await?;
         let checker = Arc::new(Checker::new(&connector));
-        let (readers, keys) = (pool(&connector, LIST_READERS, "")?, pool(&connector, KEY_READERS, "")?);
-        let (lookups, desk) = Lookups::new(pool(&connector, LOOKUP_READERS, BY_KEY)?);
+        let (readers, keys) = (pool(&connector, LIST_READERS, BY_INDEX)?, pool(&connector, KEY_READERS, "")?);
+        let (lookups, desk) = Lookups::new(pool(&connector, LOOKUP_READERS, BY_INDEX)?);
         Ok((Self { runtime: Handle::current(), readers, lookups, keys, checker }, connector, desk))
     }
 
@@ -131,57 +130,14 @@ impl Postgres {
 
     /// On the engine's thread: elsewhere, each part of the answer would be handed over, which takes longer than to read it.
     pub(super) async fn list(&self, query: PageQuery) -> Result<Listed, StoreError> {
-        let engine = self.clone();
-        let list = async move { engine.list_here(query).await };
+        let begun = list::begun(&query)?;
+        let readers = self.readers.clone();
+        let list = async move {
+            let mut reader = connection(&readers).await?;
+            let page = within(list::read(query, begun, &mut reader)).await;
+            finish(reader, page).await
+        };
         self.runtime.spawn(list).await.map_err(StoreError::failed)?
-    }
-
-    async fn list_here(
-        &self,
-        PageQuery { account, direction, after, limit }: PageQuery,
-    ) -> Result<Listed, StoreError> {
-        use customers::created_at;
-        let customer_id = || ByteByByte::new(customers::customer_id);
-        let mut query = customers::table
-            .filter(customers::account.eq(account))
-            .select((CustomerRow::as_select(), walk::snapshot()))
-            .limit(i64::from(limit) + 1)
-            .into_boxed();
-        // The first comparison is implied by the second; the index needs it to find the place.
-        query = match (direction, &after) {
-            (_, None) => query,
-            (SortDirection::Asc, Some(Position { created, customer_id: id, snapshot: _ })) => query
-                .filter(created_at.ge(created.micros()))
-                .filter(created_at.gt(created.micros()).or(customer_id().gt(id.as_str()))),
-            (SortDirection::Desc, Some(Position { created, customer_id: id, snapshot: _ })) => query
-                .filter(created_at.le(created.micros()))
-                .filter(created_at.lt(created.micros()).or(customer_id().lt(id.as_str()))),
-        };
-        query = match direction {
-            SortDirection::Asc => query.order_by((created_at.asc(), customer_id().asc())),
-            SortDirection::Desc => query.order_by((created_at.desc(), customer_id().desc())),
-        };
-        if let Some(Position { created: _, customer_id: _, snapshot }) = &after {
-            query = query.filter(walk::was_there(snapshot)?);
-        }
-        let mut reader = connection(&self.readers).await?;
-        let page = async {
-            let (mut page, mut begun) = (Page::new(limit as usize), String::new());
-            let mut rows = pin!(query.load_stream(&mut reader.connection).await?);
-            while let Some((row, snapshot)) = rows.try_next().await? {
-                let row: CustomerRow = row;
-                let record_bytes = row.record.len();
-                begun = snapshot;
-                if !page.add(StoredCustomer::try_from(row), record_bytes) {
-                    break;
-                }
-            }
-            Ok((page, begun))
-        };
-        let page = within(page).await;
-        let (page, begun) = finish(reader, page).await?;
-        let snapshot = after.map_or_else(|| walk::begin(&begun), |position| position.snapshot);
-        Ok((snapshot, page))
     }
 
     pub(super) async fn scan(
@@ -189,17 +145,16 @@ impl Postgres {
         after: Option<(String, String)>,
         limit: u32,
     ) -> Result<Page<RawCustomer>, StoreError> {
-        let account = || ByteByByte::new(customers::account);
-        let customer_id = || ByteByByte::new(customers::customer_id);
+        use customers::{account, customer_id};
         let mut query = customers::table
             .select((customers::account, CustomerRow::as_select()))
-            .order_by((account().asc(), customer_id().asc()))
+            .order_by((account.asc(), customer_id.asc()))
             .limit(limit.into())
             .into_boxed();
         if let Some((last_account, last_id)) = after {
             query = query
-                .filter(account().ge(last_account.clone()))
-                .filter(account().gt(last_account).or(customer_id().gt(last_id)));
+                .filter(account.ge(last_account.clone()))
+                .filter(account.gt(last_account).or(customer_id.gt(last_id)));
         }
         let mut reader = connection(&self.readers).await?;
         let page = async {
@@ -235,7 +190,7 @@ impl Postgres {
     pub(super) async fn signing_keys(&self) -> Result<Vec<Result<SigningKey, UnusableKey>>, StoreError> {
         let mut reader = connection(&self.keys).await?;
         let rows = signing_keys::table
-            .order_by((signing_keys::created_at, ByteByByte::new(signing_keys::key_id)))
+            .order_by((signing_keys::created_at, signing_keys::key_id))
             .select(SigningKeyRow::as_select())
             .load(&mut reader.connection);
         let rows = within(rows).await;

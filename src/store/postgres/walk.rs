@@ -6,15 +6,13 @@
 
 use chrono::TimeDelta;
 use diesel::{
-    AppearsOnTable, Expression,
-    dsl::sql,
-    expression::{NonAggregate, SqlLiteral},
+    QueryResult,
     pg::Pg,
-    query_builder::QueryFragment,
-    sql_types::{BigInt, Bool, Text},
+    query_builder::{AstPass, QueryFragment},
+    sql_types::{BigInt, Text},
 };
 
-use super::super::{error::StoreError, schema::customers, types::Snapshot};
+use super::super::{error::StoreError, types::Snapshot};
 use crate::clock;
 
 /// How far the clocks of replicas may be apart. Whatever is older than the walk by more than this was there when the walk
@@ -24,12 +22,7 @@ const CLOCKS_APART_MAX: TimeDelta = TimeDelta::hours(1);
 /// The longest text of a snapshot that a page token has room for: about ninety transactions at once.
 const SNAPSHOT_CHARS_MAX: usize = 1000;
 
-/// The snapshot of a query, as Postgres writes it: `xmin:xmax:xip`.
-pub(super) fn snapshot() -> SqlLiteral<Text> {
-    sql("CAST(pg_current_snapshot() AS TEXT)")
-}
-
-/// What a walk keeps of its first page.
+/// What a walk keeps of its first page, whose query had this snapshot, as Postgres writes it: `xmin:xmax:xip`.
 pub(super) fn begin(snapshot: &str) -> Snapshot {
     let now = clock::now().timestamp_micros();
     if snapshot.len() <= SNAPSHOT_CHARS_MAX {
@@ -40,34 +33,34 @@ pub(super) fn begin(snapshot: &str) -> Snapshot {
     Snapshot(format!("{now}/{xmax}:{xmax}:"))
 }
 
-/// A filter of customers.
-pub(super) trait Filter:
-    Expression<SqlType = Bool> + NonAggregate + AppearsOnTable<customers::table> + QueryFragment<Pg> + Send
-{
+/// Whether a customer was there when a walk began, as a condition of SQL.
+pub(super) struct Begun {
+    /// Microseconds since the Unix epoch.
+    old: i64,
+    snapshot: String,
 }
 
-impl<E> Filter for E where
-    E: Expression<SqlType = Bool>
-        + NonAggregate
-        + AppearsOnTable<customers::table>
-        + QueryFragment<Pg>
-        + Send
-{
+impl Begun {
+    pub(super) fn read(begun: &Snapshot) -> Result<Self, StoreError> {
+        let malformed = || StoreError::failed("the snapshot of a walk is malformed");
+        let (began, snapshot) = begun.0.split_once('/').ok_or_else(malformed)?;
+        let began: i64 = began.parse().map_err(|_| malformed())?;
+        let old = began - CLOCKS_APART_MAX.num_microseconds().unwrap_or_default();
+        Ok(Self { old, snapshot: snapshot.to_owned() })
+    }
 }
 
-/// Whether a customer was there when the walk began.
-pub(super) fn was_there(begun: &Snapshot) -> Result<impl Filter + use<>, StoreError> {
-    let malformed = || StoreError::failed("the snapshot of a walk is malformed");
-    let (began, snapshot) = begun.0.split_once('/').ok_or_else(malformed)?;
-    let began: i64 = began.parse().map_err(|_| malformed())?;
-    let old = began - CLOCKS_APART_MAX.num_microseconds().unwrap_or_default();
-    let was_there = sql::<Bool>("(coalesce(imported_at, created_at) < ")
-        .bind::<BigInt, _>(old)
-        .sql(" OR created_in >= pg_snapshot_xmax(pg_current_snapshot())")
-        .sql(" OR pg_visible_in_snapshot(created_in, CAST(")
-        .bind::<Text, _>(snapshot.to_owned())
-        .sql(" AS pg_snapshot)))");
-    Ok(was_there)
+impl QueryFragment<Pg> for Begun {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("(coalesce(imported_at, created_at) < ");
+        out.push_bind_param::<BigInt, _>(&self.old)?;
+        out.push_sql(
+            " OR created_in >= pg_snapshot_xmax(pg_current_snapshot()) OR pg_visible_in_snapshot(created_in, CAST(",
+        );
+        out.push_bind_param::<Text, _>(&self.snapshot)?;
+        out.push_sql(" AS pg_snapshot)))");
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! The writer: commits a group on one connection.
 //!
 //! It orders a group by key, so that all replicas lock rows in the same order and no two wait for each other. The writes
-//! of one customer keep their order. Unconditional puts of different customers are one statement, and most groups are
-//! one such statement. Any other group is a transaction whose statements are sent without waiting for each other's
+//! of one customer keep their order. Puts of different customers are one statement, and most groups are one such
+//! statement. Any other group is a transaction whose statements are sent without waiting for each other's
 //! answers. Its commit is sent last, when the answers have arrived in time, so that a group that was given up is never
 //! committed behind the caller's back.
 //!
@@ -21,14 +21,12 @@ use super::{
     super::{
         error::StoreError,
         group::Engine,
-        types::{Condition, Record},
         used::DamagedOutcome,
-        version::Version,
         write::{Change, Write},
     },
     connect::{ANSWER_TIMEOUT, Connector, Driver, PREPARE_TIMEOUT, PROOF_TIMEOUT},
     error::{SqlFailure, classify, describe, store_error},
-    sql::{self, Columns, Head, Parameters},
+    sql::{self, Delete, Puts},
 };
 use crate::{random, telemetry::chain};
 
@@ -186,11 +184,7 @@ impl Engine for Writer {
 struct Session {
     client: Client,
     put: Statement,
-    insert: Statement,
-    update: Statement,
     delete: Statement,
-    delete_version: Statement,
-    refuse: Statement,
     driver: Driver,
 }
 
@@ -198,20 +192,12 @@ impl Session {
     async fn open(connector: &Arc<Connector>) -> Result<Self, StoreError> {
         let (client, driver) = connector.connect_to_write().await?;
         let prepare = async {
-            client.batch_execute(sql::BY_KEY).await?;
-            try_join!(
-                client.prepare(sql::PUT),
-                client.prepare(sql::INSERT),
-                client.prepare(sql::UPDATE),
-                client.prepare(sql::DELETE),
-                client.prepare(sql::DELETE_VERSION),
-                client.prepare(sql::REFUSE),
-            )
+            client.batch_execute(sql::BY_INDEX).await?;
+            try_join!(client.prepare(sql::PUT), client.prepare(sql::DELETE))
         };
         let statements = timeout(PREPARE_TIMEOUT, prepare).await.map_err(StoreError::unavailable)?;
-        let (put, insert, update, delete, delete_version, refuse) =
-            statements.map_err(|error| StoreError::unavailable(describe(&error)))?;
-        Ok(Self { client, put, insert, update, delete, delete_version, refuse, driver })
+        let (put, delete) = statements.map_err(|error| StoreError::unavailable(describe(&error)))?;
+        Ok(Self { client, put, delete, driver })
     }
 
     async fn commit(&self, group: &mut [Write]) -> Result<(), Failure> {
@@ -235,18 +221,16 @@ impl Session {
         }
     }
 
-    /// Carries out unconditional puts of different customers, or one write of any kind.
+    /// Carries out puts of different customers, or one delete.
     async fn apply(&self, run: &mut [Write]) -> Result<(), Failure> {
-        let [write] = run else { return self.put_all(run).await };
-        if is_unconditional_put(write) {
-            return self.put_all(run).await;
+        match run {
+            [write] if let Change::Delete { .. } = &write.change => self.delete(write).await,
+            puts => self.put_all(puts).await,
         }
-        let (outcome, is_repeated) = self.apply_one(write).await?;
-        Ok(write.fill(&outcome, is_repeated)?)
     }
 
     async fn put_all(&self, run: &mut [Write]) -> Result<(), Failure> {
-        let rows = self.client.query(&self.put, &Columns::new(run).parameters()).await?;
+        let rows = self.client.query(&self.put, &Puts::new(run).parameters()).await?;
         let mut outcomes = HashMap::with_capacity(rows.len());
         for row in &rows {
             let outcome = (row.try_get::<_, &[u8]>(1)?, row.try_get::<_, bool>(2)?);
@@ -262,50 +246,19 @@ impl Session {
         Ok(())
     }
 
-    /// Returns the outcome as bytes, and whether it is that of an earlier write with the same signature.
-    async fn apply_one(&self, write: &Write) -> Result<(Vec<u8>, bool), Failure> {
-        let head = Head::new(write);
-        let row = match &write.change {
-            Change::Put { record: Record { bytes, sealed_by }, condition, version, slot: _ } => {
-                let (version, versions) = (version.as_bytes(), versions(condition));
-                let mut parameters = head.parameters();
-                parameters.extend::<Parameters<'_>>(vec![&version, &write.timestamp, sealed_by, bytes]);
-                match condition {
-                    Condition::Never => self.client.query_one(&self.refuse, &head.signature()).await?,
-                    Condition::Absent => self.client.query_one(&self.insert, &parameters).await?,
-                    Condition::Always | Condition::Present | Condition::OneOf(_) => {
-                        parameters.push(&versions);
-                        self.client.query_one(&self.update, &parameters).await?
-                    }
-                }
-            }
-            Change::Delete { if_match: None, slot: _ } => {
-                self.client.query_one(&self.delete, &head.parameters()).await?
-            }
-            Change::Delete { if_match: Some(versions), slot: _ } => {
-                let versions: Vec<&[u8]> = versions.iter().map(Version::as_bytes).collect();
-                let mut parameters = head.parameters();
-                parameters.push(&versions);
-                self.client.query_one(&self.delete_version, &parameters).await?
-            }
-        };
-        Ok((row.try_get(0)?, row.try_get(1)?))
-    }
-}
-
-/// The versions of which a customer must have one; `None` if any will do.
-fn versions(condition: &Condition) -> Option<Vec<&[u8]>> {
-    match condition {
-        Condition::OneOf(versions) => Some(versions.iter().map(Version::as_bytes).collect()),
-        Condition::Always | Condition::Absent | Condition::Present | Condition::Never => None,
+    async fn delete(&self, write: &mut Write) -> Result<(), Failure> {
+        let Change::Delete { if_match, slot: _ } = &write.change else { return Ok(()) };
+        let delete = Delete::new(write, if_match.as_deref());
+        let row = self.client.query_one(&self.delete, &delete.parameters()).await?;
+        Ok(write.fill(row.try_get(0)?, row.try_get(1)?)?)
     }
 }
 
 /// Whether two neighbours of a sorted group may be rows of one statement.
 fn may_share_a_statement(a: &Write, b: &Write) -> bool {
-    is_unconditional_put(a) && is_unconditional_put(b) && a.key() != b.key()
+    is_put(a) && is_put(b) && a.key() != b.key()
 }
 
-fn is_unconditional_put(write: &Write) -> bool {
-    matches!(write.change, Change::Put { condition: Condition::Always, .. })
+fn is_put(write: &Write) -> bool {
+    matches!(write.change, Change::Put { .. })
 }

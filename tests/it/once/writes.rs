@@ -1,5 +1,6 @@
 //! In the store, without HTTP.
 
+use actix_web::rt::task::JoinHandle;
 use customers_api::{
     account::Account,
     clock,
@@ -198,17 +199,19 @@ async fn a_write_that_a_full_queue_refused_can_be_sent_again(engine: Engine) {
     let database = engine.database().await;
     let store = database.open().await;
     let signatures: Vec<_> = (0..3000).map(|_| signature()).collect();
-    let writes = signatures.iter().enumerate().map(|(number, signature)| {
-        let store = &store;
-        async move { put(store, &format!("c-{number}"), Condition::Always, *signature).await }
-    });
+    let write = |(number, signature): (usize, &SignatureId)| {
+        let (store, signature) = (store.clone(), *signature);
+        actix_web::rt::spawn(async move {
+            put(&store, &format!("c-{number}"), Condition::Always, signature).await
+        })
+    };
     let lock = database.lock().await;
-    let mut writes = Box::pin(join_all(writes));
-    assert!(writes.as_mut().now_or_never().is_none(), "some wait");
+    let writes: Vec<_> = signatures.iter().enumerate().map(write).collect();
+    eventually("the queue is full", async || writes.iter().any(JoinHandle::is_finished)).await;
     lock.release().await;
-    let outcomes = writes.await;
-    let refused: Vec<_> = outcomes.iter().enumerate().filter(|(_, outcome)| outcome.is_err()).collect();
-    assert!(!refused.is_empty(), "the queue is bounded");
+    let outcomes = join_all(writes).await.into_iter().map(Result::unwrap);
+    let refused: Vec<_> = outcomes.enumerate().filter(|(_, outcome)| outcome.is_err()).collect();
+    assert!(!refused.is_empty());
     for (number, _) in refused.into_iter().take(20) {
         let outcome = put(&store, &format!("c-{number}"), Condition::Absent, signatures[number]).await;
         assert!(matches!(outcome, Ok(PutOutcome::Created(_))), "{number}: {outcome:?}");

@@ -66,14 +66,10 @@ impl Database {
         }
     }
 
-    /// How many signatures are remembered that carried out a write: SQLite keeps those of the rows in the rows.
+    /// How many signatures are remembered that carried out a write: those of the rows are in the rows.
     pub(crate) async fn used_signatures(&self) -> i64 {
-        let elsewhere = self.count("used_signatures").await;
-        if self.url.starts_with("sqlite:") {
-            elsewhere + self.count("customers WHERE signature_expires_at IS NOT NULL").await
-        } else {
-            elsewhere
-        }
+        let shown = self.count("customers WHERE signature_expires_at IS NOT NULL").await;
+        shown + self.count("used_signatures").await
     }
 
     /// How many rows a table has that fulfil a condition.

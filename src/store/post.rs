@@ -1,0 +1,88 @@
+//! Answers of a thread of the store to callers on other threads.
+//!
+//! A worker takes what other threads wake only now and then, one by one, while it has tasks of its own. So one caller of
+//! each worker is woken, who tells the others of the same worker.
+
+use std::{
+    collections::HashMap,
+    thread::{self, ThreadId},
+};
+
+use tokio::sync::oneshot;
+
+/// A letter to one caller, which may bring those to others. It is delivered when it is called.
+type Delivery = Box<dyn FnOnce(Post) + Send>;
+
+/// What goes to the other callers of a worker when it is dropped.
+#[derive(Default)]
+pub(super) struct Post(Vec<Delivery>);
+
+impl Drop for Post {
+    fn drop(&mut self) {
+        for deliver in self.0.drain(..) {
+            deliver(Self::default());
+        }
+    }
+}
+
+/// Where the answer to one caller is put.
+pub(super) struct Reply<T> {
+    caller: ThreadId,
+    sender: oneshot::Sender<(T, Post)>,
+}
+
+/// Where one caller waits for the answer.
+pub(super) struct Answer<T>(oneshot::Receiver<(T, Post)>);
+
+/// For a caller on this thread.
+pub(super) fn reply<T>() -> (Reply<T>, Answer<T>) {
+    let (sender, receiver) = oneshot::channel();
+    (Reply { caller: thread::current().id(), sender }, Answer(receiver))
+}
+
+impl<T> Answer<T> {
+    /// The answer; `None` if there will be none.
+    pub(super) async fn receive(self) -> Option<T> {
+        let (answer, post) = self.0.await.ok()?;
+        drop(post);
+        Some(answer)
+    }
+}
+
+impl<T: Send + 'static> Reply<T> {
+    /// Whether the caller gave up.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    pub(super) fn letter(self, answer: T) -> Letter {
+        // The caller may be gone; then it was its answer that brought the others theirs.
+        let deliver = move |post| drop(self.sender.send((answer, post)));
+        Letter { caller: self.caller, deliver: Box::new(deliver) }
+    }
+}
+
+/// An answer on its way.
+pub(super) struct Letter {
+    caller: ThreadId,
+    deliver: Delivery,
+}
+
+impl Letter {
+    pub(super) fn deliver(self) {
+        (self.deliver)(Post::default());
+    }
+}
+
+/// Delivers answers that are ready at the same time.
+pub(super) fn deliver_all(letters: impl IntoIterator<Item = Letter>) {
+    let mut workers: HashMap<ThreadId, Vec<Delivery>> = HashMap::new();
+    for Letter { caller, deliver } in letters {
+        workers.entry(caller).or_default().push(deliver);
+    }
+    for mut others in workers.into_values() {
+        if let Some(one) = others.pop() {
+            one(Post(others));
+        }
+    }
+}
