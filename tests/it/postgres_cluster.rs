@@ -103,7 +103,21 @@ impl Cluster {
         Self::make(settings, files, "")
     }
 
+    /// Somebody else may take the port before the server does.
     fn make(settings: &str, files: &[(&str, &str)], primary: &str) -> Self {
+        const ATTEMPTS: usize = 5;
+        let mut logs = Vec::new();
+        while logs.len() < ATTEMPTS {
+            match Self::try_make(settings, files, primary) {
+                Ok(cluster) => return cluster,
+                Err(log) => logs.push(log),
+            }
+        }
+        panic!("no cluster starts: {logs:?}")
+    }
+
+    /// The cluster, or its log if it does not start.
+    fn try_make(settings: &str, files: &[(&str, &str)], primary: &str) -> Result<Self, String> {
         let directory = tempfile::Builder::new().prefix("customers-postgres-").tempdir().unwrap();
         for (name, text) in files {
             let mut options = OpenOptions::new();
@@ -118,8 +132,7 @@ impl Cluster {
         let mut keeper = keeper.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (input, output) = (keeper.stdin.take(), BufReader::new(keeper.stdout.take().unwrap()));
         let mut cluster = Self { directory, port, input, output, keeper };
-        cluster.expect_done();
-        cluster
+        if cluster.is_done() { Ok(cluster) } else { Err(cluster.log()) }
     }
 
     /// Ends all its processes at once, as a crash does.
@@ -160,13 +173,13 @@ impl Cluster {
 
     fn order(&mut self, command: &str) {
         writeln!(self.input.as_ref().unwrap(), "{command}").unwrap();
-        self.expect_done();
+        assert!(self.is_done(), "{command}: {}", self.log());
     }
 
-    fn expect_done(&mut self) {
+    fn is_done(&mut self) -> bool {
         let mut line = String::new();
         self.output.read_line(&mut line).unwrap();
-        assert_eq!(line.trim(), "done", "{}", self.log());
+        line.trim() == "done"
     }
 
     fn log(&self) -> String {
