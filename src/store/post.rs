@@ -55,8 +55,9 @@ impl<T: Send + 'static> Reply<T> {
         self.sender.is_closed()
     }
 
+    /// The answer, to be delivered when others are ready, too.
     pub(super) fn letter(self, answer: T) -> Letter {
-        // The caller may be gone; then it was its answer that brought the others theirs.
+        // The caller may be gone: then the post is dropped here, and reaches the others all the same.
         let deliver = move |post| drop(self.sender.send((answer, post)));
         Letter { caller: self.caller, deliver: Box::new(deliver) }
     }
