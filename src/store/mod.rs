@@ -6,6 +6,7 @@
 
 mod claims;
 mod collection;
+mod creation;
 mod error;
 mod group;
 mod page;

@@ -36,6 +36,9 @@ pub(super) struct CustomerRow {
     pub record: Vec<u8>,
 }
 
+/// The columns of a [`CustomerRow`].
+pub(super) const CUSTOMER_ROW: &str = "customer_id, version, created_at, updated_at, sealed_by, record";
+
 /// Why a row is not a customer, without a word of its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a row of customers is damaged: {0}")]

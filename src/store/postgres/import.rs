@@ -90,8 +90,16 @@ pub(super) async fn import(
     imported: &[ImportedCustomer],
     replace: bool,
 ) -> QueryResult<Vec<ImportOutcome>> {
-    let written = connection.transaction(async |connection| write(connection, imported, replace).await);
-    let written = versions(written.await?);
+    let written = if replace {
+        let replace = async |connection: &mut AsyncPgConnection| {
+            move_signatures(connection, imported).await?;
+            write(connection, imported, REPLACE).await
+        };
+        connection.transaction(replace).await?
+    } else {
+        write(connection, imported, KEEP).await?
+    };
+    let written = versions(written);
     let there = if written.len() == imported.len() {
         Versions::new()
     } else {
@@ -113,7 +121,7 @@ pub(super) async fn import(
 async fn write(
     connection: &mut AsyncPgConnection,
     imported: &[ImportedCustomer],
-    replace: bool,
+    conflict: &str,
 ) -> QueryResult<Vec<Found>> {
     let (mut accounts, mut customer_ids, mut versions) = (Vec::new(), Vec::new(), Vec::new());
     let (mut created_at, mut updated_at) = (Vec::new(), Vec::new());
@@ -129,19 +137,7 @@ async fn write(
         seal_keys.push(sealed_by.as_deref());
         records.push(bytes.as_slice());
     }
-    let expired_before = expired_before();
-    let write = if replace {
-        sql_query(MOVE_SIGNATURES)
-            .bind::<Array<Text>, _>(&accounts)
-            .bind::<Array<Text>, _>(&customer_ids)
-            .bind::<BigInt, _>(expired_before)
-            .execute(connection)
-            .await?;
-        format!("{INSERT} {REPLACE} {RETURNING}")
-    } else {
-        format!("{INSERT} {KEEP} {RETURNING}")
-    };
-    sql_query(write)
+    sql_query(format!("{INSERT} {conflict} {RETURNING}"))
         .bind::<Array<Text>, _>(accounts)
         .bind::<Array<Text>, _>(customer_ids)
         .bind::<Array<Binary>, _>(versions)
@@ -150,18 +146,36 @@ async fn write(
         .bind::<Array<Nullable<Text>>, _>(seal_keys)
         .bind::<Array<Binary>, _>(records)
         .bind::<BigInt, _>(clock::now().timestamp_micros())
-        .bind::<BigInt, _>(expired_before)
+        .bind::<BigInt, _>(expired_before())
         .load(connection)
         .await
 }
 
+async fn move_signatures(
+    connection: &mut AsyncPgConnection,
+    imported: &[ImportedCustomer],
+) -> QueryResult<usize> {
+    let (accounts, customer_ids) = keys(imported);
+    sql_query(MOVE_SIGNATURES)
+        .bind::<Array<Text>, _>(accounts)
+        .bind::<Array<Text>, _>(customer_ids)
+        .bind::<BigInt, _>(expired_before())
+        .execute(connection)
+        .await
+}
+
 async fn find(connection: &mut AsyncPgConnection, imported: &[ImportedCustomer]) -> QueryResult<Vec<Found>> {
-    let accounts: Vec<&str> = imported.iter().map(|imported| imported.account.as_str()).collect();
-    let customer_ids: Vec<&str> =
-        imported.iter().map(|imported| imported.customer.customer_id.as_str()).collect();
+    let (accounts, customer_ids) = keys(imported);
     sql_query(FIND)
         .bind::<Array<Text>, _>(accounts)
         .bind::<Array<Text>, _>(customer_ids)
         .load(connection)
         .await
+}
+
+fn keys(imported: &[ImportedCustomer]) -> (Vec<&str>, Vec<&str>) {
+    imported
+        .iter()
+        .map(|imported| (imported.account.as_str(), imported.customer.customer_id.as_str()))
+        .unzip()
 }

@@ -14,34 +14,27 @@ use futures_util::TryStreamExt as _;
 
 use super::{
     super::{
+        creation::InOrder,
         error::StoreError,
         page::{Listed, Page, PageQuery},
-        row::CustomerRow,
+        row::{CUSTOMER_ROW, CustomerRow},
         types::{Position, StoredCustomer},
     },
     connect::Reader,
     walk::{self, Begun},
 };
-use crate::model::SortDirection;
-
 /// The walk that a page belongs to, if it has begun.
 pub(super) fn begun(query: &PageQuery) -> Result<Option<Begun>, StoreError> {
     query.after.as_ref().map(|position| Begun::read(&position.snapshot)).transpose()
 }
 
 pub(super) async fn read(query: PageQuery, begun: Option<Begun>, reader: &mut Reader) -> QueryResult<Listed> {
-    let PageQuery { account, direction, after, limit } = query;
     let select = SelectPage {
-        account: &account,
-        direction,
-        after: after.as_ref().zip(begun.as_ref()).map(|(position, begun)| After {
-            created_at: position.created.micros(),
-            customer_id: position.customer_id.as_str(),
-            begun,
-        }),
-        limit: i64::from(limit) + 1,
+        account: &query.account,
+        in_order: InOrder::new(&query, begun.as_ref()),
+        limit: i64::from(query.limit) + 1,
     };
-    let (mut page, mut snapshot) = (Page::new(limit as usize), String::new());
+    let (mut page, mut snapshot) = (Page::new(query.limit as usize), String::new());
     let mut rows = pin!(select.load_stream::<(CustomerRow, String)>(&mut reader.connection).await?);
     while let Some((row, seen)) = rows.try_next().await? {
         let record_bytes = row.record.len();
@@ -51,7 +44,7 @@ pub(super) async fn read(query: PageQuery, begun: Option<Begun>, reader: &mut Re
         }
     }
     let begin = || walk::begin(&snapshot);
-    Ok((after.as_ref().map_or_else(begin, |Position { snapshot, .. }| snapshot.clone()), page))
+    Ok((query.after.as_ref().map_or_else(begin, |Position { snapshot, .. }| snapshot.clone()), page))
 }
 
 /// Reads customers in the order of their creation; gives [`CustomerRow`]s, each with the snapshot of the query.
@@ -60,40 +53,17 @@ pub(super) async fn read(query: PageQuery, begun: Option<Begun>, reader: &mut Re
 /// `customers_by_creation` has it.
 struct SelectPage<'a> {
     account: &'a str,
-    direction: SortDirection,
-    after: Option<After<'a>>,
+    in_order: InOrder<'a, Begun>,
     limit: i64,
-}
-
-struct After<'a> {
-    created_at: i64,
-    customer_id: &'a str,
-    begun: &'a Begun,
 }
 
 impl QueryFragment<Pg> for SelectPage<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        let (later, order) = match self.direction {
-            SortDirection::Asc => (">", "created_at, customer_id"),
-            SortDirection::Desc => ("<", "created_at DESC, customer_id DESC"),
-        };
-        out.push_sql(
-            "SELECT customer_id, version, created_at, updated_at, sealed_by, record, \
-             (SELECT CAST(pg_current_snapshot() AS TEXT)) FROM customers WHERE account || '' = ",
-        );
+        out.push_sql("SELECT ");
+        out.push_sql(CUSTOMER_ROW);
+        out.push_sql(", (SELECT CAST(pg_current_snapshot() AS TEXT)) FROM customers WHERE account || '' = ");
         out.push_bind_param::<Text, _>(self.account)?;
-        if let Some(After { created_at, customer_id, begun }) = &self.after {
-            out.push_sql(" AND (created_at, customer_id) ");
-            out.push_sql(later);
-            out.push_sql(" (");
-            out.push_bind_param::<BigInt, _>(created_at)?;
-            out.push_sql(", ");
-            out.push_bind_param::<Text, _>(*customer_id)?;
-            out.push_sql(") AND ");
-            begun.walk_ast(out.reborrow())?;
-        }
-        out.push_sql(" ORDER BY ");
-        out.push_sql(order);
+        self.in_order.walk_ast(out.reborrow())?;
         out.push_sql(" LIMIT ");
         out.push_bind_param::<BigInt, _>(&self.limit)
     }

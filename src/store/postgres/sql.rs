@@ -38,6 +38,20 @@ macro_rules! has_one_of {
     };
 }
 
+/// Inserts the rows of [`PUT`] with this decision.
+macro_rules! insert {
+    ($decision:literal) => {
+        concat!(
+            "INSERT INTO customers \
+                 (account, customer_id, version, created_at, updated_at, signature_expires_at, sealed_by, record) \
+             SELECT account, customer_id, version, stamp, stamp, expires_at, sealed_by, record \
+             FROM decided WHERE decision = '",
+            $decision,
+            "'"
+        )
+    };
+}
+
 /// Puts customers, one array for each column. Returns the version of each, its outcome, and whether the outcome is an
 /// earlier one.
 ///
@@ -76,18 +90,12 @@ pub(super) const PUT: &str = concat!(
              ELSE 'replace' \
          END AS decision \
          FROM asked \
-     ), created AS ( \
-         INSERT INTO customers \
-             (account, customer_id, version, created_at, updated_at, signature_expires_at, sealed_by, record) \
-         SELECT account, customer_id, version, stamp, stamp, expires_at, sealed_by, record \
-         FROM decided WHERE decision = 'create' \
-         RETURNING 1 \
-     ), replaced AS ( \
-         INSERT INTO customers \
-             (account, customer_id, version, created_at, updated_at, signature_expires_at, sealed_by, record) \
-         SELECT account, customer_id, version, stamp, stamp, expires_at, sealed_by, record \
-         FROM decided WHERE decision = 'replace' \
-         ON CONFLICT (account, customer_id) DO UPDATE SET version = excluded.version, \
+     ), created AS (",
+    insert!("create"),
+    " RETURNING 1 \
+     ), replaced AS (",
+    insert!("replace"),
+    " ON CONFLICT (account, customer_id) DO UPDATE SET version = excluded.version, \
              updated_at = greatest(excluded.updated_at, customers.updated_at + 1), \
              signature_expires_at = excluded.signature_expires_at, \
              sealed_by = excluded.sealed_by, record = excluded.record \
@@ -153,8 +161,8 @@ pub(super) const PRUNE: &str = "\
 /// How many rows one [`PRUNE`] deletes.
 pub(super) const PRUNE_ROWS_MAX: i64 = 1000;
 
-/// The parameters of a statement.
-pub(super) type Parameters<'a> = Vec<&'a (dyn ToSql + Sync)>;
+/// A parameter of a statement.
+type Parameter<'a> = &'a (dyn ToSql + Sync);
 
 /// The parameters of [`PUT`]: an array for each column, and when a signature must have expired to be forgotten.
 #[derive(Default)]
@@ -192,30 +200,18 @@ impl<'a> Puts<'a> {
         all
     }
 
-    pub(super) fn parameters(&self) -> Parameters<'_> {
-        let Self {
-            expires_at,
-            accounts,
-            customer_ids,
-            versions,
-            timestamps,
-            sealed_by,
-            records,
-            may_create,
-            if_match,
-            expired_before,
-        } = self;
-        vec![
-            expires_at,
-            accounts,
-            customer_ids,
-            versions,
-            timestamps,
-            sealed_by,
-            records,
-            may_create,
-            if_match,
-            expired_before,
+    pub(super) fn parameters(&self) -> [Parameter<'_>; 10] {
+        [
+            &self.expires_at,
+            &self.accounts,
+            &self.customer_ids,
+            &self.versions,
+            &self.timestamps,
+            &self.sealed_by,
+            &self.records,
+            &self.may_create,
+            &self.if_match,
+            &self.expired_before,
         ]
     }
 }
@@ -243,9 +239,8 @@ impl<'a> Delete<'a> {
         }
     }
 
-    pub(super) fn parameters(&self) -> Parameters<'_> {
-        let Self { expires_at, hash, account, customer_id, if_match, expired_before } = self;
-        vec![expires_at, hash, account, customer_id, if_match, expired_before]
+    pub(super) fn parameters(&self) -> [Parameter<'_>; 6] {
+        [&self.expires_at, &self.hash, &self.account, &self.customer_id, &self.if_match, &self.expired_before]
     }
 }
 

@@ -11,15 +11,14 @@ use diesel::{
 
 use super::{
     super::{
+        creation::InOrder,
         error::StoreError,
         page::{Listed, Page, PageQuery},
-        row::CustomerRow,
+        row::{CUSTOMER_ROW, CustomerRow},
         types::{Position, Snapshot, StoredCustomer},
     },
-    sql::{CUSTOMER_ROW, SelectNewestSeq},
+    sql::SelectNewestSeq,
 };
-use crate::model::SortDirection;
-
 /// What a walk keeps, if it has begun: the largest `seq` then. What is created later has a larger one, whatever its
 /// timestamp.
 pub(super) fn begun(query: &PageQuery) -> Result<Option<i64>, StoreError> {
@@ -33,12 +32,8 @@ pub(super) fn read(
     begun: Option<i64>,
 ) -> QueryResult<Listed> {
     let newest = begun.map_or_else(|| SelectNewestSeq.get_result(connection), Ok)?;
-    let after = query.after.as_ref().map(|Position { created, customer_id, snapshot: _ }| After {
-        created_at: created.micros(),
-        customer_id: customer_id.as_str(),
-        newest,
-    });
-    let select = SelectPage { account: &query.account, direction: query.direction, after };
+    let belongs = begun.map(NotNewer);
+    let select = SelectPage { account: &query.account, in_order: InOrder::new(query, belongs.as_ref()) };
     let mut page = Page::new(query.limit as usize);
     for row in select.load_iter::<CustomerRow, DefaultLoadingMode>(connection)? {
         let row = row?;
@@ -56,40 +51,27 @@ pub(super) fn read(
 /// the order of the index `customers_by_creation`, one by one, until nobody asks for more.
 struct SelectPage<'a> {
     account: &'a str,
-    direction: SortDirection,
-    after: Option<After<'a>>,
+    in_order: InOrder<'a, NotNewer>,
 }
 
-struct After<'a> {
-    created_at: i64,
-    customer_id: &'a str,
-    newest: i64,
+/// The customers up to this `seq`.
+struct NotNewer(i64);
+
+impl QueryFragment<Sqlite> for NotNewer {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        // The sign keeps SQLite from walking by `seq` instead.
+        out.push_sql("+seq <= ");
+        out.push_bind_param::<BigInt, _>(&self.0)
+    }
 }
 
 impl QueryFragment<Sqlite> for SelectPage<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        let (later, order) = match self.direction {
-            SortDirection::Asc => (">", "created_at, customer_id"),
-            SortDirection::Desc => ("<", "created_at DESC, customer_id DESC"),
-        };
         out.push_sql("SELECT ");
         out.push_sql(CUSTOMER_ROW);
         out.push_sql(" FROM customers WHERE account = ");
         out.push_bind_param::<Text, _>(self.account)?;
-        if let Some(After { created_at, customer_id, newest }) = &self.after {
-            out.push_sql(" AND (created_at, customer_id) ");
-            out.push_sql(later);
-            out.push_sql(" (");
-            out.push_bind_param::<BigInt, _>(created_at)?;
-            out.push_sql(", ");
-            out.push_bind_param::<Text, _>(*customer_id)?;
-            // The sign keeps SQLite from walking by `seq` instead.
-            out.push_sql(") AND +seq <= ");
-            out.push_bind_param::<BigInt, _>(newest)?;
-        }
-        out.push_sql(" ORDER BY ");
-        out.push_sql(order);
-        Ok(())
+        self.in_order.walk_ast(out.reborrow())
     }
 }
 
@@ -110,6 +92,7 @@ mod tests {
     use diesel::{Connection as _, QueryableByName, debug_query, sql_query};
 
     use super::*;
+    use crate::model::{SortDirection, Timestamp};
 
     #[derive(QueryableByName)]
     struct Step {
@@ -121,14 +104,18 @@ mod tests {
     fn a_page_is_read_in_the_order_of_the_index_from_its_place_on() {
         let mut connection = SqliteConnection::establish(":memory:").unwrap();
         super::super::connect::create_tables(&mut connection).unwrap();
-        let after = || Some(After { created_at: 1, customer_id: "c", newest: 9 });
+        let after = || {
+            let created = Timestamp::from_micros(1).unwrap();
+            Some(Position { created, customer_id: "c".parse().unwrap(), snapshot: "9".to_owned().into() })
+        };
         for (direction, after, place) in [
             (SortDirection::Asc, None, "account=?"),
             (SortDirection::Desc, None, "account=?"),
             (SortDirection::Asc, after(), "account=? AND (created_at,customer_id)>(?,?)"),
             (SortDirection::Desc, after(), "account=? AND (created_at,customer_id)<(?,?)"),
         ] {
-            let select = SelectPage { account: "a", direction, after };
+            let query = PageQuery { account: "a".to_owned(), direction, after, limit: 1 };
+            let select = SelectPage { account: "a", in_order: InOrder::new(&query, Some(&NotNewer(9))) };
             let text = debug_query::<Sqlite, _>(&select).to_string();
             let (text, _binds) = text.split_once(" -- binds").unwrap();
             let plan = sql_query(format!("EXPLAIN QUERY PLAN {text}"));

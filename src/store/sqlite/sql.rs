@@ -10,7 +10,7 @@ use diesel::{
 };
 
 use super::super::{
-    row::{CustomerRow, NewRow},
+    row::{CUSTOMER_ROW, CustomerRow, NewRow},
     types::Record,
 };
 use crate::signature_id::SignatureId;
@@ -49,9 +49,6 @@ pub(super) struct Select<'a> {
     pub account: &'a str,
     pub customer_id: &'a str,
 }
-
-/// The columns of a [`CustomerRow`].
-pub(super) const CUSTOMER_ROW: &str = "customer_id, version, created_at, updated_at, sealed_by, record";
 
 /// Reads a page of the file.
 pub(super) struct ReadPage(pub i32);

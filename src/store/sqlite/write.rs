@@ -127,7 +127,7 @@ fn apply(connection: &mut SqliteConnection, write: &mut Write, newest_seq: &mut 
     {
         return write.fill(&first, true).map_err(|error| DieselError::DeserializationError(Box::new(error)));
     }
-    let Write { account, customer_id, signature, timestamp, change, .. } = write;
+    let Write { account, customer_id, signature, timestamp, change } = write;
     match change {
         Change::Put { record, condition, version, slot } => {
             let (seq, created_at, updated_at) = (*newest_seq + 1, *timestamp, *timestamp);
