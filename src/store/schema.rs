@@ -1,5 +1,5 @@
-//! The tables, as both engines have them. Each engine also has something of its own: SQLite `customers.seq` and
-//! `high_water`, Postgres `customers.created_in` and `customers.imported_at`.
+//! The tables, as both engines have them. Each engine also has something of its own: SQLite `customers.seq`, `high_water`
+//! and `garbage`, Postgres `customers.created_in` and `customers.imported_at`.
 
 diesel::table! {
     customers (account, customer_id) {

@@ -86,14 +86,6 @@ impl Write {
         (&self.account, &self.customer_id)
     }
 
-    /// Whether the write has deleted or replaced a customer.
-    pub(super) fn leaves_garbage(&self) -> bool {
-        match &self.change {
-            Change::Put { slot, .. } => matches!(slot.outcome, Some(PutOutcome::Updated(_))),
-            Change::Delete { slot, .. } => matches!(slot.outcome, Some(DeleteOutcome::Deleted)),
-        }
-    }
-
     /// Notes the outcome that was written down, now or, if it is repeated, when the signature was used first.
     pub(super) fn fill(&mut self, outcome: &[u8], is_repeated: bool) -> Result<(), DamagedOutcome> {
         match &mut self.change {

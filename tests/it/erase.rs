@@ -116,6 +116,48 @@ async fn erasing_goes_on_by_itself_under_traffic() {
     .await;
 }
 
+/// How many bytes the write-ahead log has.
+fn log_bytes(database: &Database) -> u64 {
+    fs::metadata(format!("{}-wal", database.url.strip_prefix("sqlite:").unwrap())).unwrap().len()
+}
+
+#[actix_web::test]
+async fn a_file_that_nothing_was_deleted_from_is_left_alone() {
+    let database = Engine::Sqlite.database().await;
+    let store = database.open().await;
+    put(&store, &customers("KPT", 20), 60).await;
+    let before = log_bytes(&database);
+    assert!(before > 0);
+    store.erase().await.unwrap();
+    assert_eq!(log_bytes(&database), before, "the log is not emptied");
+
+    put(&store, &[("KPTi".to_owned(), "KPTt".to_owned())], 60).await;
+    put(&store, &[("KPTi".to_owned(), "NEWt".to_owned())], 60).await;
+    store.erase().await.unwrap();
+    assert!(log_bytes(&database) < before, "something was replaced");
+}
+
+#[actix_web::test]
+async fn what_was_deleted_before_the_start_is_erased_after_it() {
+    let database = Engine::Sqlite.database().await;
+    let directory = tempfile::tempdir().unwrap();
+    let service = Service::start(&database.url, &directory.path().join("log"), &["--sandbox"]);
+    let client = awc::Client::default();
+    let url = format!("http://{}/customers/c-1", service.address);
+    let mut customer = mia();
+    customer["FullName"]["FirstName"] = "DLTfirst".into();
+    let put = client.put(&url).insert_header(("content-type", "application/json"));
+    assert_eq!(put.send_body(customer.to_string()).await.unwrap().status(), 201);
+    assert_eq!(client.delete(&url).send().await.unwrap().status(), 204);
+    service.signal("-KILL");
+    assert!(!service.wait().success());
+    assert!(words(&database, "DLT").contains("DLTfirst"), "nobody has erased it");
+
+    let store = database.open().await;
+    store.erase().await.unwrap();
+    assert!(words(&database, "DLT").is_empty());
+}
+
 #[actix_web::test]
 async fn a_clean_stop_erases_first() {
     let database = Engine::Sqlite.database().await;

@@ -10,11 +10,15 @@ use aws_lc_rs::digest::{SHA256, digest};
 
 /// The first bytes of the SHA-256 of each file. A released migration has run in somebody's database: a change of it reaches
 /// nobody.
-const CHECKSUMS: [(&str, &str); 4] = [
+const CHECKSUMS: [(&str, &str); 8] = [
     ("postgres/2026-11-22-000000_create_customers/down.sql", "a0cfc0d725208707"),
     ("postgres/2026-11-22-000000_create_customers/up.sql", "5ef096a715a65bb6"),
+    ("postgres/2026-11-26-120000_remember_garbage/down.sql", "ab00848862c4a611"),
+    ("postgres/2026-11-26-120000_remember_garbage/up.sql", "ab00848862c4a611"),
     ("sqlite/2026-11-22-000000_create_customers/down.sql", "e1900c2c9c1a4018"),
     ("sqlite/2026-11-22-000000_create_customers/up.sql", "e85ce6759050ef42"),
+    ("sqlite/2026-11-26-120000_remember_garbage/down.sql", "bca3e32e99b8be4a"),
+    ("sqlite/2026-11-26-120000_remember_garbage/up.sql", "ddd19242e2330989"),
 ];
 
 /// Every file of every migration: its path below `migrations`, and its content.

@@ -6,7 +6,7 @@
 use std::{
     path::Path,
     sync::mpsc::{Receiver, SyncSender, sync_channel},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use diesel::{connection::SimpleConnection as _, sqlite::SqliteConnection};
@@ -15,13 +15,20 @@ use super::{super::error::StoreError, connect::Connection};
 use crate::{telemetry::chain, threads::Threads};
 
 /// After so many writes the log is moved. They change about twice as many pages, 8 MiB.
-const STEP_WRITES: usize = 1000;
+const STEP_WRITES_MAX: usize = 1000;
+
+/// With fewer writes than these, a checkpoint costs more than they do.
+const STEP_WRITES_MIN: usize = 100;
+
+/// After this time the log is moved, however far it is from the most: a small step holds others up for a shorter time.
+const STEP_TIME: Duration = Duration::from_millis(400);
 
 /// The writer's side.
 pub(super) struct Checkpointer {
     orders: SyncSender<()>,
     /// How many writes came since the last order.
     writes: usize,
+    ordered_at: Instant,
 }
 
 impl Checkpointer {
@@ -31,14 +38,16 @@ impl Checkpointer {
         threads
             .spawn("sqlite-checkpointer", move || run(connection, &received))
             .map_err(StoreError::failed)?;
-        Ok(Self { orders, writes: 0 })
+        Ok(Self { orders, writes: 0, ordered_at: Instant::now() })
     }
 
     /// Notes that so many writes were committed.
     pub(super) fn note(&mut self, writes: usize) {
         self.writes += writes;
-        if self.writes >= STEP_WRITES {
-            self.writes = 0;
+        let is_enough = self.writes >= STEP_WRITES_MAX
+            || self.writes >= STEP_WRITES_MIN && self.ordered_at.elapsed() >= STEP_TIME;
+        if is_enough {
+            (self.writes, self.ordered_at) = (0, Instant::now());
             // If it is full, the order that waits counts for these writes, too.
             self.orders.try_send(()).ok();
         }

@@ -3,18 +3,19 @@
 //! `secure_delete` overwrites a deleted row where it was. Copies of it may remain in the write-ahead log, and in the gaps
 //! of pages that SQLite has rebalanced. So after deletes the eraser goes over all pages, clears the gaps, and truncates the
 //! log. It works in small steps, because the writer waits while one is made.
+//!
+//! The table `garbage` says whether there is anything to erase. It is written in the transaction that deletes or replaces.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
-    },
+    sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     thread,
     time::Duration,
 };
 
-use diesel::{QueryableByName, RunQueryDsl as _, sql_query, sql_types::Integer, sqlite::SqliteConnection};
+use diesel::{
+    QueryableByName, RunQueryDsl as _, connection::SimpleConnection as _, sql_query, sql_types::Integer,
+    sqlite::SqliteConnection,
+};
 use tokio::sync::oneshot;
 
 use super::{
@@ -47,7 +48,6 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 /// The sending side. Clones share the thread.
 #[derive(Clone)]
 pub(super) struct Eraser {
-    garbage: Arc<AtomicBool>,
     orders: SyncSender<Order>,
 }
 
@@ -58,9 +58,7 @@ impl Eraser {
     pub(super) fn start(threads: &Threads, file: &File) -> Result<Self, StoreError> {
         let connection = Connection::open_first(file.path(), LOCK_PATIENCE)?;
         let (orders, received) = sync_channel(1);
-        // What was deleted before the start may not have been erased.
-        let garbage = Arc::new(AtomicBool::new(true));
-        let mut state = State { connection, garbage: Arc::clone(&garbage), can_clear_gaps: true };
+        let mut state = State { connection, can_clear_gaps: true, was_interrupted: true };
         let reads_pages = state.connection.run(|connection| ReadPage(1).load::<Vec<u8>>(connection));
         if let Err(error) = reads_pages {
             tracing::warn!(
@@ -70,12 +68,7 @@ impl Eraser {
             state.can_clear_gaps = false;
         }
         threads.spawn("sqlite-eraser", move || state.run(&received)).map_err(StoreError::failed)?;
-        Ok(Self { garbage, orders })
-    }
-
-    /// Says that something was deleted or replaced.
-    pub(super) fn note_garbage(&self) {
-        self.garbage.store(true, Ordering::Release);
+        Ok(Self { orders })
     }
 
     /// Erases at once, if there is anything to erase.
@@ -88,9 +81,10 @@ impl Eraser {
 
 struct State {
     connection: Connection,
-    garbage: Arc<AtomicBool>,
     /// Whether SQLite was built with `sqlite_dbpage`.
     can_clear_gaps: bool,
+    /// Whether the last pass may not have come to its end, such as one before the start.
+    was_interrupted: bool,
 }
 
 impl State {
@@ -118,21 +112,36 @@ impl State {
     }
 
     fn erase(&mut self, is_urgent: bool) -> Result<(), StoreError> {
-        if !self.garbage.swap(false, Ordering::AcqRel) {
+        if !self.is_due()? {
             return Ok(());
         }
-        let erased = self.pass(is_urgent);
-        if erased.is_err() {
-            self.garbage.store(true, Ordering::Release);
-        }
-        erased
-    }
-
-    fn pass(&mut self, is_urgent: bool) -> Result<(), StoreError> {
+        // What is deleted from now on sets it back.
+        self.execute("UPDATE garbage SET state = 2")?;
+        self.was_interrupted = true;
         if self.can_clear_gaps {
             self.clear_gaps(is_urgent)?;
         }
-        self.truncate_log()
+        self.truncate_log()?;
+        self.was_interrupted = false;
+        if self.can_clear_gaps {
+            self.execute("UPDATE garbage SET state = 0 WHERE state = 2")?;
+        }
+        Ok(())
+    }
+
+    fn is_due(&mut self) -> Result<bool, StoreError> {
+        let state = |connection: &mut SqliteConnection| {
+            sql_query("SELECT state AS value FROM garbage").get_result::<Number>(connection)
+        };
+        Ok(match self.connection.run(state)?.value {
+            0 => false,
+            2 => self.was_interrupted,
+            _ => true,
+        })
+    }
+
+    fn execute(&mut self, statement: &str) -> Result<(), StoreError> {
+        self.connection.run(|connection| connection.batch_execute(statement))
     }
 
     fn clear_gaps(&mut self, is_urgent: bool) -> Result<(), StoreError> {

@@ -60,7 +60,7 @@ fn write(
         return Ok(ImportOutcome::Taken);
     }
     if let Some(there) = there {
-        there.keep_signature(connection)?;
+        there.retire(connection)?;
     }
     Replace(&row).execute(connection)?;
     Ok(ImportOutcome::Written)

@@ -31,6 +31,7 @@ use self::{
     file::File,
     lookup::Lookups,
     reader::Reader,
+    sql::NoteGarbage,
     write::Writer,
 };
 use super::{
@@ -86,17 +87,16 @@ impl Sqlite {
         let mut connection = Connection::open_first(&path, WRITER_LOCK_PATIENCE)?;
         migrate(&mut connection)?;
         let file = Arc::new(File::remember(&path)?);
-        let eraser = Eraser::start(threads, &file)?;
         let checkpointer = Checkpointer::start(threads, &path)?;
-        let mut writer = Writer::new(connection, Arc::clone(&file), eraser.clone(), checkpointer);
+        let mut writer = Writer::new(connection, Arc::clone(&file), checkpointer);
         lane.start_after(writer.last_timestamp()?);
         let runtime = Builder::new_current_thread().enable_time().build().map_err(StoreError::failed)?;
         let write = move || runtime.block_on(lane.run(writer));
         threads.spawn("sqlite-writer", write).map_err(StoreError::failed)?;
         Ok(Self {
             lookups: Arc::new(Lookups::open(Arc::clone(&file))?),
+            eraser: Eraser::start(threads, &file)?,
             file,
-            eraser,
             lists: Reader::start(threads, "sqlite-lists", &path)?,
             keys: Reader::start(threads, "sqlite-keys", &path)?,
         })
@@ -158,9 +158,6 @@ impl Sqlite {
         customers: Arc<[ImportedCustomer]>,
         replace: bool,
     ) -> Result<Vec<ImportOutcome>, StoreError> {
-        if replace {
-            self.eraser.note_garbage();
-        }
         let imported = self.keys.run(move |connection| import::import(connection, &customers, replace));
         let outcomes = imported.await;
         self.file.check()?;
@@ -231,9 +228,9 @@ impl Sqlite {
     }
 
     pub(super) async fn reseal(&self, records: Vec<Reseal>) -> Result<usize, StoreError> {
-        self.eraser.note_garbage();
         let resealed = self.keys.run(move |connection| {
             connection.immediate_transaction(|connection| {
+                NoteGarbage.execute(connection)?;
                 let mut resealed = 0;
                 for Reseal { account, customer_id, version, record } in &records {
                     let key = customers::table.find((account, customer_id));

@@ -20,7 +20,6 @@ use super::{
     },
     checkpoint::Checkpointer,
     connect::Connection,
-    erase::Eraser,
     file::File,
     last_write::LastWrite,
     sql::{Insert, InsertUsed, PRUNE_ROWS_MAX, Prune, RaiseHighWater, SelectNewestSeq, SelectUsed, Update},
@@ -37,7 +36,6 @@ const PRUNE_PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Writer {
     connection: Connection,
     file: Arc<File>,
-    eraser: Eraser,
     checkpointer: Checkpointer,
     /// How many signed writes came since the last pruning.
     signed_writes: usize,
@@ -46,13 +44,8 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(
-        connection: Connection,
-        file: Arc<File>,
-        eraser: Eraser,
-        checkpointer: Checkpointer,
-    ) -> Self {
-        Self { connection, file, eraser, checkpointer, signed_writes: 0, pruned_at: Instant::now() }
+    pub(super) fn new(connection: Connection, file: Arc<File>, checkpointer: Checkpointer) -> Self {
+        Self { connection, file, checkpointer, signed_writes: 0, pruned_at: Instant::now() }
     }
 
     /// A timestamp that no customer was created after: rows are in the order of their creation, unless they were imported
@@ -89,9 +82,6 @@ impl Engine for Writer {
         self.file.check()?;
         committed?;
         self.checkpointer.note(group.len());
-        if group.iter().any(Write::leaves_garbage) {
-            self.eraser.note_garbage();
-        }
         Ok(())
     }
 
@@ -178,7 +168,7 @@ fn replace(
         note(connection, signature, &PutOutcome::ConditionFailed.to_bytes())?;
         return Ok(PutOutcome::ConditionFailed);
     };
-    last.keep_signature(connection)?;
+    last.retire(connection)?;
     Update(row).execute(connection)?;
     Ok(PutOutcome::Updated(*row.version))
 }
@@ -194,7 +184,7 @@ fn delete(
     if if_match.is_some_and(|versions| !versions.contains(&last.version())) {
         return Ok(DeleteOutcome::ConditionFailed);
     }
-    last.keep_signature(connection)?;
+    last.retire(connection)?;
     diesel::delete(customers::table.find((account, customer_id))).execute(connection)?;
     Ok(DeleteOutcome::Deleted)
 }

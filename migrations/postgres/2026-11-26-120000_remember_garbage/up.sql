@@ -1,0 +1,1 @@
+-- Nothing: Postgres decides by itself when its files are cleaned.
