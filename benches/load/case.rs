@@ -6,6 +6,10 @@ use customers_api::signature::Algorithm;
 /// A kind of load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Case {
+    /// Requests to a server of the same framework that only verifies a signature of ES384, and answers
+    BareEs384,
+    /// The same with ES256
+    BareEs256,
     /// New customers, signed with ES384
     PutEs384,
     /// Half of the most that `put-es384` did, evenly over time
@@ -47,6 +51,8 @@ pub(crate) enum Case {
 /// What the requests of a case are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Work {
+    /// The requests of `Put` to a server that stores nothing.
+    Bare,
     Put,
     Update,
     Get,
@@ -64,7 +70,9 @@ pub(crate) const PAGE_ITEMS: usize = 20;
 
 impl Case {
     /// All but those that take minutes, and the one that is a verdict of its own.
-    pub(crate) const SHORT: [Self; 15] = [
+    pub(crate) const SHORT: [Self; 17] = [
+        Self::BareEs384,
+        Self::BareEs256,
         Self::PutEs384,
         Self::PutEs384Half,
         Self::PutEs256,
@@ -88,6 +96,7 @@ impl Case {
 
     pub(crate) fn work(self) -> Work {
         match self {
+            Self::BareEs384 | Self::BareEs256 => Work::Bare,
             Self::PutEs384
             | Self::PutEs384Half
             | Self::PutEs256
@@ -111,7 +120,7 @@ impl Case {
     pub(crate) fn algorithm(self) -> Option<Algorithm> {
         match self {
             Self::PutUnsigned | Self::PutUnsignedAscending | Self::PutUnsignedAlone => None,
-            Self::PutEs256 | Self::Steady => Some(Algorithm::Es256),
+            Self::BareEs256 | Self::PutEs256 | Self::Steady => Some(Algorithm::Es256),
             _ => Some(Algorithm::Es384),
         }
     }
@@ -123,7 +132,7 @@ impl Case {
             Work::WrongSignature => status == 401,
             Work::Put | Work::Mix => status == 200 || status == 201,
             Work::Update => status == 204,
-            Work::Get | Work::ListFirst | Work::ListDeep => status == 200,
+            Work::Bare | Work::Get | Work::ListFirst | Work::ListDeep => status == 200,
         }
     }
 

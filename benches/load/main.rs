@@ -9,6 +9,7 @@
 
 #![allow(clippy::print_stdout, reason = "it prints what it measures")]
 
+mod bare;
 mod case;
 #[path = "../../tests/it/support/certificates.rs"]
 #[allow(clippy::unwrap_used, reason = "a machine without openssl cannot measure TLS")]
@@ -24,6 +25,7 @@ mod process;
 mod report;
 mod requests;
 mod run;
+mod serve;
 mod side;
 mod sqlite;
 mod tls;
@@ -40,6 +42,7 @@ fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().collect();
     match arguments.split_first() {
         Some((_, [first, arguments @ ..])) if first == ungrouped::ARGUMENT => ungrouped::serve(arguments),
+        Some((_, [first, arguments @ ..])) if first == bare::ARGUMENT => bare::serve(arguments),
         _ => run::run(&options::Options::parse()),
     }
 }

@@ -100,6 +100,7 @@ impl Plan {
                 let [signed, sent] = [serde_json::to_vec(&signed)?, serde_json::to_vec(&sent)?];
                 self.text("PUT", &path, "", &sent, &signed)
             }
+            Work::Bare => self.put(&self.ids.id(number), number),
             Work::Get | Work::Mix | Work::Put | Work::Update => {
                 self.request_of("GET", &format!("/customers/{}", self.seeded(number)), "", b"")
             }

@@ -155,7 +155,11 @@ impl Bench<'_> {
     }
 
     fn prepare(&self, side: &Side, case: Case, ids: Ids, pace: Pace, floor: f64) -> anyhow::Result<Run> {
-        let server = if case.is_ungrouped() { side.serve_ungrouped()? } else { side.serve()? };
+        let server = match case.algorithm().filter(|_| case.work() == Work::Bare) {
+            Some(algorithm) => side.serve_bare(algorithm)?,
+            None if case.is_ungrouped() => side.serve_ungrouped()?,
+            None => side.serve()?,
+        };
         thread::sleep(IDLE_TIME);
         let idle_mib = server.memory().mib("VmRSS")?;
         let (customers, identities) = (self.options.customers, self.options.identities);

@@ -10,7 +10,12 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use customers_api::{account::Account, random, record::generate_key_line, signature::PrivateKey};
+use customers_api::{
+    account::Account,
+    random,
+    record::generate_key_line,
+    signature::{Algorithm, PrivateKey},
+};
 use serde_json::Value;
 
 use crate::{
@@ -94,6 +99,13 @@ impl Side {
         self.start(command)
     }
 
+    /// Starts this program, which stores nothing.
+    pub(crate) fn serve_bare(&self, algorithm: Algorithm) -> anyhow::Result<Server> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args([crate::bare::ARGUMENT, algorithm.name()]);
+        self.start(command)
+    }
+
     fn start(&self, command: Command) -> anyhow::Result<Server> {
         let arguments = ["--sandbox"].into_iter().chain(self.arguments.iter().map(String::as_str));
         let arguments: Vec<&str> = arguments.collect();
@@ -107,7 +119,7 @@ impl Side {
             self.register_key(id, key, directory)?;
         }
         for _ in keys.iter().count()..count {
-            let key = PrivateKey::generate(customers_api::signature::Algorithm::Es384)?;
+            let key = PrivateKey::generate(Algorithm::Es384)?;
             self.register_key(&random::uuid().to_string(), &key, directory)?;
         }
         Ok(())

@@ -1,35 +1,21 @@
 //! The server with one transaction for each write, to show what group commit saves. The product has no such option.
 
-use std::{path::PathBuf, thread::available_parallelism};
+use std::thread::available_parallelism;
 
 use anyhow::Context as _;
-use clap::Parser;
+use clap::Parser as _;
 use customers_api::{
     api::{self, Api, Settings, Sockets},
     record::Records,
-    store::{Access, DatabaseUrl, Store},
+    store::{Access, Store},
     telemetry::{self, LogFormat},
 };
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::serve::Serve;
+
 /// With this argument first, the program is the server, and takes its arguments.
 pub(crate) const ARGUMENT: &str = "--serve-ungrouped";
-
-/// The arguments of `serve` that the load test gives.
-#[derive(Debug, Parser)]
-#[command(no_binary_name = true)]
-struct Serve {
-    #[arg(value_parser = ["serve"])]
-    _command: String,
-    #[arg(long)]
-    listen: std::net::SocketAddr,
-    #[arg(long)]
-    database_url: DatabaseUrl,
-    #[arg(long, required = true)]
-    sandbox: bool,
-    #[arg(long)]
-    seal_keys: Option<PathBuf>,
-}
 
 /// Serves the sandbox until SIGTERM.
 pub(crate) fn serve(arguments: &[String]) -> anyhow::Result<()> {
