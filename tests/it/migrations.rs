@@ -17,8 +17,8 @@ const CHECKSUMS: [(&str, &str); 8] = [
     ("postgres/2026-11-26-120000_remember_garbage/up.sql", "ab00848862c4a611"),
     ("sqlite/2026-11-22-000000_create_customers/down.sql", "e1900c2c9c1a4018"),
     ("sqlite/2026-11-22-000000_create_customers/up.sql", "e85ce6759050ef42"),
-    ("sqlite/2026-11-26-120000_remember_garbage/down.sql", "bca3e32e99b8be4a"),
-    ("sqlite/2026-11-26-120000_remember_garbage/up.sql", "ddd19242e2330989"),
+    ("sqlite/2026-11-26-120000_remember_garbage/down.sql", "b2ba44cc86381fb7"),
+    ("sqlite/2026-11-26-120000_remember_garbage/up.sql", "f51207fd28dbb713"),
 ];
 
 /// Every file of every migration: its path below `migrations`, and its content.

@@ -1,1 +1,3 @@
+DROP TRIGGER customer_replaced;
+DROP TRIGGER customer_deleted;
 DROP TABLE garbage;

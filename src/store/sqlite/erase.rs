@@ -4,7 +4,7 @@
 //! of pages that SQLite has rebalanced. So after deletes the eraser goes over all pages, clears the gaps, and truncates the
 //! log. It works in small steps, because the writer waits while one is made.
 //!
-//! The table `garbage` says whether there is anything to erase. It is written in the transaction that deletes or replaces.
+//! The table `garbage` says whether there is anything to erase. Triggers write it whenever a customer is deleted or replaced.
 
 use std::{
     sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},

@@ -60,7 +60,7 @@ fn write(
         return Ok(ImportOutcome::Taken);
     }
     if let Some(there) = there {
-        there.retire(connection)?;
+        there.keep_signature(connection)?;
     }
     Replace(&row).execute(connection)?;
     Ok(ImportOutcome::Written)

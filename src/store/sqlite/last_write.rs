@@ -12,7 +12,7 @@ use super::{
         used::{Outcome as _, expired_before},
         version::Version,
     },
-    sql::{InsertUsed, NoteGarbage, SelectLastWrite},
+    sql::{InsertUsed, SelectLastWrite},
 };
 
 /// The last write of a customer that exists.
@@ -56,9 +56,8 @@ impl LastWrite {
         }
     }
 
-    /// The row is about to be replaced or deleted: its signature is kept, and the eraser gets to know.
-    pub(super) fn retire(&self, connection: &mut SqliteConnection) -> QueryResult<()> {
-        NoteGarbage.execute(connection)?;
+    /// Keeps its signature, because the row is about to be replaced or deleted.
+    pub(super) fn keep_signature(&self, connection: &mut SqliteConnection) -> QueryResult<()> {
         let Some(expires_at) = self.signature_expires_at.filter(|expires_at| *expires_at >= expired_before())
         else {
             return Ok(());

@@ -31,7 +31,6 @@ use self::{
     file::File,
     lookup::Lookups,
     reader::Reader,
-    sql::NoteGarbage,
     write::Writer,
 };
 use super::{
@@ -230,7 +229,6 @@ impl Sqlite {
     pub(super) async fn reseal(&self, records: Vec<Reseal>) -> Result<usize, StoreError> {
         let resealed = self.keys.run(move |connection| {
             connection.immediate_transaction(|connection| {
-                NoteGarbage.execute(connection)?;
                 let mut resealed = 0;
                 for Reseal { account, customer_id, version, record } in &records {
                     let key = customers::table.find((account, customer_id));

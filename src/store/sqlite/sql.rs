@@ -25,9 +25,6 @@ pub(super) struct RaiseHighWater {
     pub seq: i64,
 }
 
-/// Notes that something was deleted or replaced, and may still be in the files.
-pub(super) struct NoteGarbage;
-
 /// Puts a customer that does not exist yet.
 pub(super) struct Insert<'a>(pub &'a NewRow<'a>);
 
@@ -167,14 +164,6 @@ impl QueryFragment<Sqlite> for RaiseHighWater {
     }
 }
 
-impl QueryFragment<Sqlite> for NoteGarbage {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        // No page is written if it is noted already.
-        out.push_sql("UPDATE garbage SET state = 1 WHERE state <> 1");
-        Ok(())
-    }
-}
-
 impl QueryFragment<Sqlite> for Insert<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
         let NewRow {
@@ -307,7 +296,6 @@ macro_rules! fixed_texts {
 fixed_texts! {
     Insert<'_> as Insert<'static>,
     InsertUsed<'_> as InsertUsed<'static>,
-    NoteGarbage as Self,
     Prune as Self,
     RaiseHighWater as Self,
     ReadPage as Self,

@@ -168,7 +168,7 @@ fn replace(
         note(connection, signature, &PutOutcome::ConditionFailed.to_bytes())?;
         return Ok(PutOutcome::ConditionFailed);
     };
-    last.retire(connection)?;
+    last.keep_signature(connection)?;
     Update(row).execute(connection)?;
     Ok(PutOutcome::Updated(*row.version))
 }
@@ -184,7 +184,7 @@ fn delete(
     if if_match.is_some_and(|versions| !versions.contains(&last.version())) {
         return Ok(DeleteOutcome::ConditionFailed);
     }
-    last.retire(connection)?;
+    last.keep_signature(connection)?;
     diesel::delete(customers::table.find((account, customer_id))).execute(connection)?;
     Ok(DeleteOutcome::Deleted)
 }
