@@ -126,7 +126,8 @@ impl State {
         if self.can_clear_gaps {
             self.execute("UPDATE garbage SET state = 0 WHERE state = 2")?;
         }
-        Ok(())
+        // That is in the log now. If it cannot be moved, nothing is lost: it names nobody.
+        self.truncate_log().or(Ok(()))
     }
 
     fn is_due(&mut self) -> Result<bool, StoreError> {
