@@ -47,9 +47,8 @@ impl Floor {
     pub(crate) fn measure(&self, time: Duration) -> anyhow::Result<f64> {
         let (started, mut count) = (Instant::now(), 0_u32);
         while started.elapsed() < time {
-            for (message, signature) in &self.tokens {
-                let verified = self.key.verify_sig(message.as_bytes(), signature);
-                ensure!(verified.is_ok(), "a signature does not verify");
+            for number in 0..TOKENS {
+                ensure!(self.verify_one(number), "a signature does not verify");
                 count += 1;
             }
         }

@@ -155,10 +155,10 @@ impl Bench<'_> {
     }
 
     fn prepare(&self, side: &Side, case: Case, ids: Ids, pace: Pace, floor: f64) -> anyhow::Result<Run> {
-        let server = match case.algorithm().filter(|_| case.work() == Work::Bare) {
-            Some(algorithm) => side.serve_bare(algorithm)?,
-            None if case.is_ungrouped() => side.serve_ungrouped()?,
-            None => side.serve()?,
+        let server = match (case.work(), case.algorithm()) {
+            (Work::Bare, Some(algorithm)) => side.serve_bare(algorithm)?,
+            _ if case.is_ungrouped() => side.serve_ungrouped()?,
+            _ => side.serve()?,
         };
         thread::sleep(IDLE_TIME);
         let idle_mib = server.memory().mib("VmRSS")?;

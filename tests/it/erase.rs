@@ -42,9 +42,14 @@ fn customers(prefix: &str, number: usize) -> Vec<(String, String)> {
     (0..number).map(|_| (name("i"), name("t"))).collect()
 }
 
+/// Where the file is.
+fn path(database: &Database) -> &str {
+    database.url.strip_prefix("sqlite:").unwrap()
+}
+
 /// Which words that begin like this are anywhere in the database's files.
 fn words(database: &Database, prefix: &str) -> BTreeSet<String> {
-    let path = database.url.strip_prefix("sqlite:").unwrap();
+    let path = path(database);
     let bytes = ["", "-wal", "-shm"].map(|suffix| fs::read(format!("{path}{suffix}")).unwrap()).concat();
     let starts = bytes.windows(prefix.len()).enumerate().filter(|(_, window)| *window == prefix.as_bytes());
     let word = |start: usize| {
@@ -94,7 +99,7 @@ async fn no_byte_of_what_was_deleted_or_replaced_is_left_in_the_files() {
         let stored = store.get(&account(), &id.parse().unwrap()).await.unwrap().unwrap();
         assert!(stored.record.bytes.starts_with(text.as_bytes()));
     }
-    let mut connection = SqliteConnection::establish(database.url.strip_prefix("sqlite:").unwrap()).unwrap();
+    let mut connection = SqliteConnection::establish(path(&database)).unwrap();
     let checks: Vec<Check> = sql_query("PRAGMA integrity_check").load(&mut connection).unwrap();
     assert_eq!(checks.iter().map(|check| check.integrity_check.as_str()).collect::<Vec<_>>(), ["ok"]);
 }
@@ -116,9 +121,21 @@ async fn erasing_goes_on_by_itself_under_traffic() {
     .await;
 }
 
+/// Puts a customer with the first name `DLTfirst`, which is in the files then, and deletes it.
+async fn put_and_delete(service: &Service, database: &Database) {
+    let client = awc::Client::default();
+    let url = format!("http://{}/customers/c-1", service.address);
+    let mut customer = mia();
+    customer["FullName"]["FirstName"] = "DLTfirst".into();
+    let put = client.put(&url).insert_header(("content-type", "application/json"));
+    assert_eq!(put.send_body(customer.to_string()).await.unwrap().status(), 201);
+    assert!(words(database, "DLT").contains("DLTfirst"));
+    assert_eq!(client.delete(&url).send().await.unwrap().status(), 204);
+}
+
 /// How many bytes the write-ahead log has.
 fn log_bytes(database: &Database) -> u64 {
-    fs::metadata(format!("{}-wal", database.url.strip_prefix("sqlite:").unwrap())).unwrap().len()
+    fs::metadata(format!("{}-wal", path(database))).unwrap().len()
 }
 
 #[actix_web::test]
@@ -142,13 +159,7 @@ async fn what_was_deleted_before_the_start_is_erased_after_it() {
     let database = Engine::Sqlite.database().await;
     let directory = tempfile::tempdir().unwrap();
     let service = Service::start(&database.url, &directory.path().join("log"), &["--sandbox"]);
-    let client = awc::Client::default();
-    let url = format!("http://{}/customers/c-1", service.address);
-    let mut customer = mia();
-    customer["FullName"]["FirstName"] = "DLTfirst".into();
-    let put = client.put(&url).insert_header(("content-type", "application/json"));
-    assert_eq!(put.send_body(customer.to_string()).await.unwrap().status(), 201);
-    assert_eq!(client.delete(&url).send().await.unwrap().status(), 204);
+    put_and_delete(&service, &database).await;
     service.signal("-KILL");
     assert!(!service.wait().success());
     assert!(words(&database, "DLT").contains("DLTfirst"), "nobody has erased it");
@@ -163,17 +174,10 @@ async fn a_clean_stop_erases_first() {
     let database = Engine::Sqlite.database().await;
     let directory = tempfile::tempdir().unwrap();
     let service = Service::start(&database.url, &directory.path().join("log"), &["--sandbox"]);
-    let client = awc::Client::default();
-    let url = format!("http://{}/customers/c-1", service.address);
-    let mut customer = mia();
-    customer["FullName"]["FirstName"] = "DLTfirst".into();
-    let put = client.put(&url).insert_header(("content-type", "application/json"));
-    assert_eq!(put.send_body(customer.to_string()).await.unwrap().status(), 201);
-    assert!(words(&database, "DLT").contains("DLTfirst"));
-    assert_eq!(client.delete(&url).send().await.unwrap().status(), 204);
+    put_and_delete(&service, &database).await;
     service.signal("-TERM");
     assert!(service.wait().success());
-    let path = database.url.strip_prefix("sqlite:").unwrap();
+    let path = path(&database);
     let left = fs::read(path).unwrap();
     assert!(!left.windows(8).any(|window| window == b"DLTfirst"), "not in the file");
     let log = fs::read(format!("{path}-wal")).unwrap_or_default();

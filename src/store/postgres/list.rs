@@ -23,6 +23,7 @@ use super::{
     connect::Reader,
     walk::{self, Begun},
 };
+
 /// The walk that a page belongs to, if it has begun.
 pub(super) fn begun(query: &PageQuery) -> Result<Option<Begun>, StoreError> {
     query.after.as_ref().map(|position| Begun::read(&position.snapshot)).transpose()

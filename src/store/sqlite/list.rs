@@ -19,6 +19,7 @@ use super::{
     },
     sql::SelectNewestSeq,
 };
+
 /// What a walk keeps, if it has begun: the largest `seq` then. What is created later has a larger one, whatever its
 /// timestamp.
 pub(super) fn begun(query: &PageQuery) -> Result<Option<i64>, StoreError> {
