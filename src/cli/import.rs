@@ -2,7 +2,6 @@ use std::{
     collections::HashSet,
     fmt,
     path::PathBuf,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -232,11 +231,9 @@ impl Importer {
         // On a thread of its own: to read lines blocks this one, for as long as their writer takes.
         let outcomes = spawn_blocking(move || {
             let runtime = Builder::new_current_thread().enable_time().build();
-            runtime.map_err(|error| StoreError::Failed(error.into()))?.block_on(write(
-                store,
-                customers.into(),
-                replace,
-            ))
+            runtime
+                .map_err(|error| StoreError::Failed(error.into()))?
+                .block_on(write(store, customers, replace))
         });
         self.writing = Some(Writing { numbers, outcomes });
         Ok(())
@@ -261,12 +258,12 @@ impl Importer {
 /// Customers may be written twice: the second time, they are there already.
 async fn write(
     store: Store,
-    customers: Arc<[ImportedCustomer]>,
+    customers: Vec<ImportedCustomer>,
     replace: bool,
 ) -> Result<Vec<ImportOutcome>, StoreError> {
     let start = Instant::now();
     loop {
-        match store.import(Arc::clone(&customers), replace).await {
+        match store.import(&customers, replace).await {
             Err(StoreError::Busy | StoreError::Unavailable(_)) if start.elapsed() < PATIENCE => {
                 sleep(RETRY_PAUSE).await;
             }

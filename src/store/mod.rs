@@ -7,6 +7,8 @@
 mod claims;
 mod collection;
 mod creation;
+mod decide;
+mod draft;
 mod error;
 mod group;
 mod page;
@@ -22,12 +24,14 @@ mod used;
 mod version;
 mod write;
 
-use std::{future::Future, path::Path, sync::Arc, time::Duration};
+use std::{future::Future, path::Path, time::Duration};
 
+use futures_util::future::try_join_all;
 use tokio::{sync::mpsc, task::yield_now, time::timeout};
 
 pub use self::{
     collection::{Collection, Kind},
+    decide::{Change, Current, DamagedOutcome, Decision, Effect, Outcome, decide},
     error::StoreError,
     group::GROUP_WRITES_MAX,
     postgres::url::{InvalidPostgresUrl, PostgresUrl},
@@ -46,6 +50,7 @@ use self::{
     postgres::Postgres,
     row::DamagedRow,
     sqlite::Sqlite,
+    write::Told,
 };
 use crate::{
     account::Account,
@@ -185,8 +190,8 @@ impl Store {
         record: Record,
         condition: Condition,
     ) -> Result<PutOutcome, StoreError> {
-        let key = (collection.into().as_str().to_owned(), id.into_string());
-        within(ANSWER_TIMEOUT, self.writes.put(key, version, record, condition)).await
+        let change = Change::Put { record, new: version, condition };
+        self.write(collection.into(), id, change).await?.outcome.try_into().map_err(StoreError::failed)
     }
 
     /// Deletes a customer, if it has one of these versions; `None` means any. Returns when the outcome is on disk. If the
@@ -198,8 +203,13 @@ impl Store {
         if_match: Option<Vec<Version>>,
         signature: Option<SignatureId>,
     ) -> Result<DeleteOutcome, StoreError> {
-        let key = (collection.into().as_str().to_owned(), id.into_string());
-        within(ANSWER_TIMEOUT, self.writes.delete(key, signature, if_match)).await
+        let change = Change::Delete { signature, if_match };
+        self.write(collection.into(), id, change).await?.outcome.try_into().map_err(StoreError::failed)
+    }
+
+    async fn write(&self, collection: Collection<'_>, id: CustomerId, change: Change) -> Told {
+        let key = (collection.as_str().to_owned(), id.into_string());
+        within(ANSWER_TIMEOUT, self.writes.submit(key, change)).await
     }
 
     /// Reads a customer.
@@ -260,14 +270,20 @@ impl Store {
         on!(self.export(account)).map(Export)
     }
 
-    /// Writes customers as they were in another database, all or none. Their keys must differ. One that is there already
-    /// in another version is left as it is, or replaced. Returns the outcomes in the order of the customers.
+    /// Writes customers as they were in another database. One that is there already in another version is left as it is, or
+    /// replaced. Returns the outcomes in the order of the customers. After an error, some of them may be written.
     pub async fn import(
         &self,
-        customers: Arc<[ImportedCustomer]>,
+        customers: &[ImportedCustomer],
         replace: bool,
     ) -> Result<Vec<ImportOutcome>, StoreError> {
-        on!(self.import(customers, replace))
+        let writes = customers.iter().map(async |ImportedCustomer { account, customer }| {
+            let StoredCustomer { customer_id, record, version, created, updated } = customer.clone();
+            let (created, updated) = (created.micros(), updated.micros());
+            let change = Change::Import { record, version, created, updated, replace };
+            Ok(ImportOutcome::from(self.write(account.into(), customer_id, change).await?))
+        });
+        try_join_all(writes).await
     }
 
     /// Begins to copy a SQLite database, as it is now, into an empty file. Others may read and write meanwhile.
@@ -289,9 +305,15 @@ impl Store {
         }
     }
 
-    /// Writes records in another form, all or none. Returns how many customers still had the version.
+    /// Writes records in another form. Returns how many customers still had the version.
     pub async fn reseal(&self, records: Vec<Reseal>) -> Result<usize, StoreError> {
-        on!(self.reseal(records))
+        let writes = records.into_iter().map(async |Reseal { account, customer_id, version, record }| {
+            let change = Change::Reseal { record, version };
+            let told = within(ANSWER_TIMEOUT, self.writes.submit((account, customer_id), change)).await?;
+            Ok(told.outcome == Outcome::Updated(version))
+        });
+        let resealed: Vec<bool> = try_join_all(writes).await?;
+        Ok(resealed.into_iter().filter(|was_written| *was_written).count())
     }
 
     /// Reads the seal keys that the database knows.

@@ -8,7 +8,6 @@ mod check;
 mod connect;
 mod error;
 mod export;
-mod import;
 mod list;
 mod lookup;
 mod migrate;
@@ -26,11 +25,10 @@ use deadpool::managed::Pool;
 use diesel::{
     BoolExpressionMethods as _, ExpressionMethods as _, OptionalExtension, QueryDsl as _, QueryableByName,
     SelectableHelper as _, delete, insert_into,
-    result::Error as DieselError,
     sql_types::{BigInt, Nullable},
     update,
 };
-use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
+use diesel_async::RunQueryDsl as _;
 use futures_util::{FutureExt as _, TryStreamExt as _, future::join_all};
 use tokio::{
     runtime::{Builder, Handle},
@@ -53,10 +51,7 @@ use super::{
     page::{Listed, Page, PageQuery, Part},
     row::{CustomerRow, SigningKeyRow, raw},
     schema::{customers, seal_keys, secrets, signing_keys},
-    types::{
-        ImportOutcome, ImportedCustomer, RawCustomer, Reseal, SealKeyRow, SigningKey, StoredCustomer,
-        UnusableKey,
-    },
+    types::{RawCustomer, SealKeyRow, SigningKey, StoredCustomer, UnusableKey},
     used::expired_before,
 };
 use crate::{
@@ -177,16 +172,6 @@ impl Postgres {
         export::start(&self.checker.connector, account).await
     }
 
-    pub(super) async fn import(
-        &self,
-        customers: Arc<[ImportedCustomer]>,
-        replace: bool,
-    ) -> Result<Vec<ImportOutcome>, StoreError> {
-        let mut reader = connection(&self.keys).await?;
-        let imported = within(import::import(&mut reader.connection, &customers, replace)).await;
-        finish(reader, imported).await
-    }
-
     pub(super) async fn signing_keys(&self) -> Result<Vec<Result<SigningKey, UnusableKey>>, StoreError> {
         let mut reader = connection(&self.keys).await?;
         let rows = signing_keys::table
@@ -211,23 +196,6 @@ impl Postgres {
             .set(signing_keys::revoked_at.eq(now.micros()));
         let revoked = within(revoked.execute(&mut reader.connection)).await;
         Ok(finish(reader, revoked).await? == 1)
-    }
-
-    pub(super) async fn reseal(&self, records: Vec<Reseal>) -> Result<usize, StoreError> {
-        let mut reader = connection(&self.keys).await?;
-        let resealed = reader.connection.transaction(async |connection| {
-            let mut resealed = 0;
-            for Reseal { account, customer_id, version, record } in &records {
-                let key = customers::table.find((account, customer_id));
-                resealed += update(key.filter(customers::version.eq(version.as_bytes())))
-                    .set((customers::sealed_by.eq(&record.sealed_by), customers::record.eq(&record.bytes)))
-                    .execute(connection)
-                    .await?;
-            }
-            Ok::<_, DieselError>(resealed)
-        });
-        let resealed = within(resealed).await;
-        finish(reader, resealed).await
     }
 
     pub(super) async fn seal_keys(&self) -> Result<Vec<SealKeyRow>, StoreError> {

@@ -9,8 +9,6 @@ mod connect;
 mod erase;
 mod export;
 mod file;
-mod import;
-mod last_write;
 mod list;
 mod lookup;
 mod page;
@@ -39,10 +37,7 @@ use super::{
     page::{Listed, Page, PageQuery, Part},
     row::{CustomerRow, SigningKeyRow, raw},
     schema::{customers, seal_keys, secrets, signing_keys},
-    types::{
-        Access, ImportOutcome, ImportedCustomer, RawCustomer, Reseal, SealKeyRow, SigningKey, StoredCustomer,
-        UnusableKey,
-    },
+    types::{Access, RawCustomer, SealKeyRow, SigningKey, StoredCustomer, UnusableKey},
 };
 use crate::{
     account::Account,
@@ -152,17 +147,6 @@ impl Sqlite {
         export::start(self.file.path().to_owned(), account)
     }
 
-    pub(super) async fn import(
-        &self,
-        customers: Arc<[ImportedCustomer]>,
-        replace: bool,
-    ) -> Result<Vec<ImportOutcome>, StoreError> {
-        let imported = self.keys.run(move |connection| import::import(connection, &customers, replace));
-        let outcomes = imported.await;
-        self.file.check()?;
-        outcomes
-    }
-
     /// Begins a copy into an empty file.
     pub(super) async fn backup(&self, file: &Path) -> Result<Backup, StoreError> {
         let (database, file) = (self.file.path().to_owned(), file.to_owned());
@@ -224,25 +208,6 @@ impl Sqlite {
     /// Erases from the files what was deleted or replaced.
     pub(super) async fn erase(&self) -> Result<(), StoreError> {
         self.eraser.erase().await
-    }
-
-    pub(super) async fn reseal(&self, records: Vec<Reseal>) -> Result<usize, StoreError> {
-        let resealed = self.keys.run(move |connection| {
-            connection.immediate_transaction(|connection| {
-                let mut resealed = 0;
-                for Reseal { account, customer_id, version, record } in &records {
-                    let key = customers::table.find((account, customer_id));
-                    resealed += update(key.filter(customers::version.eq(version.as_bytes())))
-                        .set((
-                            customers::sealed_by.eq(&record.sealed_by),
-                            customers::record.eq(&record.bytes),
-                        ))
-                        .execute(connection)?;
-                }
-                Ok(resealed)
-            })
-        });
-        resealed.await
     }
 
     pub(super) async fn seal_keys(&self) -> Result<Vec<SealKeyRow>, StoreError> {
