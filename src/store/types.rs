@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{collection::Collection, decide::Outcome, version::Version, write::Done};
+use super::{collection::Collection, version::Version};
 use crate::{
     account::Account,
     model::{CustomerId, Timestamp},
@@ -127,16 +127,6 @@ pub enum ImportOutcome {
     AlreadyThere,
     /// The customer is there already, in another version. Nothing was written.
     Taken,
-}
-
-impl From<Done> for ImportOutcome {
-    fn from(Done { outcome, is_repeated }: Done) -> Self {
-        match outcome {
-            _ if is_repeated => Self::AlreadyThere,
-            Outcome::Created(_) | Outcome::Updated(_) => Self::Written,
-            Outcome::ConditionFailed | Outcome::Deleted | Outcome::NotFound => Self::Taken,
-        }
-    }
 }
 
 /// A part of an export.

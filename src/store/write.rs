@@ -4,6 +4,7 @@ use super::{
     decide::{Change, Outcome},
     error::StoreError,
     post::{self, Answer, Letter, Reply},
+    types::ImportOutcome,
 };
 use crate::telemetry::{StoreMetrics, WriteOutcome};
 
@@ -56,6 +57,16 @@ impl Write {
     /// Tells the caller that the write was not made.
     pub(super) fn fail(self, error: StoreError, metrics: &StoreMetrics) {
         self.letter(Err(error), metrics).deliver();
+    }
+}
+
+impl From<Done> for ImportOutcome {
+    fn from(Done { outcome, is_repeated }: Done) -> Self {
+        match outcome {
+            _ if is_repeated => Self::AlreadyThere,
+            Outcome::Created(_) | Outcome::Updated(_) => Self::Written,
+            Outcome::ConditionFailed | Outcome::Deleted | Outcome::NotFound => Self::Taken,
+        }
     }
 }
 
