@@ -23,13 +23,12 @@ use std::{pin::pin, sync::Arc, time::Duration};
 use deadpool::managed::Pool;
 // Not the prelude: its `RunQueryDsl` is the synchronous one.
 use diesel::{
-    BoolExpressionMethods as _, ExpressionMethods as _, OptionalExtension, QueryDsl as _, QueryableByName,
-    SelectableHelper as _, delete, insert_into,
+    BoolExpressionMethods as _, ExpressionMethods as _, QueryDsl as _, QueryResult, QueryableByName,
+    SelectableHelper as _,
     sql_types::{BigInt, Nullable},
-    update,
 };
-use diesel_async::RunQueryDsl as _;
-use futures_util::{FutureExt as _, TryStreamExt as _, future::join_all};
+use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
+use futures_util::{TryStreamExt as _, future::join_all};
 use tokio::{
     runtime::{Builder, Handle},
     sync::{mpsc::Receiver, oneshot},
@@ -49,17 +48,12 @@ use super::{
     error::StoreError,
     group::Lane,
     page::{Listed, Page, PageQuery, Part},
-    row::{CustomerRow, SigningKeyRow, raw},
-    schema::{customers, seal_keys, secrets, signing_keys},
-    types::{RawCustomer, SealKeyRow, SigningKey, StoredCustomer, UnusableKey},
+    row::{CustomerRow, raw},
+    schema::customers,
+    types::{RawCustomer, StoredCustomer},
     used::expired_before,
 };
-use crate::{
-    account::Account,
-    model::{CustomerId, Timestamp},
-    telemetry::chain,
-    threads::Threads,
-};
+use crate::{account::Account, model::CustomerId, telemetry::chain, threads::Threads};
 
 /// How many connections write: with two, one group fills up while another commits, and a row that somebody else has locked
 /// holds up its own writes only.
@@ -172,75 +166,14 @@ impl Postgres {
         export::start(&self.checker.connector, account).await
     }
 
-    pub(super) async fn signing_keys(&self) -> Result<Vec<Result<SigningKey, UnusableKey>>, StoreError> {
+    /// Runs a query on keys and secrets.
+    pub(super) async fn query<T>(
+        &self,
+        query: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<T>,
+    ) -> Result<T, StoreError> {
         let mut reader = connection(&self.keys).await?;
-        let rows = signing_keys::table
-            .order_by((signing_keys::created_at, signing_keys::key_id))
-            .select(SigningKeyRow::as_select())
-            .load(&mut reader.connection);
-        let rows = within(rows).await;
-        Ok(finish(reader, rows).await?.into_iter().map(SigningKey::try_from).collect())
-    }
-
-    pub(super) async fn add_signing_key(&self, key: SigningKey) -> Result<bool, StoreError> {
-        let row = SigningKeyRow::from(key);
-        let mut reader = connection(&self.keys).await?;
-        let added = insert_into(signing_keys::table).values(&row).on_conflict_do_nothing();
-        let added = within(added.execute(&mut reader.connection)).await;
-        Ok(finish(reader, added).await? == 1)
-    }
-
-    pub(super) async fn revoke_signing_key(&self, key_id: &str, now: Timestamp) -> Result<bool, StoreError> {
-        let mut reader = connection(&self.keys).await?;
-        let revoked = update(signing_keys::table.find(key_id).filter(signing_keys::revoked_at.is_null()))
-            .set(signing_keys::revoked_at.eq(now.micros()));
-        let revoked = within(revoked.execute(&mut reader.connection)).await;
-        Ok(finish(reader, revoked).await? == 1)
-    }
-
-    pub(super) async fn seal_keys(&self) -> Result<Vec<SealKeyRow>, StoreError> {
-        let mut reader = connection(&self.keys).await?;
-        let rows = seal_keys::table.order_by(seal_keys::key_id);
-        let rows = within(rows.load::<(String, Vec<u8>)>(&mut reader.connection)).await;
-        let rows = finish(reader, rows).await?;
-        Ok(rows.into_iter().map(|(key_id, check_value)| SealKeyRow { key_id, check_value }).collect())
-    }
-
-    pub(super) async fn add_seal_key(&self, key: SealKeyRow) -> Result<(), StoreError> {
-        let SealKeyRow { key_id, check_value } = key;
-        let mut reader = connection(&self.keys).await?;
-        let added = insert_into(seal_keys::table)
-            .values((seal_keys::key_id.eq(key_id), seal_keys::check_value.eq(check_value)))
-            .on_conflict_do_nothing();
-        let added = within(added.execute(&mut reader.connection)).await;
-        finish(reader, added).await.map(drop)
-    }
-
-    pub(super) async fn remove_seal_key(&self, key_id: &str) -> Result<(), StoreError> {
-        let mut reader = connection(&self.keys).await?;
-        let removed = within(delete(seal_keys::table.find(key_id)).execute(&mut reader.connection)).await;
-        finish(reader, removed).await.map(drop)
-    }
-
-    pub(super) async fn known_secret(&self, name: &'static str) -> Result<Option<Vec<u8>>, StoreError> {
-        let mut reader = connection(&self.keys).await?;
-        let known = secrets::table.find(name).select(secrets::value).first(&mut reader.connection);
-        let known = within(known.map(OptionalExtension::optional)).await;
-        finish(reader, known).await
-    }
-
-    pub(super) async fn secret(&self, name: &'static str, candidate: Vec<u8>) -> Result<Vec<u8>, StoreError> {
-        let mut reader = connection(&self.keys).await?;
-        let kept = async {
-            insert_into(secrets::table)
-                .values((secrets::name.eq(name), secrets::value.eq(candidate)))
-                .on_conflict_do_nothing()
-                .execute(&mut reader.connection)
-                .await?;
-            secrets::table.find(name).select(secrets::value).first(&mut reader.connection).await
-        };
-        let kept = within(kept).await;
-        finish(reader, kept).await
+        let found = within(query(&mut reader.connection)).await;
+        finish(reader, found).await
     }
 
     pub(super) async fn check(&self) -> Result<(), StoreError> {
