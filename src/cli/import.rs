@@ -26,7 +26,7 @@ use crate::{
     account::Account,
     api::BODY_BYTES_MAX,
     model::{CustomerId, CustomerInput},
-    record::Records,
+    record::{Records, SealError},
     signature::PublicKey,
     store::{Access, ImportOutcome, ImportedCustomer, SigningKey, Store, StoreError, StoredCustomer},
 };
@@ -77,15 +77,16 @@ impl Import {
         let is_new = database.is_new();
         let store = database.open(Access::Create).await?;
         let records = seal.open(&store).await?;
-        records.register(&store).await?;
+        records.begin(&store).await?;
         let mut importer = Importer::new(store, records, replace);
         while let Some((number, text)) = lines.next().with_context(|| format!("cannot read {shown}"))? {
             importer.add(number, text).await?;
         }
         importer.flush().await?;
         importer.settle().await?;
-        let Importer { store, counts, progress, .. } = importer;
+        let Importer { store, records, counts, progress, .. } = importer;
         progress.end();
+        records.end(&store).await;
         if replace {
             store.erase().await.context("the previous records are not erased from the files yet")?;
         }
@@ -143,7 +144,7 @@ struct Batch {
 /// A batch that is being written while the next lines are read.
 struct Writing {
     numbers: Vec<u64>,
-    outcomes: JoinHandle<Result<Vec<ImportOutcome>, StoreError>>,
+    outcomes: JoinHandle<Result<Vec<ImportOutcome>, SealError>>,
 }
 
 impl Importer {
@@ -203,6 +204,7 @@ impl Importer {
         input: &CustomerInput,
     ) -> anyhow::Result<()> {
         let Identity { account, customer_id, version, created, updated } = identity;
+        self.records.keep(&self.store).await?;
         let record = self.records.encode(&account, &customer_id, version, input)?;
         let bytes = record.bytes.len();
         let key = (account.clone(), customer_id.clone());
@@ -228,13 +230,14 @@ impl Importer {
         if customers.is_empty() {
             return Ok(());
         }
-        let (store, replace) = (self.store.clone(), self.replace);
+        let (store, records, replace) = (self.store.clone(), self.records.clone(), self.replace);
         // On a thread of its own: to read lines blocks this one, for as long as their writer takes.
         let outcomes = spawn_blocking(move || {
             let runtime = Builder::new_current_thread().enable_time().build();
             runtime.map_err(|error| StoreError::Failed(error.into()))?.block_on(write(
-                store,
-                customers.into(),
+                &store,
+                &records,
+                &customers.into(),
                 replace,
             ))
         });
@@ -260,14 +263,22 @@ impl Importer {
 
 /// Customers may be written twice: the second time, they are there already.
 async fn write(
-    store: Store,
-    customers: Arc<[ImportedCustomer]>,
+    store: &Store,
+    records: &Records,
+    customers: &Arc<[ImportedCustomer]>,
     replace: bool,
-) -> Result<Vec<ImportOutcome>, StoreError> {
+) -> Result<Vec<ImportOutcome>, SealError> {
     let start = Instant::now();
     loop {
-        match store.import(Arc::clone(&customers), replace).await {
-            Err(StoreError::Busy | StoreError::Unavailable(_)) if start.elapsed() < PATIENCE => {
+        // They may have waited for long, and their key may have been replaced meanwhile.
+        let written = async {
+            records.keep(store).await?;
+            Ok(store.import(Arc::clone(customers), replace).await?)
+        };
+        match written.await {
+            Err(SealError::Store(StoreError::Busy | StoreError::Unavailable(_)))
+                if start.elapsed() < PATIENCE =>
+            {
                 sleep(RETRY_PAUSE).await;
             }
             written => return written,

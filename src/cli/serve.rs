@@ -20,8 +20,8 @@ use crate::{
     telemetry::{self, LogFilter, LogFormat, Traces, chain},
 };
 
-/// How long the end of the service may take to erase deleted rows.
-const ERASE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the end of the service may take once all requests have their answers.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Serve the API and Swagger UI
 #[derive(Debug, Args)]
@@ -115,7 +115,7 @@ impl Serve {
             stopped = admin_stopped(admin) => stopped.context("the admin listener failed")?,
             () = registry.ended() => return Err(fatal("registry")),
         }
-        erase(&store).await;
+        finish(&records, &store).await;
         Ok(())
     }
 }
@@ -132,7 +132,7 @@ fn warn(sandbox: bool, records: &Records) {
 /// Takes over each change of the files, and tells systemd that the process is alive.
 async fn follow(records: &Records, store: &Store, certificate: Option<&Certificate>) -> Infallible {
     tokio::select! {
-        never = records.follow_file(store) => never,
+        never = records.follow(store) => never,
         never = tls_options::follow_files(certificate) => never,
         never = supervisor::stay_alive() => never,
     }
@@ -151,9 +151,13 @@ async fn admin_stopped(admin: Option<Admin>) -> io::Result<()> {
     }
 }
 
-/// Leaves no deleted row in the files, as far as there is time.
-async fn erase(store: &Store) {
-    if let Ok(Err(error)) = timeout(ERASE_TIMEOUT, store.erase()).await {
+/// Tells the database that this process is gone, and leaves no deleted row in the files, as far as there is time.
+async fn finish(records: &Records, store: &Store) {
+    let erased = async {
+        records.end(store).await;
+        store.erase().await
+    };
+    if let Ok(Err(error)) = timeout(FINISH_TIMEOUT, erased).await {
         tracing::warn!(cause = %chain(&error), "deleted rows are not erased from the files yet");
     }
 }

@@ -14,6 +14,7 @@ mod post;
 mod postgres;
 mod row;
 mod schema;
+mod sealers;
 mod sqlite;
 mod turns;
 mod types;
@@ -304,9 +305,25 @@ impl Store {
         on!(self.add_seal_key(key))
     }
 
-    /// Forgets a seal key.
-    pub async fn remove_seal_key(&self, key_id: &str) -> Result<(), StoreError> {
+    /// Forgets a seal key; false, and nothing happens, if somebody is noted for it.
+    pub async fn remove_seal_key(&self, key_id: &str) -> Result<bool, StoreError> {
         on!(self.remove_seal_key(key_id))
+    }
+
+    /// Notes for so many seconds that somebody may write records that are sealed by this key, or plain ones, and forgets the
+    /// notes that ran out. False, and nothing happens, if the database does not know the key.
+    pub async fn note_sealer(
+        &self,
+        sealer: &str,
+        key_id: Option<&str>,
+        seconds: u32,
+    ) -> Result<bool, StoreError> {
+        on!(self.note_sealer(sealer, key_id, seconds))
+    }
+
+    /// The keys of all who are noted now; `None` for one that writes plain records.
+    pub async fn sealers(&self) -> Result<Vec<Option<String>>, StoreError> {
+        on!(self.sealers())
     }
 
     /// Reads the secret of this name, if there is one.

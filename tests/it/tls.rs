@@ -263,12 +263,12 @@ fn files_that_cannot_be_used_are_refused_at_the_start() {
     place.set_mode("nonsense", 0o600);
     for (certificate, key, reason) in [
         ("none.crt", "server.key", "cannot read none.crt: No such file"),
-        ("server.crt", "none.key", "cannot read none.key: No such file"),
+        ("server.crt", "none.key", "the key none.key cannot be read: No such file"),
         (".", "server.key", "cannot read .: "),
         ("nonsense", "server.key", "nonsense is not a certificate in PEM format"),
         ("server.key", "server.key", "server.key is not a certificate in PEM format"),
         ("server.crt", "nonsense", "nonsense is not a private key in PEM format"),
-        ("server.crt", "open.key", "open.key can be read by others: run `chmod 600` on it"),
+        ("server.crt", "open.key", "the key open.key can be read by others: run `chmod 600` on it"),
         ("server.crt", "other.key", "the key other.key does not belong to the certificate server.crt"),
     ] {
         let arguments = ["serve", "--listen", "127.0.0.1:0", "--tls-cert", certificate, "--tls-key", key];

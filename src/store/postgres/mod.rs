@@ -13,6 +13,7 @@ mod list;
 mod lookup;
 mod migrate;
 mod readers;
+mod sealers;
 mod sql;
 mod tls;
 pub(super) mod url;
@@ -25,7 +26,7 @@ use deadpool::managed::Pool;
 // Not the prelude: its `RunQueryDsl` is the synchronous one.
 use diesel::{
     BoolExpressionMethods as _, ExpressionMethods as _, OptionalExtension, QueryDsl as _, QueryableByName,
-    SelectableHelper as _, delete, insert_into,
+    SelectableHelper as _, insert_into,
     result::Error as DieselError,
     sql_types::{BigInt, Nullable},
     update,
@@ -248,10 +249,27 @@ impl Postgres {
         finish(reader, added).await.map(drop)
     }
 
-    pub(super) async fn remove_seal_key(&self, key_id: &str) -> Result<(), StoreError> {
+    pub(super) async fn remove_seal_key(&self, key_id: &str) -> Result<bool, StoreError> {
         let mut reader = connection(&self.keys).await?;
-        let removed = within(delete(seal_keys::table.find(key_id)).execute(&mut reader.connection)).await;
-        finish(reader, removed).await.map(drop)
+        let forgotten = within(sealers::forget_key(&mut reader.connection, key_id)).await;
+        finish(reader, forgotten).await
+    }
+
+    pub(super) async fn note_sealer(
+        &self,
+        sealer: &str,
+        key_id: Option<&str>,
+        seconds: u32,
+    ) -> Result<bool, StoreError> {
+        let mut reader = connection(&self.keys).await?;
+        let noted = within(sealers::note(&mut reader.connection, sealer, key_id, seconds)).await;
+        finish(reader, noted).await
+    }
+
+    pub(super) async fn sealers(&self) -> Result<Vec<Option<String>>, StoreError> {
+        let mut reader = connection(&self.keys).await?;
+        let keys = within(sealers::keys(&mut reader.connection)).await;
+        finish(reader, keys).await
     }
 
     pub(super) async fn known_secret(&self, name: &'static str) -> Result<Option<Vec<u8>>, StoreError> {

@@ -15,12 +15,13 @@ mod list;
 mod lookup;
 mod page;
 mod reader;
+mod sealers;
 mod sql;
 mod write;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use diesel::{connection::DefaultLoadingMode, delete, insert_into, prelude::*, update};
+use diesel::{connection::DefaultLoadingMode, insert_into, prelude::*, update};
 use tokio::{runtime::Builder, sync::mpsc::Receiver};
 
 pub use self::backup::Backup;
@@ -263,11 +264,23 @@ impl Sqlite {
         added.await.map(drop)
     }
 
-    pub(super) async fn remove_seal_key(&self, key_id: &str) -> Result<(), StoreError> {
+    pub(super) async fn remove_seal_key(&self, key_id: &str) -> Result<bool, StoreError> {
         let key_id = key_id.to_owned();
-        let removed =
-            self.keys.run(move |connection| delete(seal_keys::table.find(key_id)).execute(connection));
-        removed.await.map(drop)
+        self.keys.run(move |connection| sealers::forget_key(connection, &key_id)).await
+    }
+
+    pub(super) async fn note_sealer(
+        &self,
+        sealer: &str,
+        key_id: Option<&str>,
+        seconds: u32,
+    ) -> Result<bool, StoreError> {
+        let (sealer, key_id) = (sealer.to_owned(), key_id.map(str::to_owned));
+        self.keys.run(move |connection| sealers::note(connection, &sealer, key_id.as_deref(), seconds)).await
+    }
+
+    pub(super) async fn sealers(&self) -> Result<Vec<Option<String>>, StoreError> {
+        self.keys.run(sealers::keys).await
     }
 
     pub(super) async fn known_secret(&self, name: &'static str) -> Result<Option<Vec<u8>>, StoreError> {

@@ -102,6 +102,12 @@ pub(super) struct Running {
 }
 
 impl Running {
+    /// Ends it as an operator does.
+    pub(super) fn stop(self) {
+        self.service.signal("-TERM");
+        assert!(self.service.wait().success());
+    }
+
     fn url(&self, customer_id: &str) -> String {
         format!("http://{}/customers/{customer_id}", self.service.address)
     }

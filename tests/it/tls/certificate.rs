@@ -72,7 +72,7 @@ async fn a_new_pair_is_taken_and_no_request_is_lost() {
     let (sent, ()) = futures_util::future::join(loads, renew).await;
     assert!(sent.iter().all(|sent| *sent > 0), "{sent:?}");
     let log = place.log();
-    assert_eq!(log.matches("the TLS certificate was read again").count(), 3, "{log}");
+    assert_eq!(log.matches("the TLS certificate and its key were read again").count(), 3, "{log}");
     assert!(!log.contains("ERROR") && !log.contains("status=4") && !log.contains("status=5"), "{log}");
 }
 
@@ -109,7 +109,7 @@ async fn a_broken_pair_is_logged_once_and_kept_out() {
     let harms: [(&str, Harm); 5] = [
         ("does not belong to", |place| copy(&place.file("second.key"), &place.file("server.key"))),
         ("is not a certificate", |place| fs::write(place.file("server.crt"), "nonsense").unwrap()),
-        ("cannot read", |place| {
+        ("cannot be read", |place| {
             copy(&place.file("first.crt"), &place.file("server.crt"));
             fs::remove_file(place.file("server.key")).unwrap();
         }),
@@ -132,14 +132,18 @@ async fn a_broken_pair_is_logged_once_and_kept_out() {
         eventually("it is logged", || async { place.log().contains(reason) }).await;
         assert!(presents(&place, &service, "first").await, "{reason}");
     }
-    assert!(!place.log().contains("was read again"), "{}", place.log());
+    assert!(!place.log().contains("were read again"), "{}", place.log());
     rename(&place, "second");
     place.set_mode("server.key", 0o644);
     eventually("it is logged again", || async { place.log().matches("by others").count() == 2 }).await;
     place.set_mode("server.key", 0o600);
     eventually("it is good as soon as the mode is", || presents(&place, &service, "second")).await;
     let log = place.log();
-    assert_eq!(log.matches("the previous TLS certificate is kept").count(), 6, "once for each: {log}");
+    assert_eq!(
+        log.matches("the TLS certificate and its key of before are kept").count(),
+        6,
+        "once for each: {log}"
+    );
     assert_eq!(log.matches("ERROR").count(), 6, "{log}");
 }
 
