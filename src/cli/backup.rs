@@ -47,7 +47,7 @@ impl Backup {
         }
         let shown = file.display();
         let file = std::path::absolute(&file).with_context(|| format!("cannot write {shown}"))?;
-        let store = database.open(Access::Existing).await?;
+        let store = database.open(Access::Read).await?;
         ensure!(fs::symlink_metadata(&file).is_err(), "the file {shown} is there already");
         let mut signals = Signals::listen()?;
         let partial = Partial::create(&file)?;

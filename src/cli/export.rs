@@ -40,7 +40,7 @@ Examples:
 impl Export {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let Self { account, seal, database } = self;
-        let store = database.open(Access::Existing).await?;
+        let store = database.open(Access::Read).await?;
         let records = seal.open(&store).await?;
         let mut export = store.export(account.clone()).await?;
         let mut output = Output::new(records);

@@ -91,7 +91,7 @@ impl GenerateKey {
 
 impl Status {
     async fn run(self) -> anyhow::Result<()> {
-        let store = self.database.open(Access::Existing).await?;
+        let store = self.database.open(Access::Read).await?;
         let mut counts: BTreeMap<String, u64> = BTreeMap::new();
         let mut progress = Progress::start("records were counted");
         let mut rows = Rows::new(&store);
