@@ -32,7 +32,7 @@ use diesel::{
     update,
 };
 use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
-use futures_util::{FutureExt as _, TryStreamExt as _, future::join_all};
+use futures_util::{TryStreamExt as _, future::join_all};
 use tokio::{
     runtime::{Builder, Handle},
     sync::{mpsc::Receiver, oneshot},
@@ -43,7 +43,7 @@ use self::{
     check::Checker,
     connect::{Connector, Readers},
     lookup::{Desk, Lookups},
-    readers::{connection, finish, pool, within},
+    readers::{connection, finish, pool, run, within},
     sql::{BY_INDEX, PRUNE, PRUNE_ROWS_MAX},
     url::PostgresUrl,
     write::Writer,
@@ -103,7 +103,7 @@ impl Postgres {
         let url = url.clone();
         let (reply, opened) = oneshot::channel();
         let engine = move || match Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => runtime.block_on(run(&url, lanes, reply)),
+            Ok(runtime) => runtime.block_on(serve(&url, lanes, reply)),
             // The caller may be gone.
             Err(error) => drop(reply.send(Err(StoreError::failed(error)))),
         };
@@ -133,10 +133,13 @@ impl Postgres {
     pub(super) async fn list(&self, query: PageQuery) -> Result<Listed, StoreError> {
         let begun = list::begun(&query)?;
         let readers = self.readers.clone();
+        let query = Arc::new((query, begun));
         let list = async move {
-            let mut reader = connection(&readers).await?;
-            let page = within(list::read(query, begun, &mut reader)).await;
-            finish(reader, page).await
+            run(&readers, async move |connection| {
+                let query = Arc::clone(&query);
+                list::read(&query.0, query.1.as_ref(), connection).await
+            })
+            .await
         };
         self.runtime.spawn(list).await.map_err(StoreError::failed)?
     }
@@ -147,20 +150,19 @@ impl Postgres {
         limit: u32,
     ) -> Result<Page<RawCustomer>, StoreError> {
         use customers::{account, customer_id};
-        let mut query = customers::table
-            .select((customers::account, CustomerRow::as_select()))
-            .order_by((account.asc(), customer_id.asc()))
-            .limit(limit.into())
-            .into_boxed();
-        if let Some((last_account, last_id)) = after {
-            query = query
-                .filter(account.ge(last_account.clone()))
-                .filter(account.gt(last_account).or(customer_id.gt(last_id)));
-        }
-        let mut reader = connection(&self.readers).await?;
-        let page = async {
+        let page = run(&self.readers, async |connection| {
+            let mut query = customers::table
+                .select((customers::account, CustomerRow::as_select()))
+                .order_by((account.asc(), customer_id.asc()))
+                .limit(limit.into())
+                .into_boxed();
+            if let Some((last_account, last_id)) = &after {
+                query = query
+                    .filter(account.ge(last_account))
+                    .filter(account.gt(last_account).or(customer_id.gt(last_id)));
+            }
             let mut page = Page::new(limit as usize);
-            let mut rows = pin!(query.load_stream(&mut reader.connection).await?);
+            let mut rows = pin!(query.load_stream(connection).await?);
             while let Some(row) = rows.try_next().await? {
                 let row: (String, CustomerRow) = row;
                 let record_bytes = row.1.record.len();
@@ -169,9 +171,8 @@ impl Postgres {
                 }
             }
             Ok(page)
-        };
-        let page = within(page).await;
-        finish(reader, page).await
+        });
+        page.await
     }
 
     pub(super) async fn export(&self, account: Option<Account>) -> Result<Receiver<Part>, StoreError> {
@@ -189,29 +190,29 @@ impl Postgres {
     }
 
     pub(super) async fn signing_keys(&self) -> Result<Vec<Result<SigningKey, UnusableKey>>, StoreError> {
-        let mut reader = connection(&self.keys).await?;
-        let rows = signing_keys::table
-            .order_by((signing_keys::created_at, signing_keys::key_id))
-            .select(SigningKeyRow::as_select())
-            .load(&mut reader.connection);
-        let rows = within(rows).await;
-        Ok(finish(reader, rows).await?.into_iter().map(SigningKey::try_from).collect())
+        let rows = run(&self.keys, async |connection| {
+            let rows = signing_keys::table.order_by((signing_keys::created_at, signing_keys::key_id));
+            rows.select(SigningKeyRow::as_select()).load(connection).await
+        });
+        Ok(rows.await?.into_iter().map(SigningKey::try_from).collect())
     }
 
     pub(super) async fn add_signing_key(&self, key: SigningKey) -> Result<bool, StoreError> {
         let row = SigningKeyRow::from(key);
-        let mut reader = connection(&self.keys).await?;
-        let added = insert_into(signing_keys::table).values(&row).on_conflict_do_nothing();
-        let added = within(added.execute(&mut reader.connection)).await;
-        Ok(finish(reader, added).await? == 1)
+        let added = run(&self.keys, async |connection| {
+            insert_into(signing_keys::table).values(&row).on_conflict_do_nothing().execute(connection).await
+        });
+        Ok(added.await? == 1)
     }
 
     pub(super) async fn revoke_signing_key(&self, key_id: &str, now: Timestamp) -> Result<bool, StoreError> {
-        let mut reader = connection(&self.keys).await?;
-        let revoked = update(signing_keys::table.find(key_id).filter(signing_keys::revoked_at.is_null()))
-            .set(signing_keys::revoked_at.eq(now.micros()));
-        let revoked = within(revoked.execute(&mut reader.connection)).await;
-        Ok(finish(reader, revoked).await? == 1)
+        let revoked = run(&self.keys, async |connection| {
+            update(signing_keys::table.find(key_id).filter(signing_keys::revoked_at.is_null()))
+                .set(signing_keys::revoked_at.eq(now.micros()))
+                .execute(connection)
+                .await
+        });
+        Ok(revoked.await? == 1)
     }
 
     pub(super) async fn reseal(&self, records: Vec<Reseal>) -> Result<usize, StoreError> {
@@ -232,27 +233,26 @@ impl Postgres {
     }
 
     pub(super) async fn seal_keys(&self) -> Result<Vec<SealKeyRow>, StoreError> {
-        let mut reader = connection(&self.keys).await?;
-        let rows = seal_keys::table.order_by(seal_keys::key_id);
-        let rows = within(rows.load::<(String, Vec<u8>)>(&mut reader.connection)).await;
-        let rows = finish(reader, rows).await?;
-        Ok(rows.into_iter().map(|(key_id, check_value)| SealKeyRow { key_id, check_value }).collect())
+        let rows = run(&self.keys, async |connection| {
+            seal_keys::table.order_by(seal_keys::key_id).load::<(String, Vec<u8>)>(connection).await
+        });
+        Ok(rows.await?.into_iter().map(|(key_id, check_value)| SealKeyRow { key_id, check_value }).collect())
     }
 
     pub(super) async fn add_seal_key(&self, key: SealKeyRow) -> Result<(), StoreError> {
-        let SealKeyRow { key_id, check_value } = key;
-        let mut reader = connection(&self.keys).await?;
-        let added = insert_into(seal_keys::table)
-            .values((seal_keys::key_id.eq(key_id), seal_keys::check_value.eq(check_value)))
-            .on_conflict_do_nothing();
-        let added = within(added.execute(&mut reader.connection)).await;
-        finish(reader, added).await.map(drop)
+        let SealKeyRow { key_id, check_value } = &key;
+        let added = run(&self.keys, async |connection| {
+            insert_into(seal_keys::table)
+                .values((seal_keys::key_id.eq(key_id), seal_keys::check_value.eq(check_value)))
+                .on_conflict_do_nothing()
+                .execute(connection)
+                .await
+        });
+        added.await.map(drop)
     }
 
     pub(super) async fn remove_seal_key(&self, key_id: &str) -> Result<bool, StoreError> {
-        let mut reader = connection(&self.keys).await?;
-        let forgotten = within(sealers::forget_key(&mut reader.connection, key_id)).await;
-        finish(reader, forgotten).await
+        run(&self.keys, async |connection| sealers::forget_key(connection, key_id).await).await
     }
 
     pub(super) async fn note_sealer(
@@ -261,36 +261,30 @@ impl Postgres {
         key_id: Option<&str>,
         seconds: u32,
     ) -> Result<bool, StoreError> {
-        let mut reader = connection(&self.keys).await?;
-        let noted = within(sealers::note(&mut reader.connection, sealer, key_id, seconds)).await;
-        finish(reader, noted).await
+        run(&self.keys, async |connection| sealers::note(connection, sealer, key_id, seconds).await).await
     }
 
     pub(super) async fn sealers(&self) -> Result<Vec<Option<String>>, StoreError> {
-        let mut reader = connection(&self.keys).await?;
-        let keys = within(sealers::keys(&mut reader.connection)).await;
-        finish(reader, keys).await
+        run(&self.keys, sealers::keys).await
     }
 
     pub(super) async fn known_secret(&self, name: &'static str) -> Result<Option<Vec<u8>>, StoreError> {
-        let mut reader = connection(&self.keys).await?;
-        let known = secrets::table.find(name).select(secrets::value).first(&mut reader.connection);
-        let known = within(known.map(OptionalExtension::optional)).await;
-        finish(reader, known).await
+        let known = run(&self.keys, async |connection| {
+            secrets::table.find(name).select(secrets::value).first(connection).await.optional()
+        });
+        known.await
     }
 
     pub(super) async fn secret(&self, name: &'static str, candidate: Vec<u8>) -> Result<Vec<u8>, StoreError> {
-        let mut reader = connection(&self.keys).await?;
-        let kept = async {
+        let kept = run(&self.keys, async |connection| {
             insert_into(secrets::table)
-                .values((secrets::name.eq(name), secrets::value.eq(candidate)))
+                .values((secrets::name.eq(name), secrets::value.eq(&candidate)))
                 .on_conflict_do_nothing()
-                .execute(&mut reader.connection)
+                .execute(connection)
                 .await?;
-            secrets::table.find(name).select(secrets::value).first(&mut reader.connection).await
-        };
-        let kept = within(kept).await;
-        finish(reader, kept).await
+            secrets::table.find(name).select(secrets::value).first(connection).await
+        });
+        kept.await
     }
 
     pub(super) async fn check(&self) -> Result<(), StoreError> {
@@ -316,10 +310,11 @@ impl Postgres {
     }
 
     async fn prune_step(&self, from: i64) -> Result<Pruned, StoreError> {
-        let mut reader = connection(&self.readers).await?;
-        let pruned = diesel::sql_query(PRUNE).bind::<BigInt, _>(from).bind::<BigInt, _>(expired_before());
-        let pruned = within(pruned.get_result(&mut reader.connection)).await;
-        finish(reader, pruned).await
+        let pruned = run(&self.readers, async |connection| {
+            let prune = diesel::sql_query(PRUNE).bind::<BigInt, _>(from).bind::<BigInt, _>(expired_before());
+            prune.get_result(connection).await
+        });
+        pruned.await
     }
 }
 
@@ -333,7 +328,11 @@ struct Pruned {
 }
 
 /// Runs the engine's thread, until the last store is gone and its last write is made.
-async fn run(url: &PostgresUrl, lanes: [Lane; LANES], reply: oneshot::Sender<Result<Postgres, StoreError>>) {
+async fn serve(
+    url: &PostgresUrl,
+    lanes: [Lane; LANES],
+    reply: oneshot::Sender<Result<Postgres, StoreError>>,
+) {
     match Postgres::start(url).await {
         Ok((engine, connector, desk)) => {
             // The caller may be gone; then the queues are closed, too.
