@@ -9,7 +9,7 @@ use super::{
     listen::Listen,
     output,
     seal_options::SealOptions,
-    stop::{Signals, Stop},
+    stop::{self, Signals, Stop},
     supervisor,
     tls_options::{self, TlsOptions},
 };
@@ -90,15 +90,14 @@ impl Serve {
         let _traces = Traces::start()?;
         let address = listen.resolve().with_context(|| format!("cannot listen on {listen}"))?;
         let certificate = tls.read()?;
-        let store = database.open(Access::Create).await?;
         let settings = Settings { audience, base_path: base_path.clone(), sandbox };
-        let records = seal.start(&store).await?;
-        let api =
-            Api::new(settings, store.clone(), records.clone()).await.context("cannot read the database")?;
+        let mut signals = Signals::listen()?;
+        let (store, records, api) = tokio::select! {
+            started = start(&database, &seal, settings) => started?,
+            () = signals.next() => stop::end_before_ready(),
+        };
         let registry = api.registry().clone();
         let workers = workers.map_or_else(|| available_parallelism().map_or(1, usize::from), usize::from);
-        // Before the ready line, because its reader may send a signal at once.
-        let signals = Signals::listen()?;
         let connections_max = usize::try_from(max_connections)?;
         let tls = certificate.clone();
         let server = api::run(api, Sockets { listen: address, workers, connections_max, tls })
@@ -118,6 +117,18 @@ impl Serve {
         finish(&records, &store).await;
         Ok(())
     }
+}
+
+/// Opens the database, and reads from it what is needed to serve.
+async fn start(
+    database: &Database,
+    seal: &SealOptions,
+    settings: Settings,
+) -> anyhow::Result<(Store, Records, Api)> {
+    let store = database.open(Access::Create).await?;
+    let records = seal.start(&store).await?;
+    let api = Api::new(settings, store.clone(), records.clone()).await.context("cannot read the database")?;
+    Ok((store, records, api))
 }
 
 /// What an operator must know.
