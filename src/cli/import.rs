@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use tokio::{
     runtime::Builder,
@@ -35,7 +35,7 @@ use crate::{
 ///
 /// Customers keep their versions and timestamps, and are sealed by the current seal key if there is one. Each is held
 /// against the contract. A line that cannot be imported is reported by its number, and the others are imported; then
-/// the exit code is 1. What is there already in the same version is passed over, so that an import that was interrupted
+/// the exit code is 1; so it is if the last line of the export is missing. What is there already in the same version is passed over, so that an import that was interrupted
 /// can be repeated. The service may run.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -46,6 +46,9 @@ pub(super) struct Import {
     /// Replace customers that are there in another version, instead of reporting them
     #[arg(long)]
     replace: bool,
+    /// Accept lines without the last one of an export: a part of one, or one of version 0.1.0
+    #[arg(long)]
+    allow_incomplete: bool,
     #[command(flatten)]
     seal: SealKeysFile,
     #[command(flatten)]
@@ -71,7 +74,7 @@ const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
 impl Import {
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        let Self { file, replace, seal, database } = self;
+        let Self { file, replace, allow_incomplete, seal, database } = self;
         let shown = file.display();
         let mut lines = Lines::open(&file, LINE_BYTES_MAX).with_context(|| format!("cannot read {shown}"))?;
         let is_new = database.is_new();
@@ -84,6 +87,7 @@ impl Import {
         }
         importer.flush().await?;
         importer.settle().await?;
+        let is_complete = allow_incomplete || importer.open_lines == Some(0);
         let Importer { store, records, counts, progress, .. } = importer;
         progress.end();
         records.end(&store).await;
@@ -96,6 +100,7 @@ impl Import {
         if counts.refused > 0 {
             bail!("{} lines were not imported; {counts}", counts.refused);
         }
+        ensure!(is_complete, "the export was cut off: its last line, {{\"End\": …}}, is missing; {counts}");
         output::report(&counts.to_string())
     }
 }
@@ -128,6 +133,8 @@ struct Importer {
     batch: Batch,
     writing: Option<Writing>,
     counts: Counts,
+    /// How many lines came since the last end of an export; `None` before the first line.
+    open_lines: Option<u64>,
     progress: Progress,
 }
 
@@ -151,7 +158,7 @@ impl Importer {
     fn new(store: Store, records: Records, replace: bool) -> Self {
         let progress = Progress::start("lines were read");
         let (batch, counts) = (Batch::default(), Counts::default());
-        Self { store, records, replace, batch, writing: None, counts, progress }
+        Self { store, records, replace, batch, writing: None, counts, open_lines: None, progress }
     }
 
     async fn add(&mut self, number: u64, text: Text<'_>) -> anyhow::Result<()> {
@@ -161,7 +168,19 @@ impl Importer {
             Text::Line(line) => ndjson::read(line),
             Text::TooLong => Err(vec![format!("is longer than {LINE_BYTES_MAX} bytes")]),
         };
+        let before = self.open_lines.unwrap_or_default();
+        self.open_lines = Some(before + 1);
         match line {
+            Ok(Line::End(lines)) => {
+                self.open_lines = Some(0);
+                if lines != before {
+                    self.refuse(
+                        number,
+                        &[format!("{lines} lines were exported before this one, and {before} came")],
+                    );
+                }
+                Ok(())
+            }
             Ok(Line::Key(key)) => self.add_key(number, key).await,
             Ok(Line::Customer(identity, input)) => self.add_customer(number, identity, &input).await,
             Err(faults) => {

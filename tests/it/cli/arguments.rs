@@ -12,9 +12,10 @@ use super::Place;
 use crate::support::command;
 
 /// A good value of each argument that has no default.
-const GOOD: [(&str, &str); 19] = [
+const GOOD: [(&str, &str); 20] = [
     ("account", "acme"),
     ("admin_listen", "127.0.0.1:0"),
+    ("allow_incomplete", "true"),
     ("body", "body.json"),
     ("file", "backup.db"),
     ("id", "k1"),

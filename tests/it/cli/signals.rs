@@ -86,7 +86,8 @@ fn a_command_that_waits_for_its_input_ends_at_a_signal() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        // It has asked for the signals once it reads.
+        // To wait for the end would close it.
+        let _input = child.stdin.take();
         let caught = format!("/proc/{}/status", child.id());
         let catches = || {
             let status = std::fs::read_to_string(&caught).unwrap();
