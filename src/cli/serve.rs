@@ -96,6 +96,7 @@ impl Serve {
             started = start(&database, &seal, settings) => started?,
             () = signals.next() => stop::end_before_ready(),
         };
+        certificate.as_ref().map(|certificate| api.show_certificate(certificate.expiry())).transpose()?;
         let registry = api.registry().clone();
         let workers = workers.map_or_else(|| available_parallelism().map_or(1, usize::from), usize::from);
         let connections_max = usize::try_from(max_connections)?;

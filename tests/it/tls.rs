@@ -175,6 +175,9 @@ fn both_versions_of_http_serve_signed_requests_alike() {
         let unchanged = format!("If-None-Match: {}", got.header("etag").unwrap());
         let unchanged = send("GET", &path, &["--header", &token, "--header", &unchanged]);
         assert_eq!((unchanged.status, unchanged.body.as_str()), (304, ""));
+        assert_eq!(unchanged.header("content-length"), None, "it would be that of the customer");
+        assert_eq!(unchanged.header("content-type"), None);
+        assert_eq!(unchanged.header("cache-control"), got.header("cache-control"));
         let token = place.signature("HEAD", &path, None);
         let head = send("HEAD", &path, &["--head", "--header", &token]);
         assert_eq!((head.status, head.body.as_str()), (200, ""));

@@ -5,6 +5,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::SystemTime,
 };
 
 use arc_swap::ArcSwap;
@@ -19,7 +20,13 @@ use rustls::{
     sign::CertifiedKey,
 };
 
-use crate::files::{SecretError, Watch, read_secret};
+use x509_cert::der::Decode as _;
+
+use crate::{
+    clock,
+    files::{SecretError, Watch, read_secret},
+    telemetry::{CertificateExpiry, MetricsError},
+};
 
 /// The protocols that a client may choose, the preferred one first.
 const PROTOCOLS: [&[u8]; 2] = [HTTP_2, b"http/1.1"];
@@ -36,6 +43,7 @@ struct Shared {
     files: Files,
     watch: Watch,
     current: ArcSwap<CertifiedKey>,
+    expiry: CertificateExpiry,
 }
 
 #[derive(Debug)]
@@ -87,6 +95,9 @@ pub enum InvalidCertificate {
         /// What the library says.
         error: rustls::Error,
     },
+    /// Its expiry cannot be shown.
+    #[error(transparent)]
+    Metric(MetricsError),
 }
 
 impl Certificate {
@@ -95,13 +106,26 @@ impl Certificate {
         let watch = Watch::new(vec![certificate.clone(), key.clone()]);
         let files = Files { certificate, key };
         let current = ArcSwap::from_pointee(files.read()?);
-        Ok(Self(Arc::new(Shared { files, watch, current })))
+        let expiry = CertificateExpiry::new().map_err(InvalidCertificate::Metric)?;
+        Ok(Self(Arc::new(Shared { files, watch, current, expiry })))
+    }
+
+    /// When the certificate expires that was read last.
+    #[must_use]
+    pub fn expiry(&self) -> &CertificateExpiry {
+        &self.0.expiry
     }
 
     /// Takes over each change of the files, while the server runs. The certificate of before is kept until both can be used.
     pub async fn follow_files(&self) -> Infallible {
-        let Shared { files, watch, current } = &*self.0;
-        let read = async || files.read().map(|pair| current.store(Arc::new(pair)));
+        let Shared { files, watch, current, expiry } = &*self.0;
+        tell_expiry(&current.load(), expiry);
+        let read = async || {
+            let pair = files.read()?;
+            tell_expiry(&pair, expiry);
+            current.store(Arc::new(pair));
+            Ok::<_, InvalidCertificate>(())
+        };
         watch.follow("the TLS certificate and its key", read).await
     }
 
@@ -137,6 +161,19 @@ impl Files {
                 error => InvalidCertificate::Unusable { certificate, key, error },
             }
         })
+    }
+}
+
+/// Logs and shows when a certificate expires.
+fn tell_expiry(pair: &CertifiedKey, shown: &CertificateExpiry) {
+    let certificate = pair.cert.first().and_then(|first| x509_cert::Certificate::from_der(first).ok());
+    let Some(certificate) = certificate else { return };
+    let expiry = certificate.tbs_certificate.validity.not_after;
+    shown.set(expiry.to_unix_duration().as_secs_f64());
+    if expiry.to_system_time() < SystemTime::from(clock::now()) {
+        tracing::warn!(%expiry, "the TLS certificate has expired");
+    } else {
+        tracing::info!(%expiry, "the TLS certificate is valid until then");
     }
 }
 

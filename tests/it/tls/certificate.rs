@@ -1,6 +1,6 @@
 //! The files are read again when they change, and no request is lost.
 
-use std::{cell::Cell, fs, os::unix::fs::symlink, path::Path, time::Duration};
+use std::{cell::Cell, fs, os::unix::fs::symlink, path::Path, process::Command, time::Duration};
 
 use actix_web::rt;
 use futures_util::future::join_all;
@@ -149,4 +149,43 @@ async fn a_broken_pair_is_logged_once_and_kept_out() {
 
 fn copy(from: &Path, to: &Path) {
     fs::copy(from, to).unwrap();
+}
+
+/// When a certificate expires, in seconds since the Unix epoch, as openssl says it.
+fn expires(place: &Place, name: &str) -> f64 {
+    let certificate = place.file(&format!("{name}.crt"));
+    let script = "date --date \"$(openssl x509 -in \"$0\" -noout -enddate | cut -d = -f 2)\" +%s";
+    let output = Command::new("sh").args(["-c", script]).arg(certificate).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
+}
+
+async fn shown(service: &Service) -> Option<f64> {
+    let url = format!("http://{}/metrics", service.admin.as_ref().unwrap());
+    let metrics = awc::Client::default().get(url).send().await.unwrap().body().await.unwrap();
+    let metrics = String::from_utf8(metrics.to_vec()).unwrap();
+    let mut lines = metrics.lines().filter_map(|line| line.split_once(' '));
+    let value = lines.find(|(name, _)| *name == "customers_tls_certificate_expiry_timestamp_seconds")?.1;
+    Some(value.parse().unwrap())
+}
+
+#[actix_web::test]
+async fn the_expiry_is_logged_and_a_metric() {
+    let place = Place::new();
+    place.certify("second");
+    let service = place.start(&["--sandbox", "--admin-listen", "127.0.0.1:0"]);
+    let first = expires(&place, "server");
+    eventually("it is shown", || async { shown(&service).await == Some(first) }).await;
+    assert!(place.log().contains("the TLS certificate is valid until then expiry="), "{}", place.log());
+
+    // One that has expired is better than none.
+    let sign = "openssl req -new -key second.key -subj /CN=second -out second.csr && \
+        echo subjectAltName=IP:127.0.0.1 > extensions && \
+        openssl x509 -req -in second.csr -CA ca.crt -CAkey ca.key -days -1 -extfile extensions -out second.crt";
+    let signed = Command::new("sh").args(["-c", sign]).current_dir(place.path()).output().unwrap();
+    assert!(signed.status.success(), "{}", String::from_utf8_lossy(&signed.stderr));
+    rename(&place, "second");
+    let second = expires(&place, "second");
+    assert!(second < first);
+    eventually("the other one is shown", || async { shown(&service).await == Some(second) }).await;
+    assert!(place.log().contains("WARN the TLS certificate has expired expiry="), "{}", place.log());
 }
