@@ -10,7 +10,7 @@ use std::{
     path::Path,
 };
 
-use rustix::process::{getegid, geteuid, getgroups};
+use rustix::process::{Gid, getegid, geteuid, getgroups};
 use zeroize::Zeroizing;
 
 /// Why a file is not read as a secret, in words that follow its name.
@@ -55,7 +55,7 @@ struct Reader {
 impl Reader {
     fn of_this_process() -> io::Result<Self> {
         let groups = getgroups()?.into_iter().chain([getegid()]);
-        Ok(Self { user: geteuid().as_raw(), groups: groups.map(|group| group.as_raw()).collect() })
+        Ok(Self { user: geteuid().as_raw(), groups: groups.map(Gid::as_raw).collect() })
     }
 
     fn check(&self, owner: u32, group: u32, mode: u32) -> Result<(), SecretError> {
