@@ -116,14 +116,23 @@ impl Apply {
         let records = self.seal.open(&store).await?;
         let current =
             records.current_key().context("needs --seal-keys FILE: there is no key to seal with")?;
+        let is_new = store.seal_keys().await?.iter().all(|known| known.key_id != current);
         records.begin(&store).await?;
+        if let Err(others) = await_others(&store, &current).await {
+            records.end(&store).await;
+            if is_new {
+                // Nothing is sealed by it, and those who do not have it could not start any more.
+                store.remove_seal_key(&current).await?;
+            }
+            return Err(others);
+        }
         let mut sealed = 0;
         loop {
-            await_others(&store, &current).await?;
             sealed += seal_all(&store, &records, &current).await?;
             if forget_others(&store, &current).await? {
                 break;
             }
+            await_others(&store, &current).await?;
         }
         // Somebody may have begun with another key, and ended again. From now on that is not possible any more.
         sealed += seal_all(&store, &records, &current).await?;

@@ -75,6 +75,36 @@ async fn no_key_is_forgotten_while_a_service_seals_by_it(engine: Engine) {
     assert_eq!(counts(&place), ["k2 3"]);
 }
 
+/// Somebody goes on with the old key for longer than a killed process counts.
+async fn a_key_that_others_do_not_take_over_is_not_begun(engine: Engine) {
+    let place = Place::new(engine).await;
+    let service = place.serve();
+    service.put("c-1", &mia()).await.expect(201);
+    let newer = format!("{}.newer", place.keys);
+    fs::write(&newer, format!("{}\n{}", *generate_key_line("k2"), place.read_keys())).unwrap();
+    fs::set_permissions(&newer, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let apply = ["seal", "apply", "--seal-keys", &newer];
+    let place = std::sync::Arc::new(place);
+    let (code, said) = {
+        let (place, apply) = (std::sync::Arc::clone(&place), apply.map(str::to_owned));
+        let run = move || place.output(&apply.each_ref().map(String::as_str));
+        let output = actix_web::rt::task::spawn_blocking(run).await.unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let last = said.lines().last().unwrap();
+    let expected =
+        "error: other processes still seal by these keys (-: not at all): k1; let k2 be the first key";
+    assert!(code == Some(1) && last.starts_with(expected), "{said}");
+    assert_eq!(place.database.count("seal_keys WHERE key_id = 'k1'").await, 1);
+    assert_eq!(
+        place.database.count("seal_keys").await,
+        1,
+        "the service can be started without the other one"
+    );
+    service.put("c-2", &mia()).await.expect(201);
+    assert_eq!(counts(&place), ["k1 2"]);
+}
+
 async fn a_service_whose_key_was_replaced_while_it_was_frozen_seals_nothing_by_it(engine: Engine) {
     let place = Place::new(engine).await;
     let service = place.serve();
@@ -123,6 +153,7 @@ on_each_engine! {
     a_key_that_the_database_could_not_be_told_of_is_taken_when_it_answers_again,
     a_file_that_others_may_read_is_taken_as_soon_as_they_may_not,
     no_key_is_forgotten_while_a_service_seals_by_it,
+    a_key_that_others_do_not_take_over_is_not_begun,
     a_service_whose_key_was_replaced_while_it_was_frozen_seals_nothing_by_it,
     somebody_who_is_gone_is_forgotten_when_the_time_is_over,
     a_service_that_stops_is_gone_at_once,

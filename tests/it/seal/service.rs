@@ -67,7 +67,7 @@ impl Place {
         Running { service: Service::start(&self.database.url, &self.log_file(), arguments), client }
     }
 
-    fn output(&self, arguments: &[&str]) -> Output {
+    pub(super) fn output(&self, arguments: &[&str]) -> Output {
         command().args(arguments).args(["--database-url", &self.database.url]).output().unwrap()
     }
 
