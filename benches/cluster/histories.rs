@@ -1,17 +1,23 @@
 //! Clients that do random things with few customers at once; each customer's history is checked in the end.
+//!
+//! Some requests are sent to two replicas at once, and some are sent again later, when newer ones were acknowledged. All that
+//! is told of a request is the same: it is one operation of the history.
 
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
     rc::Rc,
+    time::{Duration, Instant},
 };
 
 use actix_web::rt::{self, task::JoinHandle, time::sleep};
 
+use futures_util::future::join;
+
 use crate::{
     calls::choose,
-    checker::{Call, Operation, describe, is_linearizable},
-    load::{Load, Request},
+    checker::{Call, Operation, Reply, describe, is_linearizable},
+    load::{Load, Request, Signed},
     options::Options,
     support::Dice,
 };
@@ -25,7 +31,21 @@ const OPERATIONS_MAX: usize = 64;
 /// The same for operations of which nobody knows whether they were carried out.
 const UNKNOWN_MAX: usize = 5;
 
+/// For how long a request is sent again: its signature is valid for longer.
+const REPEATED_FOR: Duration = Duration::from_secs(200);
+
+/// A request to send again, and what was told of it.
+struct Late {
+    request: Request,
+    signed: Signed,
+    reply: Option<Reply>,
+    sent: Instant,
+}
+
 pub(crate) struct Histories {
+    /// `None` if nothing is sent again.
+    late: Option<RefCell<Vec<Late>>>,
+    repeats: Cell<usize>,
     customers: RefCell<BTreeMap<String, Vec<Operation>>>,
     generation: Cell<usize>,
     with_history: Vec<usize>,
@@ -49,6 +69,8 @@ pub(crate) fn start(load: &Rc<Load>, histories: &Rc<Histories>, options: &Option
 impl Histories {
     pub(crate) fn new(options: &Options) -> Self {
         Self {
+            late: (!options.no_repeats).then(RefCell::default),
+            repeats: Cell::default(),
             customers: RefCell::default(),
             generation: Cell::default(),
             with_history: options.with_history(),
@@ -61,14 +83,60 @@ impl Histories {
             if !writes {
                 request.call = Call::Get;
             }
-            let invoked = load.tick();
-            let gives_up = || request.call == Call::Get || dice.roll(8) == 0;
-            let reply = load.ask(&request, replicas, gives_up).await;
-            if reply.is_some() || request.call != Call::Get {
-                let reply = reply.map(|reply| (reply, load.tick()));
+            let (signed, sent, invoked) = (load.sign(&request), Instant::now(), load.tick());
+            let is_read = request.call == Call::Get;
+            let ask = async |replicas: &[usize], dice: &mut Dice| {
+                let gives_up = || is_read || dice.roll(8) == 0;
+                let reply = load.ask_signed(&request, &signed, replicas, gives_up).await;
+                reply.map(|reply| (reply, load.tick()))
+            };
+            let goes_twice = self.late.is_some() && !is_read && replicas.len() > 1 && dice.roll(4) == 0;
+            let reply = if goes_twice {
+                let (mut others, mut other_dice) = (replicas.to_vec(), Dice::new(dice.roll(u64::MAX)));
+                others.rotate_left(1);
+                let (one, two) = join(ask(replicas, &mut dice), ask(&others, &mut other_dice)).await;
+                if let (Some((one, _)), Some((two, _))) = (one, two) {
+                    self.compare(load, &request, one, two);
+                }
+                one.into_iter().chain(two).min_by_key(|&(_, told)| told)
+            } else {
+                ask(replicas, &mut dice).await
+            };
+            if reply.is_some() || !is_read {
                 self.add(&request.customer_id, Operation { call: request.call, invoked, reply });
             }
+            if let Some(late) = self.late.as_ref().filter(|_| !is_read) {
+                let reply = reply.map(|(reply, _)| reply);
+                late.borrow_mut().push(Late { request, signed, reply, sent });
+                self.repeat_one(load, replicas, &mut dice).await;
+            }
             sleep(load.pause).await;
+        }
+    }
+
+    /// Sends a request of before again, now and then.
+    async fn repeat_one(&self, load: &Load, replicas: &[usize], dice: &mut Dice) {
+        let late = {
+            let Some(mut late) = self.late.as_ref().map(RefCell::borrow_mut) else { return };
+            late.retain(|late| late.sent.elapsed() < REPEATED_FOR);
+            if late.is_empty() || dice.roll(2) == 0 {
+                return;
+            }
+            let index = dice.pick(late.len());
+            late.swap_remove(index)
+        };
+        let Late { request, signed, reply, .. } = &late;
+        let again = load.ask_signed(request, signed, replicas, || true).await;
+        if let (Some(first), Some(again)) = (*reply, again) {
+            self.compare(load, request, first, again);
+        }
+    }
+
+    fn compare(&self, load: &Load, request: &Request, first: Reply, again: Reply) {
+        self.repeats.set(self.repeats.get() + 1);
+        if first != again {
+            let Request { customer_id, call } = request;
+            load.fault(format!("{call:?} of {customer_id} is told {again:?} after {first:?}"));
         }
     }
 
@@ -111,6 +179,11 @@ impl Histories {
 
     pub(crate) fn operations(&self) -> usize {
         self.customers.borrow().values().map(Vec::len).sum()
+    }
+
+    /// How often a request was told a second time what became of it.
+    pub(crate) fn repeats(&self) -> usize {
+        self.repeats.get()
     }
 
     pub(crate) fn unknown(&self) -> usize {

@@ -120,9 +120,20 @@ impl Load {
         replicas: &[usize],
         gives_up: impl FnMut() -> bool,
     ) -> Option<Reply> {
-        let (signed, mut gives_up, mut last_attempts) = (self.sign(request), gives_up, 0);
+        self.ask_signed(request, &self.sign(request), replicas, gives_up).await
+    }
+
+    /// The same, for a request that may have been sent before.
+    pub(crate) async fn ask_signed(
+        &self,
+        request: &Request,
+        signed: &Signed,
+        replicas: &[usize],
+        mut gives_up: impl FnMut() -> bool,
+    ) -> Option<Reply> {
+        let mut last_attempts = 0;
         for &index in replicas.iter().cycle() {
-            if let Some(reply) = self.ask_once(request, &signed, &self.replicas[index]).await {
+            if let Some(reply) = self.ask_once(request, signed, &self.replicas[index]).await {
                 return Some(reply);
             }
             last_attempts += u32::from(self.is_stopped());
@@ -187,7 +198,7 @@ impl Load {
         }
     }
 
-    fn sign(&self, request: &Request) -> Signed {
+    pub(crate) fn sign(&self, request: &Request) -> Signed {
         let Request { customer_id, call } = request;
         let holds = |content: &Content| ("if-match", self.tags.borrow()[content].clone());
         let (method, condition, body) = match call {

@@ -17,6 +17,9 @@ pub(crate) struct Options {
     /// How many clients with a history ask each replica
     #[arg(long, default_value_t = 2)]
     pub(crate) clients: usize,
+    /// Do not send a signed request a second time once it was acknowledged
+    #[arg(long)]
+    pub(crate) no_repeats: bool,
     /// How long a client waits between two requests
     #[arg(long, default_value_t = 50)]
     pub(crate) pause_milliseconds: u64,

@@ -29,6 +29,7 @@ impl Summary<'_> {
             "operations": load.answers.borrow().values().sum::<u64>(),
             "histories": histories.len(),
             "history_operations": histories.operations(),
+            "repeats": histories.repeats(),
             "unknown": histories.unknown(),
             "without_order": histories.without_order(),
             "lost": lost,

@@ -171,11 +171,11 @@ class Proofs:
         return sockets, self.cluster.url(*ports)
 
 
-COLUMNS = "{:<41} {:>8} {:<24} {:>8} {:>7} {:>8} {:>5} {:>9} {:>11}"
+COLUMNS = "{:<41} {:>8} {:<24} {:>8} {:>7} {:>7} {:>8} {:>5} {:>9} {:>11}"
 HEADINGS = COLUMNS.format(
-    "", "primary", "seconds without writes:", "longest", "", "", "", "histories", "oldest read"
+    "", "primary", "seconds without writes:", "longest", "", "", "", "", "histories", "oldest read"
 ) + "\n" + COLUMNS.format(
-    "proof", "after s", "  hosts haproxy pgbouncer", "answer s", "answers", "unknown", "lost", "no order", "s"
+    "proof", "after s", "  hosts haproxy pgbouncer", "answer s", "answers", "repeats", "unknown", "lost", "no order", "s"
 )
 
 
@@ -187,6 +187,6 @@ def row(name, found, primary_after):
     longest = max(replica["longest_answer"] for replica in replicas)
     without_order = f"{len(found['without_order'])}/{found['histories']}"
     return COLUMNS.format(
-        name, f"{primary_after:.1f}", without, f"{longest:.1f}", found["operations"], found["unknown"],
+        name, f"{primary_after:.1f}", without, f"{longest:.1f}", found["operations"], found["repeats"], found["unknown"],
         len(found["lost"]), without_order, f"{found['stalest']:.1f}",
     )

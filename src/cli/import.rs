@@ -2,7 +2,6 @@ use std::{
     collections::HashSet,
     fmt,
     path::PathBuf,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -253,12 +252,9 @@ impl Importer {
         // On a thread of its own: to read lines blocks this one, for as long as their writer takes.
         let outcomes = spawn_blocking(move || {
             let runtime = Builder::new_current_thread().enable_time().build();
-            runtime.map_err(|error| StoreError::Failed(error.into()))?.block_on(write(
-                &store,
-                &records,
-                &customers.into(),
-                replace,
-            ))
+            runtime
+                .map_err(|error| StoreError::Failed(error.into()))?
+                .block_on(write(&store, &records, &customers, replace))
         });
         self.writing = Some(Writing { numbers, outcomes });
         Ok(())
@@ -284,7 +280,7 @@ impl Importer {
 async fn write(
     store: &Store,
     records: &Records,
-    customers: &Arc<[ImportedCustomer]>,
+    customers: &[ImportedCustomer],
     replace: bool,
 ) -> Result<Vec<ImportOutcome>, SealError> {
     let start = Instant::now();
@@ -292,7 +288,7 @@ async fn write(
         // They may have waited for long, and their key may have been replaced meanwhile.
         let written = async {
             records.keep(store).await?;
-            Ok(store.import(Arc::clone(customers), replace).await?)
+            Ok(store.import(customers, replace).await?)
         };
         match written.await {
             Err(SealError::Store(StoreError::Busy | StoreError::Unavailable(_)))

@@ -6,6 +6,7 @@
 use std::{
     array,
     collections::VecDeque,
+    mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicI64, Ordering},
@@ -17,16 +18,13 @@ use tokio::{sync::Mutex as Turn, time::timeout};
 
 use super::{
     claims::Claims,
+    decide::Change,
     error::StoreError,
     turns,
-    types::{Condition, DeleteOutcome, PutOutcome, Record},
-    used::Outcome,
-    version::{NewVersion, Version},
-    write::{Change, Slot, Write, tell_committed},
+    write::{Told, Write, tell_committed},
 };
 use crate::{
     clock,
-    signature_id::SignatureId,
     telemetry::{StoreMetrics, WriteOutcome},
 };
 
@@ -45,9 +43,9 @@ const IDLE_PAUSE: Duration = Duration::from_secs(1);
 
 /// What an engine does with a group.
 pub(super) trait Engine {
-    /// Commits the writes as one transaction, and fills the slot of each. All of them are durable afterwards, or none
-    /// is. The engine may reorder the writes of different customers.
-    async fn commit(&mut self, group: &mut [Write]) -> Result<(), StoreError>;
+    /// Commits the writes as one transaction, and returns what to tell the caller of each. All of them are durable
+    /// afterwards, or none is. The engine may reorder the writes of different customers.
+    async fn commit(&mut self, group: &mut [Write]) -> Result<Vec<Told>, Failure>;
 
     /// Does a small part of what can wait until no write comes. Returns whether there is more of it.
     async fn tidy_up(&mut self) -> bool {
@@ -56,6 +54,24 @@ pub(super) trait Engine {
 
     /// Shows that writes can be made: asked after one could not, until one can.
     async fn probe(&mut self) -> Result<(), StoreError>;
+}
+
+/// Why a group was not committed.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The database is not available. No other write can be made now.
+    Away(StoreError),
+    /// The database refused something in the group. Without it, the others may be made.
+    Refused(StoreError),
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Busy | StoreError::Unavailable(_) => Self::Away(error),
+            StoreError::Failed(_) => Self::Refused(error),
+        }
+    }
 }
 
 /// Since when nothing was committed although it was tried.
@@ -83,7 +99,8 @@ impl Stall {
 /// Commits a group and tells each caller. This is the one policy for failures:
 ///
 /// - If the database is not available, all callers are told at once, and nothing is tried again.
-/// - If it refused the group, each write is tried alone, so that a bad write does not harm the others.
+/// - If it refused something, each half of the group is tried alone, and so on: what cannot be written is told to its own
+///   caller, and the others are committed.
 async fn settle(engine: &mut impl Engine, group: Vec<Write>, metrics: &StoreMetrics, stall: &Stall) {
     let mut attempts = VecDeque::from([group]);
     while let Some(mut writes) = attempts.pop_front() {
@@ -92,19 +109,24 @@ async fn settle(engine: &mut impl Engine, group: Vec<Write>, metrics: &StoreMetr
         let committed = engine.commit(&mut writes).await;
         metrics.note_commit(writes.len(), started.elapsed());
         match committed {
-            Ok(()) => {
+            Ok(told) => {
                 stall.end();
-                tell_committed(writes, metrics);
+                tell_committed(writes, told, metrics);
             }
-            Err(error @ (StoreError::Unavailable(_) | StoreError::Busy)) => {
-                for write in writes.into_iter().chain(attempts.drain(..).flatten()) {
+            Err(Failure::Refused(_)) if writes.len() > 1 => {
+                let half = writes.split_off(writes.len() / 2);
+                attempts.push_front(half);
+                attempts.push_front(writes);
+            }
+            Err(failure) => {
+                let (error, others) = match failure {
+                    Failure::Refused(error) => (error, VecDeque::new()),
+                    Failure::Away(error) => (error, mem::take(&mut attempts)),
+                };
+                for write in writes.into_iter().chain(others.into_iter().flatten()) {
                     write.fail(error.duplicate(), metrics);
                 }
             }
-            Err(error @ StoreError::Failed(_)) => match writes.pop() {
-                Some(write) if writes.is_empty() => write.fail(error, metrics),
-                last => attempts.extend(writes.into_iter().chain(last).map(|write| vec![write])),
-            },
         }
     }
 }
@@ -155,41 +177,14 @@ impl Queue {
         &self.metrics
     }
 
-    /// Puts a write into the queue, and waits for its outcome.
-    pub(super) async fn put(
-        &self,
-        key: (String, String),
-        new: NewVersion,
-        record: Record,
-        condition: Condition,
-    ) -> Result<PutOutcome, StoreError> {
-        let version = new.version();
-        self.submit(key, new.signature(), |slot| Change::Put { record, condition, version, slot }).await
-    }
-
-    /// Puts a delete into the queue, and waits for its outcome.
-    pub(super) async fn delete(
-        &self,
-        key: (String, String),
-        signature: Option<SignatureId>,
-        if_match: Option<Vec<Version>>,
-    ) -> Result<DeleteOutcome, StoreError> {
-        self.submit(key, signature, |slot| Change::Delete { if_match, slot }).await
-    }
-
-    async fn submit<T: Outcome + Send + 'static>(
-        &self,
-        key: (String, String),
-        signature: Option<SignatureId>,
-        change: impl FnOnce(Slot<T>) -> Change,
-    ) -> Result<T, StoreError> {
-        let (slot, outcome) = Slot::new();
-        let write = Write::new(key, signature, change(slot));
+    /// Puts a write into the queue, and waits for what became of it. The key is the customer's account and id.
+    pub(super) async fn submit(&self, key: (String, String), change: Change) -> Told {
+        let (write, told) = Write::new(key, change);
         if let Err(refused) = self.writes.send(write).await {
             // It may be this one.
             refused.fail(StoreError::Busy, &self.metrics);
         }
-        outcome.receive().await.ok_or_else(|| StoreError::unavailable("the writer has ended"))?
+        told.receive().await.ok_or_else(|| StoreError::unavailable("the writer has ended"))?
     }
 }
 
@@ -281,21 +276,24 @@ impl Stamps {
 mod tests {
     use futures_util::{FutureExt as _, future::join_all, poll};
 
-    use super::*;
+    use super::{
+        super::{
+            decide::Outcome,
+            types::{Condition, Record},
+            version::{NewVersion, Version},
+            write::Done,
+        },
+        *,
+    };
 
     /// Answers the attempts one after the other with what is written, and notes how large each was.
-    struct Script(Vec<Result<(), StoreError>>, Arc<std::sync::Mutex<Vec<usize>>>);
+    struct Script(Vec<Result<(), Failure>>, Arc<std::sync::Mutex<Vec<usize>>>);
 
     impl Engine for Script {
-        async fn commit(&mut self, group: &mut [Write]) -> Result<(), StoreError> {
+        async fn commit(&mut self, group: &mut [Write]) -> Result<Vec<Told>, Failure> {
             self.1.lock().unwrap().push(group.len());
-            for write in group {
-                match &mut write.change {
-                    Change::Put { version, slot, .. } => slot.fill(PutOutcome::Created(*version)),
-                    Change::Delete { slot, .. } => slot.fill(DeleteOutcome::Deleted),
-                }
-            }
-            self.0.remove(0)
+            let done = Done { outcome: Outcome::Created(Version::new()), is_repeated: false };
+            self.0.remove(0).map(|()| group.iter().map(|_| Ok(done)).collect())
         }
 
         async fn probe(&mut self) -> Result<(), StoreError> {
@@ -303,24 +301,23 @@ mod tests {
         }
     }
 
-    /// Submits three puts and a delete at once; tells their outcomes, and the sizes of the attempts.
-    async fn outcomes(answers: Vec<Result<(), StoreError>>) -> (Vec<&'static str>, Vec<usize>) {
+    async fn put(queue: &Queue, id: usize) -> Told {
+        let record = Record { bytes: Vec::new(), sealed_by: None };
+        let change = Change::Put { record, new: NewVersion::of(None), condition: Condition::Always };
+        queue.submit(("acme".to_owned(), id.to_string()), change).await
+    }
+
+    /// Submits four writes at once; tells their outcomes, and the sizes of the attempts.
+    async fn outcomes(answers: Vec<Result<(), Failure>>) -> (Vec<&'static str>, Vec<usize>) {
         let (queue, [lane]) = Queue::with_lanes(GROUP_WRITES_MAX, &StoreMetrics::new().unwrap());
-        let (sizes, key) = (Arc::default(), |id: usize| ("acme".to_owned(), id.to_string()));
-        let record = || Record { bytes: Vec::new(), sealed_by: None };
-        let put = |id| queue.put(key(id), NewVersion::of(None), record(), Condition::Always);
-        let puts = join_all((0..3).map(put));
-        let writes = async {
-            let (puts, delete) = tokio::join!(puts, queue.delete(key(3), None, None));
-            puts.into_iter().map(|put| put.map(drop)).chain([delete.map(drop)]).collect::<Vec<_>>()
-        };
+        let sizes = Arc::default();
         let engine = Script(answers, Arc::clone(&sizes));
         let writes = tokio::select! {
-            writes = writes => writes,
+            writes = join_all((0..4).map(|id| put(&queue, id))) => writes,
             () = lane.run(engine) => Vec::new(),
         };
-        let outcome = |write: &Result<(), StoreError>| match write {
-            Ok(()) => "written",
+        let outcome = |write: &Told| match write {
+            Ok(_) => "written",
             Err(StoreError::Busy) => "busy",
             Err(StoreError::Unavailable(_)) => "unavailable",
             Err(StoreError::Failed(_)) => "failed",
@@ -329,16 +326,19 @@ mod tests {
         (writes.iter().map(outcome).collect(), sizes)
     }
 
+    fn away() -> Result<(), Failure> {
+        Err(StoreError::unavailable("gone").into())
+    }
+
+    fn refused() -> Result<(), Failure> {
+        Err(StoreError::failed("refused").into())
+    }
+
     #[tokio::test]
     async fn a_caller_that_is_given_up_does_not_keep_the_others_of_its_thread_from_their_outcomes() {
         for given_up in [[true, false, false], [false, true, false], [false, false, true]] {
             let (queue, [lane]) = Queue::with_lanes(GROUP_WRITES_MAX, &StoreMetrics::new().unwrap());
-            let put = |id: usize| {
-                let (key, record) =
-                    (("acme".to_owned(), id.to_string()), Record { bytes: Vec::new(), sealed_by: None });
-                Box::pin(queue.put(key, NewVersion::of(None), record, Condition::Always))
-            };
-            let mut puts: Vec<_> = (0..3).map(put).collect();
+            let mut puts: Vec<_> = (0..3).map(|id| Box::pin(put(&queue, id))).collect();
             for put in &mut puts {
                 assert!(poll!(put).is_pending());
             }
@@ -348,7 +348,7 @@ mod tests {
             let left: Vec<_> = puts.into_iter().zip(given_up).filter(|(_, given_up)| !given_up).collect();
             // The last one is told first.
             for (put, _) in left.into_iter().rev() {
-                assert!(matches!(put.now_or_never(), Some(Ok(PutOutcome::Created(_)))), "{given_up:?}");
+                assert!(matches!(put.now_or_never(), Some(Ok(_))), "{given_up:?}");
             }
         }
     }
@@ -360,17 +360,21 @@ mod tests {
 
     #[tokio::test]
     async fn if_the_database_is_not_available_all_are_told_at_once() {
-        let gone = || Err(StoreError::unavailable("gone"));
-        assert_eq!(outcomes(vec![gone()]).await, (vec!["unavailable"; 4], vec![4]));
-        let (failed, alone) = (|| Err(StoreError::failed("refused")), vec![4, 1, 1]);
-        let later = outcomes(vec![failed(), Ok(()), gone()]).await;
-        assert_eq!(later, (vec!["written", "unavailable", "unavailable", "unavailable"], alone));
+        assert_eq!(outcomes(vec![away()]).await, (vec!["unavailable"; 4], vec![4]));
+        let later = outcomes(vec![refused(), Ok(()), away()]).await;
+        assert_eq!(later, (vec!["written", "written", "unavailable", "unavailable"], vec![4, 2, 2]));
     }
 
     #[tokio::test]
-    async fn if_the_database_refuses_a_group_each_write_is_tried_alone() {
-        let failed = || Err(StoreError::failed("refused"));
-        let told = outcomes(vec![failed(), Ok(()), failed(), Ok(()), Ok(())]).await;
-        assert_eq!(told, (vec!["written", "failed", "written", "written"], vec![4, 1, 1, 1, 1]));
+    async fn if_the_database_refuses_a_group_its_halves_are_tried() {
+        let told = outcomes(vec![refused(), refused(), Ok(()), refused(), Ok(())]).await;
+        assert_eq!(told, (vec!["written", "failed", "written", "written"], vec![4, 2, 1, 1, 2]));
+    }
+
+    #[tokio::test]
+    async fn what_a_write_meets_each_time_is_told_to_its_own_caller() {
+        let conflict = || Err(Failure::Refused(StoreError::unavailable("a conflict, each time")));
+        let told = outcomes(vec![conflict(), Ok(()), conflict(), conflict(), Ok(())]).await;
+        assert_eq!(told, (vec!["written", "written", "unavailable", "written"], vec![4, 2, 2, 1, 1]));
     }
 }

@@ -4,9 +4,13 @@
 //! `api` decides the status), nothing here knows a field of a customer ([`Record`] is bytes), every query names the
 //! account, and an outcome is told after its commit. Records of another [`Kind`] are kept in the same table.
 
+mod catalog;
 mod claims;
 mod collection;
 mod creation;
+mod decide;
+mod draft;
+mod engine;
 mod error;
 mod group;
 mod page;
@@ -14,7 +18,6 @@ mod post;
 mod postgres;
 mod row;
 mod schema;
-mod sealers;
 mod sqlite;
 mod turns;
 mod types;
@@ -23,12 +26,15 @@ mod used;
 mod version;
 mod write;
 
-use std::{future::Future, path::Path, sync::Arc, time::Duration};
+use std::path::Path;
 
-use tokio::{sync::mpsc, task::yield_now, time::timeout};
+use futures_util::future::try_join_all;
+use tokio::{sync::mpsc, task::yield_now};
 
 pub use self::{
     collection::{Collection, Kind},
+    decide::{Change, Current, DamagedOutcome, Decision, Effect, Outcome, decide},
+    engine::Store,
     error::StoreError,
     group::GROUP_WRITES_MAX,
     postgres::url::{InvalidPostgresUrl, PostgresUrl},
@@ -42,43 +48,16 @@ pub use self::{
     version::{InvalidVersion, NewVersion, Version},
 };
 use self::{
-    group::Queue,
+    engine::{ANSWER_TIMEOUT, Engine, on, within},
     page::{Page, PageQuery, Part},
-    postgres::Postgres,
     row::DamagedRow,
-    sqlite::Sqlite,
+    write::Told,
 };
 use crate::{
     account::Account,
-    model::{CustomerId, SortDirection, Timestamp},
+    model::{CustomerId, SortDirection},
     signature_id::SignatureId,
-    telemetry::StoreMetrics,
-    threads::Threads,
 };
-
-/// How long a caller waits for an answer, whatever the database does. The limits of the engines are shorter; this one
-/// holds when several of them add up.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(12);
-
-/// How long the database may take to answer a check.
-const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// How long nothing may be committed although it is tried, until a check fails.
-const STALL_MAX: Duration = Duration::from_secs(5);
-
-/// An open database. Cheap to clone; clones share connections.
-#[derive(Clone)]
-pub struct Store {
-    engine: Engine,
-    writes: Queue,
-    threads: Threads,
-}
-
-#[derive(Clone)]
-enum Engine {
-    Sqlite(Sqlite),
-    Postgres(Postgres),
-}
 
 /// What an export reads, part by part.
 pub struct Export(mpsc::Receiver<Part>);
@@ -90,83 +69,7 @@ impl Export {
     }
 }
 
-/// One call, on the engine that is open.
-macro_rules! on {
-    ($store:ident.$call:ident($($argument:expr),*)) => {
-        match &$store.engine {
-            Engine::Sqlite(engine) => engine.$call($($argument),*).await,
-            Engine::Postgres(engine) => engine.$call($($argument),*).await,
-        }
-    };
-}
-
 impl Store {
-    /// Opens the database and brings its tables up to date.
-    pub async fn open(url: &DatabaseUrl, access: Access) -> Result<Self, StoreError> {
-        Self::open_with_groups(url, access, GROUP_WRITES_MAX).await
-    }
-
-    /// The same, where a transaction takes at most so many writes.
-    pub async fn open_with_groups(
-        url: &DatabaseUrl,
-        access: Access,
-        group_writes_max: usize,
-    ) -> Result<Self, StoreError> {
-        let threads = Threads::new();
-        let metrics = StoreMetrics::new().map_err(StoreError::failed)?;
-        let (engine, writes) = match url {
-            DatabaseUrl::Sqlite(path) => {
-                let (writes, [lane]) = Queue::with_lanes(group_writes_max, &metrics);
-                (Engine::Sqlite(Sqlite::open(path, access, lane, threads.clone()).await?), writes)
-            }
-            // A connection cannot create a database, so a mistyped name is an error in any case.
-            DatabaseUrl::Postgres(url) => {
-                let (writes, lanes) = Queue::with_lanes(group_writes_max, &metrics);
-                (Engine::Postgres(Postgres::open(url, lanes, &threads).await?), writes)
-            }
-        };
-        Ok(Self { engine, writes, threads })
-    }
-
-    /// The name of the engine.
-    #[must_use]
-    pub fn engine(&self) -> &'static str {
-        match self.engine {
-            Engine::Sqlite(_) => "sqlite",
-            Engine::Postgres(_) => "postgres",
-        }
-    }
-
-    /// What is counted and measured of the writes.
-    #[must_use]
-    pub fn metrics(&self) -> &StoreMetrics {
-        self.writes.metrics()
-    }
-
-    /// How many writes wait.
-    #[must_use]
-    pub fn queue_writes(&self) -> usize {
-        self.writes.len()
-    }
-
-    /// Waits until a thread of the store has ended, which must not happen while the store is used, and returns its name.
-    /// The store cannot work any more then.
-    pub async fn ended(&self) -> &'static str {
-        self.threads.ended().await
-    }
-
-    /// Checks that the database answers within a second, that writes are committed if there are any, and that no thread
-    /// has ended.
-    pub async fn check(&self) -> Result<(), StoreError> {
-        if let Some(thread) = self.threads.first_ended() {
-            return Err(StoreError::unavailable(format!("the thread {thread} has ended")));
-        }
-        if self.writes.stall_time() > STALL_MAX {
-            return Err(StoreError::unavailable("no write has been committed for 5 seconds"));
-        }
-        within(CHECK_TIMEOUT, async { on!(self.check()) }).await
-    }
-
     /// Waits until other requests that came at the same time are as far as this one, if their work in the database is
     /// cheaper then. SQLite works on the cores that verify signatures, and so it is best done in one go. Postgres works
     /// elsewhere meanwhile. A single request continues immediately.
@@ -186,8 +89,8 @@ impl Store {
         record: Record,
         condition: Condition,
     ) -> Result<PutOutcome, StoreError> {
-        let key = (collection.into().as_str().to_owned(), id.into_string());
-        within(ANSWER_TIMEOUT, self.writes.put(key, version, record, condition)).await
+        let change = Change::Put { record, new: version, condition };
+        self.write(collection.into(), id, change).await?.outcome.try_into().map_err(StoreError::failed)
     }
 
     /// Deletes a customer, if it has one of these versions; `None` means any. Returns when the outcome is on disk. If the
@@ -199,8 +102,13 @@ impl Store {
         if_match: Option<Vec<Version>>,
         signature: Option<SignatureId>,
     ) -> Result<DeleteOutcome, StoreError> {
-        let key = (collection.into().as_str().to_owned(), id.into_string());
-        within(ANSWER_TIMEOUT, self.writes.delete(key, signature, if_match)).await
+        let change = Change::Delete { signature, if_match };
+        self.write(collection.into(), id, change).await?.outcome.try_into().map_err(StoreError::failed)
+    }
+
+    async fn write(&self, collection: Collection<'_>, id: CustomerId, change: Change) -> Told {
+        let key = (collection.as_str().to_owned(), id.into_string());
+        within(ANSWER_TIMEOUT, self.writes.submit(key, change)).await
     }
 
     /// Reads a customer.
@@ -261,14 +169,20 @@ impl Store {
         on!(self.export(account)).map(Export)
     }
 
-    /// Writes customers as they were in another database, all or none. Their keys must differ. One that is there already
-    /// in another version is left as it is, or replaced. Returns the outcomes in the order of the customers.
+    /// Writes customers as they were in another database. One that is there already in another version is left as it is, or
+    /// replaced. Returns the outcomes in the order of the customers. After an error, some of them may be written.
     pub async fn import(
         &self,
-        customers: Arc<[ImportedCustomer]>,
+        customers: &[ImportedCustomer],
         replace: bool,
     ) -> Result<Vec<ImportOutcome>, StoreError> {
-        on!(self.import(customers, replace))
+        let writes = customers.iter().map(async |ImportedCustomer { account, customer }| {
+            let StoredCustomer { customer_id, record, version, created, updated } = customer.clone();
+            let (created, updated) = (created.micros(), updated.micros());
+            let change = Change::Import { record, version, created, updated, replace };
+            Ok(ImportOutcome::from(self.write(account.into(), customer_id, change).await?))
+        });
+        try_join_all(writes).await
     }
 
     /// Begins to copy a SQLite database, as it is now, into an empty file. Others may read and write meanwhile.
@@ -290,72 +204,14 @@ impl Store {
         }
     }
 
-    /// Writes records in another form, all or none. Returns how many customers still had the version.
+    /// Writes records in another form. Returns how many customers still had the version.
     pub async fn reseal(&self, records: Vec<Reseal>) -> Result<usize, StoreError> {
-        on!(self.reseal(records))
+        let writes = records.into_iter().map(async |Reseal { account, customer_id, version, record }| {
+            let change = Change::Reseal { record, version };
+            let told = within(ANSWER_TIMEOUT, self.writes.submit((account, customer_id), change)).await?;
+            Ok(told.outcome == Outcome::Updated(version))
+        });
+        let resealed: Vec<bool> = try_join_all(writes).await?;
+        Ok(resealed.into_iter().filter(|was_written| *was_written).count())
     }
-
-    /// Reads the seal keys that the database knows.
-    pub async fn seal_keys(&self) -> Result<Vec<SealKeyRow>, StoreError> {
-        on!(self.seal_keys())
-    }
-
-    /// Makes a seal key known; nothing happens if its id is known already.
-    pub async fn add_seal_key(&self, key: SealKeyRow) -> Result<(), StoreError> {
-        on!(self.add_seal_key(key))
-    }
-
-    /// Forgets a seal key; false, and nothing happens, if somebody is noted for it.
-    pub async fn remove_seal_key(&self, key_id: &str) -> Result<bool, StoreError> {
-        on!(self.remove_seal_key(key_id))
-    }
-
-    /// Notes for so many seconds that somebody may write records that are sealed by this key, or plain ones, and forgets the
-    /// notes that ran out. False, and nothing happens, if the database does not know the key.
-    pub async fn note_sealer(
-        &self,
-        sealer: &str,
-        key_id: Option<&str>,
-        seconds: u32,
-    ) -> Result<bool, StoreError> {
-        on!(self.note_sealer(sealer, key_id, seconds))
-    }
-
-    /// The keys of all who are noted now; `None` for one that writes plain records.
-    pub async fn sealers(&self) -> Result<Vec<Option<String>>, StoreError> {
-        on!(self.sealers())
-    }
-
-    /// Reads the secret of this name, if there is one.
-    pub async fn known_secret(&self, name: &'static str) -> Result<Option<Vec<u8>>, StoreError> {
-        on!(self.known_secret(name))
-    }
-
-    /// Reads every registered key, oldest first. A row that cannot be used does not hide the others.
-    pub async fn signing_keys(&self) -> Result<Vec<Result<SigningKey, UnusableKey>>, StoreError> {
-        within(ANSWER_TIMEOUT, async { on!(self.signing_keys()) }).await
-    }
-
-    /// Registers a key; false if its id is taken.
-    pub async fn add_signing_key(&self, key: SigningKey) -> Result<bool, StoreError> {
-        on!(self.add_signing_key(key))
-    }
-
-    /// Revokes a key; false if there is no such key or it is revoked already.
-    pub async fn revoke_signing_key(&self, key_id: &str, now: Timestamp) -> Result<bool, StoreError> {
-        on!(self.revoke_signing_key(key_id, now))
-    }
-
-    /// Reads the secret of this name, which becomes the candidate if there is none yet. All callers, on all replicas, get
-    /// the same value.
-    pub async fn secret(&self, name: &'static str, candidate: Vec<u8>) -> Result<Vec<u8>, StoreError> {
-        on!(self.secret(name, candidate))
-    }
-}
-
-async fn within<T>(
-    limit: Duration,
-    answer: impl Future<Output = Result<T, StoreError>>,
-) -> Result<T, StoreError> {
-    timeout(limit, answer).await.map_err(StoreError::unavailable)?
 }

@@ -3,26 +3,12 @@
 use diesel::{Insertable, Queryable, Selectable};
 
 use super::{
+    decide::Current,
     schema::{customers, signing_keys},
     types::{RawCustomer, Record, SigningKey, StoredCustomer, UnusableKey},
     version::Version,
 };
 use crate::model::{CustomerId, Timestamp};
-
-/// What a put or an import writes on SQLite.
-pub(super) struct NewRow<'a> {
-    /// The place in the order of creation; an update leaves it as it was.
-    pub seq: i64,
-    pub account: &'a str,
-    pub customer_id: &'a str,
-    pub version: &'a Version,
-    /// An update leaves it as it was.
-    pub created_at: i64,
-    pub updated_at: i64,
-    /// When the signature that writes the row expires, in Unix seconds. Its hash is the version.
-    pub signature_expires_at: Option<i64>,
-    pub record: &'a Record,
-}
 
 /// A row of `customers`, without the account, which the caller knows.
 #[derive(Queryable, Selectable)]
@@ -34,6 +20,16 @@ pub(super) struct CustomerRow {
     pub updated_at: i64,
     pub sealed_by: Option<String>,
     pub record: Vec<u8>,
+}
+
+/// What a write is decided from, as the database has it: version, creation, last change, and when the signature expires.
+#[derive(Queryable)]
+pub(super) struct CurrentRow(pub Vec<u8>, pub i64, pub i64, pub Option<i64>);
+
+impl From<CurrentRow> for Current {
+    fn from(CurrentRow(version, created, updated, signature_expires_at): CurrentRow) -> Self {
+        Self { version: Version::from_bytes(&version), created, updated, signature_expires_at }
+    }
 }
 
 /// The columns of a [`CustomerRow`].

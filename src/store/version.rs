@@ -30,6 +30,10 @@ impl Version {
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
+
+    pub(super) const fn into_bytes(self) -> [u8; VERSION_BYTES] {
+        self.0
+    }
 }
 
 impl Default for Version {

@@ -1,84 +1,38 @@
 //! What waits to be written, and how its caller is told what became of it.
 
 use super::{
+    decide::{Change, Outcome},
     error::StoreError,
     post::{self, Answer, Letter, Reply},
-    types::{Condition, DeleteOutcome, PutOutcome, Record},
-    used::{DamagedOutcome, Outcome},
-    version::Version,
+    types::ImportOutcome,
 };
-use crate::{
-    signature_id::SignatureId,
-    telemetry::{StoreMetrics, WriteOutcome},
-};
+use crate::telemetry::{StoreMetrics, WriteOutcome};
 
 /// A write in a queue.
 pub(super) struct Write {
     pub account: String,
     pub customer_id: String,
-    /// The signature that carries out the write, and must not do so twice.
-    pub signature: Option<SignatureId>,
     /// When the write was taken from the queue, in microseconds since the Unix epoch.
     pub timestamp: i64,
     pub change: Change,
+    reply: Reply<Told>,
 }
 
-/// What a write does.
-pub(super) enum Change {
-    Put { record: Record, condition: Condition, version: Version, slot: Slot<PutOutcome> },
-    Delete { if_match: Option<Vec<Version>>, slot: Slot<DeleteOutcome> },
+/// An outcome, and whether it is that of an earlier write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Done {
+    pub outcome: Outcome,
+    pub is_repeated: bool,
 }
 
-/// The place for the outcome of one write. The type ties a write to its kind of outcome.
-pub(super) struct Slot<T> {
-    outcome: Option<T>,
-    /// Whether the outcome is that of an earlier write with the same signature.
-    is_repeated: bool,
-    reply: Reply<Result<T, StoreError>>,
-}
-
-impl<T: Outcome + Send + 'static> Slot<T> {
-    /// A slot, and where its outcome is told.
-    pub(super) fn new() -> (Self, Answer<Result<T, StoreError>>) {
-        let (reply, told) = post::reply();
-        (Self { outcome: None, is_repeated: false, reply }, told)
-    }
-
-    /// Notes the outcome, which is told after the commit.
-    pub(super) fn fill(&mut self, outcome: T) {
-        (self.outcome, self.is_repeated) = (Some(outcome), false);
-    }
-
-    /// Notes the outcome of the first write with the same signature, which is told again.
-    pub(super) fn fill_again(&mut self, outcome: T) {
-        (self.outcome, self.is_repeated) = (Some(outcome), true);
-    }
-
-    /// Notes an outcome that is given as bytes.
-    fn read(&mut self, outcome: &[u8], is_repeated: bool) -> Result<(), DamagedOutcome> {
-        (self.outcome, self.is_repeated) = (Some(T::from_bytes(outcome)?), is_repeated);
-        Ok(())
-    }
-
-    fn letter(self, result: Result<(), StoreError>, metrics: &StoreMetrics) -> Letter {
-        let outcome = self.outcome.ok_or_else(|| StoreError::failed("the engine gave no outcome"));
-        let told = result.and(outcome);
-        metrics.count(match &told {
-            Ok(_) if self.is_repeated => WriteOutcome::Replayed,
-            Ok(outcome) => outcome.kind(),
-            Err(_) => WriteOutcome::Failed,
-        });
-        self.reply.letter(told)
-    }
-}
+/// What a caller is told.
+pub(super) type Told = Result<Done, StoreError>;
 
 impl Write {
-    pub(super) fn new(
-        (account, customer_id): (String, String),
-        signature: Option<SignatureId>,
-        change: Change,
-    ) -> Self {
-        Self { account, customer_id, signature, timestamp: 0, change }
+    /// A write, and where its caller is told what became of it.
+    pub(super) fn new((account, customer_id): (String, String), change: Change) -> (Self, Answer<Told>) {
+        let (reply, told) = post::reply();
+        (Self { account, customer_id, timestamp: 0, change, reply }, told)
     }
 
     /// The customer's primary key.
@@ -86,27 +40,18 @@ impl Write {
         (&self.account, &self.customer_id)
     }
 
-    /// Notes the outcome that was written down, now or, if it is repeated, when the signature was used first.
-    pub(super) fn fill(&mut self, outcome: &[u8], is_repeated: bool) -> Result<(), DamagedOutcome> {
-        match &mut self.change {
-            Change::Put { slot, .. } => slot.read(outcome, is_repeated),
-            Change::Delete { slot, .. } => slot.read(outcome, is_repeated),
-        }
-    }
-
     /// Whether the caller gave up.
     pub(super) fn is_abandoned(&self) -> bool {
-        match &self.change {
-            Change::Put { slot, .. } => slot.reply.is_abandoned(),
-            Change::Delete { slot, .. } => slot.reply.is_abandoned(),
-        }
+        self.reply.is_abandoned()
     }
 
-    fn letter(self, result: Result<(), StoreError>, metrics: &StoreMetrics) -> Letter {
-        match self.change {
-            Change::Put { slot, .. } => slot.letter(result, metrics),
-            Change::Delete { slot, .. } => slot.letter(result, metrics),
-        }
+    fn letter(self, told: Told, metrics: &StoreMetrics) -> Letter {
+        metrics.count(match &told {
+            Ok(Done { is_repeated: true, .. }) => WriteOutcome::Replayed,
+            Ok(Done { outcome, .. }) => kind(*outcome),
+            Err(_) => WriteOutcome::Failed,
+        });
+        self.reply.letter(told)
     }
 
     /// Tells the caller that the write was not made.
@@ -115,7 +60,29 @@ impl Write {
     }
 }
 
+impl From<Done> for ImportOutcome {
+    fn from(Done { outcome, is_repeated }: Done) -> Self {
+        match outcome {
+            _ if is_repeated => Self::AlreadyThere,
+            Outcome::Created(_) | Outcome::Updated(_) => Self::Written,
+            Outcome::ConditionFailed | Outcome::Deleted | Outcome::NotFound => Self::Taken,
+        }
+    }
+}
+
+/// As it is counted.
+const fn kind(outcome: Outcome) -> WriteOutcome {
+    match outcome {
+        Outcome::Created(_) => WriteOutcome::Created,
+        Outcome::Updated(_) => WriteOutcome::Updated,
+        Outcome::ConditionFailed => WriteOutcome::ConditionFailed,
+        Outcome::Deleted => WriteOutcome::Deleted,
+        Outcome::NotFound => WriteOutcome::NotFound,
+    }
+}
+
 /// Tells the callers of writes that are committed.
-pub(super) fn tell_committed(writes: Vec<Write>, metrics: &StoreMetrics) {
-    post::deliver_all(writes.into_iter().map(|write| write.letter(Ok(()), metrics)));
+pub(super) fn tell_committed(writes: Vec<Write>, told: Vec<Told>, metrics: &StoreMetrics) {
+    let letters = writes.into_iter().zip(told).map(|(write, told)| write.letter(told, metrics));
+    post::deliver_all(letters);
 }

@@ -1,5 +1,6 @@
 //! Whatever clients do at once, each customer behaves as if one operation happened after the other, each at some time
-//! between its request and its answer. This holds over replicas, and whatever is killed meanwhile.
+//! between its request and its answer. This holds over replicas, whatever is killed meanwhile, and however often a signed
+//! request is sent again: at once and late, to this replica and to another one.
 
 mod calls;
 mod checker;
@@ -9,6 +10,7 @@ mod replica;
 use std::cell::RefCell;
 
 use actix_web::rt::task::spawn_blocking;
+use customers_api::signature::Algorithm;
 
 use self::{
     history::Histories,
@@ -16,7 +18,7 @@ use self::{
 };
 use crate::{
     postgres_cluster::Cluster,
-    support::{Database, Engine, on_each_engine},
+    support::{Database, Engine, on_each_engine, register},
 };
 
 async fn nothing() {}
@@ -44,6 +46,12 @@ on_each_engine! {
     customers_are_linearizable,
 }
 
+/// Histories of clients whose key is registered.
+async fn signed(database: &Database) -> Histories {
+    let store = database.open().await;
+    Histories::signed_by(register(&store, "acme", Algorithm::Es256, "acme-1").await)
+}
+
 /// Two processes over a database.
 fn two_processes(database_url: &str, directory: &tempfile::TempDir) -> Vec<Replica> {
     let log = |name| directory.path().join(name);
@@ -61,8 +69,8 @@ async fn kill_and_restart(replica: &Replica) {
 async fn customers_on_sqlite_are_linearizable_while_the_process_is_killed() {
     const ROUNDS: usize = 5;
     let (database, directory) = (Engine::Sqlite.database().await, tempfile::tempdir().unwrap());
+    let histories = signed(&database).await;
     let replicas = [Replica::Process(Process::start(&database.url, &directory.path().join("log")))];
-    let histories = Histories::default();
     for _ in 0..ROUNDS {
         histories.round(2, &replicas, async || kill_and_restart(&replicas[0]).await).await;
     }
@@ -73,8 +81,8 @@ async fn customers_on_sqlite_are_linearizable_while_the_process_is_killed() {
 async fn customers_on_postgres_are_linearizable_while_replicas_are_killed() {
     const ROUNDS: usize = 5;
     let (database, directory) = (Engine::Postgres.database().await, tempfile::tempdir().unwrap());
+    let histories = signed(&database).await;
     let replicas = two_processes(&database.url, &directory);
-    let histories = Histories::default();
     for round in 0..ROUNDS {
         histories.round(3, &replicas, async || kill_and_restart(&replicas[round % 2]).await).await;
     }
@@ -95,8 +103,9 @@ async fn act(cluster: &RefCell<Option<Cluster>>, act: fn(&mut Cluster)) {
 async fn customers_on_postgres_are_linearizable_while_the_server_is_killed() {
     const ROUNDS: usize = 3;
     let (cluster, directory) = (Cluster::start(""), tempfile::tempdir().unwrap());
+    let histories = signed(&Database::at(cluster.url("postgres"))).await;
     let replicas = two_processes(&cluster.url("postgres"), &directory);
-    let (cluster, histories) = (RefCell::new(Some(cluster)), Histories::default());
+    let cluster = RefCell::new(Some(cluster));
     for _ in 0..ROUNDS {
         let kill_and_restart = async || {
             act(&cluster, Cluster::kill).await;
@@ -110,8 +119,9 @@ async fn customers_on_postgres_are_linearizable_while_the_server_is_killed() {
 #[actix_web::test]
 async fn customers_on_postgres_are_linearizable_while_the_server_hangs() {
     let (cluster, directory) = (Cluster::start(""), tempfile::tempdir().unwrap());
+    let histories = signed(&Database::at(cluster.url("postgres"))).await;
     let replicas = two_processes(&cluster.url("postgres"), &directory);
-    let (cluster, histories) = (RefCell::new(Some(cluster)), Histories::default());
+    let cluster = RefCell::new(Some(cluster));
     for _ in 0..3 {
         let hang_for_an_instant = async || {
             act(&cluster, Cluster::hang).await;

@@ -10,6 +10,7 @@ mod cli;
 mod congestion;
 mod connection;
 mod coverage;
+mod decide;
 mod drift;
 mod erase;
 mod exactness;

@@ -5,6 +5,8 @@ use tokio_postgres::Error as PostgresError;
 use super::super::error::StoreError;
 use crate::telemetry::chain;
 
+const UNIQUE_VIOLATION: &str = "23505";
+
 /// What an error says about the statement that met it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SqlFailure {
@@ -22,8 +24,8 @@ pub(super) fn classify(error: &PostgresError) -> SqlFailure {
         return if error.is_closed() { SqlFailure::Transient } else { SqlFailure::Refused };
     };
     match code.code() {
-        // A row that another replica inserted at the same time, which the next try finds; serialization failure; deadlock.
-        "23505" | "40001" | "40P01" => SqlFailure::Conflict,
+        // A row that somebody else inserted at the same time, which the next try finds; serialization failure; deadlock.
+        UNIQUE_VIOLATION | "40001" | "40P01" => SqlFailure::Conflict,
         // Read-only after a failover, idle for too long, statement cancelled, lock not available, outcome unknown.
         "25006" | "25P03" | "57014" | "55P03" | "40003" => SqlFailure::Transient,
         // Connections, lack of resources, shutdown and start, failures of the system.
@@ -37,6 +39,10 @@ pub(super) fn classify(error: &PostgresError) -> SqlFailure {
 /// An error as the store's, where it is not tried again.
 pub(super) fn store_error(error: &PostgresError) -> StoreError {
     match classify(error) {
+        // Nobody else's row, but a rule that the row breaks each time.
+        SqlFailure::Conflict if error.code().is_some_and(|code| code.code() == UNIQUE_VIOLATION) => {
+            StoreError::failed(describe(error))
+        }
         SqlFailure::Conflict | SqlFailure::Transient => StoreError::unavailable(describe(error)),
         SqlFailure::Refused => StoreError::failed(describe(error)),
     }

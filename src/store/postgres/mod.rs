@@ -8,12 +8,10 @@ mod check;
 mod connect;
 mod error;
 mod export;
-mod import;
 mod list;
 mod lookup;
 mod migrate;
 mod readers;
-mod sealers;
 mod sql;
 mod tls;
 pub(super) mod url;
@@ -25,13 +23,11 @@ use std::{pin::pin, sync::Arc, time::Duration};
 use deadpool::managed::Pool;
 // Not the prelude: its `RunQueryDsl` is the synchronous one.
 use diesel::{
-    BoolExpressionMethods as _, ExpressionMethods as _, OptionalExtension, QueryDsl as _, QueryableByName,
-    SelectableHelper as _, insert_into,
-    result::Error as DieselError,
+    BoolExpressionMethods as _, ExpressionMethods as _, QueryDsl as _, QueryResult, QueryableByName,
+    SelectableHelper as _,
     sql_types::{BigInt, Nullable},
-    update,
 };
-use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
+use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use futures_util::{TryStreamExt as _, future::join_all};
 use tokio::{
     runtime::{Builder, Handle},
@@ -43,7 +39,7 @@ use self::{
     check::Checker,
     connect::{Connector, Readers},
     lookup::{Desk, Lookups},
-    readers::{connection, finish, pool, run, within},
+    readers::{pool, run},
     sql::{BY_INDEX, PRUNE, PRUNE_ROWS_MAX},
     url::PostgresUrl,
     write::Writer,
@@ -52,20 +48,12 @@ use super::{
     error::StoreError,
     group::Lane,
     page::{Listed, Page, PageQuery, Part},
-    row::{CustomerRow, SigningKeyRow, raw},
-    schema::{customers, seal_keys, secrets, signing_keys},
-    types::{
-        ImportOutcome, ImportedCustomer, RawCustomer, Reseal, SealKeyRow, SigningKey, StoredCustomer,
-        UnusableKey,
-    },
+    row::{CustomerRow, raw},
+    schema::customers,
+    types::{RawCustomer, StoredCustomer},
     used::expired_before,
 };
-use crate::{
-    account::Account,
-    model::{CustomerId, Timestamp},
-    telemetry::chain,
-    threads::Threads,
-};
+use crate::{account::Account, model::CustomerId, telemetry::chain, threads::Threads};
 
 /// How many connections write: with two, one group fills up while another commits, and a row that somebody else has locked
 /// holds up its own writes only.
@@ -179,112 +167,12 @@ impl Postgres {
         export::start(&self.checker.connector, account).await
     }
 
-    pub(super) async fn import(
+    /// Runs a query on keys and secrets, which may be repeated.
+    pub(super) async fn query<T>(
         &self,
-        customers: Arc<[ImportedCustomer]>,
-        replace: bool,
-    ) -> Result<Vec<ImportOutcome>, StoreError> {
-        let mut reader = connection(&self.keys).await?;
-        let imported = within(import::import(&mut reader.connection, &customers, replace)).await;
-        finish(reader, imported).await
-    }
-
-    pub(super) async fn signing_keys(&self) -> Result<Vec<Result<SigningKey, UnusableKey>>, StoreError> {
-        let rows = run(&self.keys, async |connection| {
-            let rows = signing_keys::table.order_by((signing_keys::created_at, signing_keys::key_id));
-            rows.select(SigningKeyRow::as_select()).load(connection).await
-        });
-        Ok(rows.await?.into_iter().map(SigningKey::try_from).collect())
-    }
-
-    pub(super) async fn add_signing_key(&self, key: SigningKey) -> Result<bool, StoreError> {
-        let row = SigningKeyRow::from(key);
-        let added = run(&self.keys, async |connection| {
-            insert_into(signing_keys::table).values(&row).on_conflict_do_nothing().execute(connection).await
-        });
-        Ok(added.await? == 1)
-    }
-
-    pub(super) async fn revoke_signing_key(&self, key_id: &str, now: Timestamp) -> Result<bool, StoreError> {
-        let revoked = run(&self.keys, async |connection| {
-            update(signing_keys::table.find(key_id).filter(signing_keys::revoked_at.is_null()))
-                .set(signing_keys::revoked_at.eq(now.micros()))
-                .execute(connection)
-                .await
-        });
-        Ok(revoked.await? == 1)
-    }
-
-    pub(super) async fn reseal(&self, records: Vec<Reseal>) -> Result<usize, StoreError> {
-        let mut reader = connection(&self.keys).await?;
-        let resealed = reader.connection.transaction(async |connection| {
-            let mut resealed = 0;
-            for Reseal { account, customer_id, version, record } in &records {
-                let key = customers::table.find((account, customer_id));
-                resealed += update(key.filter(customers::version.eq(version.as_bytes())))
-                    .set((customers::sealed_by.eq(&record.sealed_by), customers::record.eq(&record.bytes)))
-                    .execute(connection)
-                    .await?;
-            }
-            Ok::<_, DieselError>(resealed)
-        });
-        let resealed = within(resealed).await;
-        finish(reader, resealed).await
-    }
-
-    pub(super) async fn seal_keys(&self) -> Result<Vec<SealKeyRow>, StoreError> {
-        let rows = run(&self.keys, async |connection| {
-            seal_keys::table.order_by(seal_keys::key_id).load::<(String, Vec<u8>)>(connection).await
-        });
-        Ok(rows.await?.into_iter().map(|(key_id, check_value)| SealKeyRow { key_id, check_value }).collect())
-    }
-
-    pub(super) async fn add_seal_key(&self, key: SealKeyRow) -> Result<(), StoreError> {
-        let SealKeyRow { key_id, check_value } = &key;
-        let added = run(&self.keys, async |connection| {
-            insert_into(seal_keys::table)
-                .values((seal_keys::key_id.eq(key_id), seal_keys::check_value.eq(check_value)))
-                .on_conflict_do_nothing()
-                .execute(connection)
-                .await
-        });
-        added.await.map(drop)
-    }
-
-    pub(super) async fn remove_seal_key(&self, key_id: &str) -> Result<bool, StoreError> {
-        run(&self.keys, async |connection| sealers::forget_key(connection, key_id).await).await
-    }
-
-    pub(super) async fn note_sealer(
-        &self,
-        sealer: &str,
-        key_id: Option<&str>,
-        seconds: u32,
-    ) -> Result<bool, StoreError> {
-        run(&self.keys, async |connection| sealers::note(connection, sealer, key_id, seconds).await).await
-    }
-
-    pub(super) async fn sealers(&self) -> Result<Vec<Option<String>>, StoreError> {
-        run(&self.keys, sealers::keys).await
-    }
-
-    pub(super) async fn known_secret(&self, name: &'static str) -> Result<Option<Vec<u8>>, StoreError> {
-        let known = run(&self.keys, async |connection| {
-            secrets::table.find(name).select(secrets::value).first(connection).await.optional()
-        });
-        known.await
-    }
-
-    pub(super) async fn secret(&self, name: &'static str, candidate: Vec<u8>) -> Result<Vec<u8>, StoreError> {
-        let kept = run(&self.keys, async |connection| {
-            insert_into(secrets::table)
-                .values((secrets::name.eq(name), secrets::value.eq(&candidate)))
-                .on_conflict_do_nothing()
-                .execute(connection)
-                .await?;
-            secrets::table.find(name).select(secrets::value).first(connection).await
-        });
-        kept.await
+        query: impl AsyncFnMut(&mut AsyncPgConnection) -> QueryResult<T>,
+    ) -> Result<T, StoreError> {
+        run(&self.keys, query).await
     }
 
     pub(super) async fn check(&self) -> Result<(), StoreError> {

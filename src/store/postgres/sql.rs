@@ -1,13 +1,22 @@
-//! The statements that write, and their parameters.
+//! The statements that write, and their parameters: one array for each column.
+//!
+//! A group is one transaction of two parts. The first part locks and looks up, one statement after the other, so that each
+//! sees what was committed before the locks of the one before were taken:
+//!
+//! 1. [`BEGIN`], and [`LOCK`]: a lock for the key of each customer of the group, whether there is a row or not. Every writer
+//!    takes it, and keeps it until its commit.
+//! 2. [`LOOK_UP`] reads the rows and locks them, too: an older version of the service, or somebody's own SQL, knows nothing
+//!    of the other locks.
+//! 3. [`LOOK_UP_USED`] reads what the signatures have done. Whoever replaced one of the rows has noted its signature before,
+//!    in the same transaction.
+//!
+//! The second part writes what was decided, and commits.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use tokio_postgres::types::ToSql;
 
-use super::super::{
-    types::{Condition, Record},
-    used::expired_before,
-    version::Version,
-    write::{Change, Write},
-};
+use super::super::{decide::Outcome, draft::NewRow, write::Write};
+use crate::signature_id::SignatureId;
 
 /// What a session begins with whose statements find their rows by an index. Without this, a statement that is planned while
 /// a table is nearly empty would go on to read all of it when it is large. It is planned once, because with these settings
@@ -15,136 +24,56 @@ use super::super::{
 pub(super) const BY_INDEX: &str = "\
     SET enable_seqscan = off; SET enable_sort = off; SET plan_cache_mode = force_generic_plan";
 
-/// What the caller was told whose write made a row: an update keeps the timestamp of creation, an insert has two equal
-/// timestamps.
-macro_rules! outcome {
-    () => {
-        "CASE WHEN created_at = updated_at THEN 'C'::bytea ELSE 'U'::bytea END || version"
-    };
-}
+/// What a session that writes begins with, besides. The server ends it if it stops between the two parts of a transaction,
+/// long before those that wait for its locks give up.
+pub(super) const WRITER: &str = "SET idle_in_transaction_session_timeout = 2000";
 
-pub(super) use outcome;
+/// Each statement has a snapshot of its own, whatever the database's own setting is.
+pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
-/// Whether a row has one of these versions, which are hexadecimal digits and separated by commas. NULL means any.
-macro_rules! has_one_of {
-    ($versions:literal) => {
-        concat!(
-            "(",
-            $versions,
-            " IS NULL OR encode(version, 'hex') = ANY (string_to_array(",
-            $versions,
-            ", ',')))"
-        )
-    };
-}
+/// Takes a lock for each number, in the order in which they are given.
+pub(super) const LOCK: &str = "SELECT pg_advisory_xact_lock(key) FROM unnest($1::bigint[]) AS key";
 
-/// Inserts the rows of [`PUT`] with this decision.
-macro_rules! insert {
-    ($decision:literal) => {
-        concat!(
-            "INSERT INTO customers \
-                 (account, customer_id, version, created_at, updated_at, signature_expires_at, sealed_by, record) \
-             SELECT account, customer_id, version, stamp, stamp, expires_at, sealed_by, record \
-             FROM decided WHERE decision = '",
-            $decision,
-            "'"
-        )
-    };
-}
+/// Locks the customers that exist, in the order of their keys. Returns the place of each, counted from 1, and its row. A
+/// sub-query that cannot be pulled up is made by key for each row, whatever the server knows of the table.
+pub(super) const LOOK_UP: &str = "\
+    SELECT asked.place, version, created_at, updated_at, signature_expires_at \
+    FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS asked (account, customer_id, place), LATERAL ( \
+        SELECT version, created_at, updated_at, signature_expires_at FROM customers \
+        WHERE account = asked.account AND customer_id = asked.customer_id FOR UPDATE \
+    ) AS found";
 
-/// Puts customers, one array for each column. Returns the version of each, its outcome, and whether the outcome is an
-/// earlier one.
-///
-/// A row shows the signature that made it, because its version is the signature's hash: a new customer costs one row, and no
-/// entry among the used signatures. When the row is replaced, its signature moves there.
-///
-/// A row that is there is locked when it is read, so that no other replica replaces it in the meantime. The insert of a row
-/// that another replica inserts at the same time fails, and is tried again. The condition at the end has `created` carried out
-/// first, while the rows are read: so rows are locked and inserted one after the other, in the order in which they are given,
-/// and replicas that give them in the same order do not wait for each other.
-pub(super) const PUT: &str = concat!(
-    "WITH asked AS MATERIALIZED ( \
-         SELECT input.*, last.version AS last_version, last.expires_at AS last_expires_at, \
-             last.outcome AS last_outcome, coalesce(last.matches, may_create) AS may_put, ( \
-                 SELECT outcome FROM used_signatures used \
-                 WHERE used.expires_at = input.expires_at AND used.hash = input.version \
-             ) AS known \
-         FROM unnest( \
-             $1::bigint[], $2::text[], $3::text[], $4::bytea[], $5::bigint[], $6::text[], $7::bytea[], $8::bool[], \
-             $9::text[] \
-         ) AS input (expires_at, account, customer_id, version, stamp, sealed_by, record, may_create, if_match) \
-         LEFT JOIN LATERAL ( \
-             SELECT version, signature_expires_at AS expires_at, ",
-    outcome!(),
-    " AS outcome, ",
-    has_one_of!("if_match"),
-    " AS matches \
-             FROM customers \
-             WHERE account = input.account AND customer_id = input.customer_id FOR UPDATE \
-         ) AS last ON true \
-     ), decided AS MATERIALIZED ( \
-         SELECT *, CASE \
-             WHEN known IS NOT NULL OR last_version = version THEN 'repeat' \
-             WHEN NOT may_put THEN 'refuse' \
-             WHEN last_version IS NULL THEN 'create' \
-             ELSE 'replace' \
-         END AS decision \
-         FROM asked \
-     ), created AS (",
-    insert!("create"),
-    " RETURNING 1 \
-     ), replaced AS (",
-    insert!("replace"),
-    " ON CONFLICT (account, customer_id) DO UPDATE SET version = excluded.version, \
-             updated_at = greatest(excluded.updated_at, customers.updated_at + 1), \
-             signature_expires_at = excluded.signature_expires_at, \
-             sealed_by = excluded.sealed_by, record = excluded.record \
-     ), used AS ( \
-         INSERT INTO used_signatures (expires_at, hash, outcome) \
-         SELECT last_expires_at, last_version, last_outcome \
-         FROM decided WHERE decision = 'replace' AND last_expires_at >= $10 \
-         UNION ALL \
-         SELECT expires_at, version, 'F'::bytea \
-         FROM decided WHERE decision = 'refuse' AND expires_at IS NOT NULL \
-     ) \
-     SELECT version, CASE decision \
-         WHEN 'repeat' THEN coalesce(known, last_outcome) \
-         WHEN 'create' THEN 'C'::bytea || version \
-         WHEN 'replace' THEN 'U'::bytea || version \
-         ELSE 'F'::bytea \
-     END, decision = 'repeat' \
-     FROM decided WHERE (SELECT count(*) FROM created) >= 0"
-);
+/// Returns the place of each signature that was used, and what it has done.
+pub(super) const LOOK_UP_USED: &str = "\
+    SELECT asked.place, outcome \
+    FROM unnest($1::bigint[], $2::bytea[]) WITH ORDINALITY AS asked (expires_at, hash, place), LATERAL ( \
+        SELECT outcome FROM used_signatures \
+        WHERE expires_at = asked.expires_at AND hash = asked.hash LIMIT 1 \
+    ) AS used";
 
-/// Deletes a customer. Returns the outcome, and whether it is an earlier one.
-///
-/// It is one statement, and the row is locked first: with two statements, another replica's write between them would
-/// make an answer that was never true.
-pub(super) const DELETE: &str = concat!(
-    "WITH known AS MATERIALIZED ( \
-         SELECT outcome FROM used_signatures WHERE expires_at = $1 AND hash = $2 \
-     ), last AS MATERIALIZED ( \
-         SELECT version, signature_expires_at, ",
-    outcome!(),
-    " AS outcome, ",
-    has_one_of!("$5::text"),
-    " AS matches \
-         FROM customers \
-         WHERE account = $3 AND customer_id = $4 AND NOT EXISTS (SELECT FROM known) FOR UPDATE \
-     ), told AS MATERIALIZED ( \
-         SELECT coalesce((SELECT CASE WHEN matches THEN 'D'::bytea ELSE 'F'::bytea END FROM last), 'N'::bytea) AS outcome \
-         WHERE NOT EXISTS (SELECT FROM known) \
-     ), deleted AS ( \
-         DELETE FROM customers \
-         WHERE account = $3 AND customer_id = $4 AND (SELECT outcome FROM told) = 'D'::bytea \
-     ), used AS ( \
-         INSERT INTO used_signatures (expires_at, hash, outcome) \
-         SELECT signature_expires_at, version, outcome FROM last WHERE matches AND signature_expires_at >= $6 \
-         UNION ALL \
-         SELECT $1, $2, outcome FROM told WHERE $2 IS NOT NULL \
-     ) \
-     SELECT outcome, true FROM known UNION ALL SELECT outcome, false FROM told"
-);
+pub(super) const DELETE: &str = "\
+    DELETE FROM customers USING unnest($1::text[], $2::text[]) AS gone (account, customer_id) \
+    WHERE customers.account = gone.account AND customers.customer_id = gone.customer_id";
+
+pub(super) const INSERT: &str = "\
+    INSERT INTO customers \
+        (account, customer_id, version, updated_at, signature_expires_at, sealed_by, record, created_at, imported_at) \
+    SELECT * FROM unnest( \
+        $1::text[], $2::text[], $3::bytea[], $4::bigint[], $5::bigint[], $6::text[], $7::bytea[], $8::bigint[], \
+        $9::bigint[] \
+    )";
+
+pub(super) const UPDATE: &str = "\
+    UPDATE customers SET version = new.version, updated_at = new.updated_at, \
+        signature_expires_at = new.signature_expires_at, sealed_by = new.sealed_by, record = new.record \
+    FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bigint[], $5::bigint[], $6::text[], $7::bytea[]) \
+        AS new (account, customer_id, version, updated_at, signature_expires_at, sealed_by, record) \
+    WHERE customers.account = new.account AND customers.customer_id = new.customer_id";
+
+/// A signature may be noted already: older versions of the service have left such rows.
+pub(super) const INSERT_USED: &str = "\
+    INSERT INTO used_signatures (expires_at, hash, outcome) \
+    SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bytea[]) ON CONFLICT DO NOTHING";
 
 /// Deletes used signatures that expired in this time, the oldest first: at most [`PRUNE_ROWS_MAX`]. Returns how many, and
 /// when the last of them expired. Rows that another replica is deleting are left to it.
@@ -162,97 +91,86 @@ pub(super) const PRUNE: &str = "\
 pub(super) const PRUNE_ROWS_MAX: i64 = 1000;
 
 /// A parameter of a statement.
-type Parameter<'a> = &'a (dyn ToSql + Sync);
+pub(super) type Parameter<'a> = &'a (dyn ToSql + Sync);
 
-/// The parameters of [`PUT`]: an array for each column, and when a signature must have expired to be forgotten.
-#[derive(Default)]
-pub(super) struct Puts<'a> {
-    expires_at: Vec<Option<i64>>,
+/// The locks of these writes, in the order in which every replica takes them: 64 bits of a hash of each key. Two customers
+/// may have the same; then one waits without need.
+pub(super) fn locks(group: &[Write]) -> Vec<i64> {
+    let lock = |write: &Write| {
+        let (account, customer_id) = write.key();
+        let hash = digest(&SHA256, [account, "\0", customer_id].concat().as_bytes());
+        let bytes = hash.as_ref().first_chunk().copied().unwrap_or_default();
+        i64::from_be_bytes(bytes)
+    };
+    let mut locks: Vec<i64> = group.iter().map(lock).collect();
+    locks.sort_unstable();
+    locks.dedup();
+    locks
+}
+
+/// The signatures of these writes, one array for each column; NULL for a write without one.
+pub(super) fn signatures(group: &[Write]) -> (Vec<Option<i64>>, Vec<Option<Vec<u8>>>) {
+    let columns = |write: &Write| match write.change.signature() {
+        Some(SignatureId { expires_at, hash }) => (Some(expires_at), Some(hash.to_vec())),
+        None => (None, None),
+    };
+    group.iter().map(columns).unzip()
+}
+
+/// The parameters of [`INSERT`] and [`UPDATE`].
+pub(super) struct Rows<'a> {
     accounts: Vec<&'a str>,
     customer_ids: Vec<&'a str>,
     versions: Vec<&'a [u8]>,
-    timestamps: Vec<i64>,
+    updated_at: Vec<i64>,
+    signature_expires_at: Vec<Option<i64>>,
     sealed_by: Vec<Option<&'a str>>,
     records: Vec<&'a [u8]>,
-    may_create: Vec<bool>,
-    if_match: Vec<Option<String>>,
-    expired_before: i64,
+    created_at: Vec<i64>,
+    imported_at: Vec<Option<i64>>,
 }
 
-impl<'a> Puts<'a> {
-    /// Of the puts among these writes.
-    pub(super) fn new(writes: &'a [Write]) -> Self {
-        let mut all = Self { expired_before: expired_before(), ..Self::default() };
-        for Write { account, customer_id, signature, timestamp, change, .. } in writes {
-            let Change::Put { record: Record { bytes, sealed_by }, version, condition, .. } = change else {
-                continue;
-            };
-            all.expires_at.push(signature.map(|signature| signature.expires_at));
-            all.accounts.push(account);
-            all.customer_ids.push(customer_id);
-            all.versions.push(version.as_bytes());
-            all.timestamps.push(*timestamp);
-            all.sealed_by.push(sealed_by.as_deref());
-            all.records.push(bytes);
-            all.may_create.push(matches!(condition, Condition::Always | Condition::Absent));
-            all.if_match.push(replaceable(condition));
+impl<'a> Rows<'a> {
+    pub(super) fn new(rows: &'a [NewRow<'a>]) -> Self {
+        Self {
+            accounts: rows.iter().map(|row| row.key.0).collect(),
+            customer_ids: rows.iter().map(|row| row.key.1).collect(),
+            versions: rows.iter().map(|row| row.version.as_bytes()).collect(),
+            updated_at: rows.iter().map(|row| row.updated).collect(),
+            signature_expires_at: rows.iter().map(|row| row.signature_expires_at).collect(),
+            sealed_by: rows.iter().map(|row| row.record.sealed_by.as_deref()).collect(),
+            records: rows.iter().map(|row| row.record.bytes.as_slice()).collect(),
+            created_at: rows.iter().map(|row| row.created).collect(),
+            imported_at: rows.iter().map(|row| row.imported).collect(),
         }
-        all
     }
 
-    pub(super) fn parameters(&self) -> [Parameter<'_>; 10] {
+    pub(super) fn of_insert(&self) -> [Parameter<'_>; 9] {
+        let [account, id, version, updated, expires, sealed_by, record] = self.of_update();
+        [account, id, version, updated, expires, sealed_by, record, &self.created_at, &self.imported_at]
+    }
+
+    /// Those that a change leaves as they were are not among them.
+    pub(super) fn of_update(&self) -> [Parameter<'_>; 7] {
         [
-            &self.expires_at,
             &self.accounts,
             &self.customer_ids,
             &self.versions,
-            &self.timestamps,
+            &self.updated_at,
+            &self.signature_expires_at,
             &self.sealed_by,
             &self.records,
-            &self.may_create,
-            &self.if_match,
-            &self.expired_before,
         ]
     }
 }
 
-/// The parameters of [`DELETE`].
-pub(super) struct Delete<'a> {
-    expires_at: Option<i64>,
-    hash: Option<&'a [u8]>,
-    account: &'a str,
-    customer_id: &'a str,
-    if_match: Option<String>,
-    expired_before: i64,
-}
-
-impl<'a> Delete<'a> {
-    pub(super) fn new(write: &'a Write, if_match: Option<&[Version]>) -> Self {
-        let Write { account, customer_id, signature, .. } = write;
-        Self {
-            expires_at: signature.map(|signature| signature.expires_at),
-            hash: signature.as_ref().map(|signature| signature.hash.as_slice()),
-            account,
-            customer_id,
-            if_match: if_match.map(list),
-            expired_before: expired_before(),
-        }
+/// The parameters of [`INSERT_USED`].
+pub(super) fn used(noted: &[(SignatureId, Outcome)]) -> (Vec<i64>, Vec<&[u8]>, Vec<Vec<u8>>) {
+    let (mut expires_at, mut hashes, mut outcomes) = (Vec::new(), Vec::new(), Vec::new());
+    for (signature, outcome) in noted {
+        expires_at.push(signature.expires_at);
+        hashes.push(signature.hash.as_slice());
+        outcomes.push(outcome.to_bytes());
     }
-
-    pub(super) fn parameters(&self) -> [Parameter<'_>; 6] {
-        [&self.expires_at, &self.hash, &self.account, &self.customer_id, &self.if_match, &self.expired_before]
-    }
-}
-
-/// Which versions of a customer may be replaced; `None` if any may.
-fn replaceable(condition: &Condition) -> Option<String> {
-    match condition {
-        Condition::Always | Condition::Present => None,
-        Condition::OneOf(versions) => Some(list(versions)),
-        Condition::Absent | Condition::Never => Some(String::new()),
-    }
-}
-
-fn list(versions: &[Version]) -> String {
-    versions.iter().map(Version::to_string).collect::<Vec<_>>().join(",")
+    (expires_at, hashes, outcomes)
 }

@@ -1,16 +1,13 @@
-//! The writer: commits a group on one connection.
+//! The writer: commits a group on one connection, as [`sql`] says.
 //!
 //! It orders a group by key, so that all replicas lock rows in the same order and no two wait for each other. The writes
-//! of one customer keep their order. Puts of different customers are one statement, and most groups are one such
-//! statement. Any other group is a transaction whose statements are sent without waiting for each other's
-//! answers. Its commit is sent last, when the answers have arrived in time, so that a group that was given up is never
-//! committed behind the caller's back.
+//! of one customer keep their order.
 //!
-//! This uses tokio-postgres and not diesel, which hides the SQLSTATE that tells a deadlock from a bad row.
+//! This uses tokio-postgres and not diesel, which hides the SQLSTATE that tells a deadlock from a bad row, and sends one
+//! statement at a time.
 
-use std::{collections::HashMap, iter, mem, sync::Arc, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 
-use futures_util::{FutureExt as _, TryFutureExt as _, future::try_join_all};
 use tokio::{
     time::{Instant, sleep, sleep_until, timeout, timeout_at},
     try_join,
@@ -19,20 +16,25 @@ use tokio_postgres::{Client, Error as PostgresError, Statement};
 
 use super::{
     super::{
+        decide::Outcome,
+        draft::{Draft, Found, decide_all},
         error::StoreError,
-        group::Engine,
-        used::DamagedOutcome,
-        write::{Change, Write},
+        group::{Engine, Failure},
+        row::CurrentRow,
+        write::{Told, Write},
     },
     connect::{ANSWER_TIMEOUT, Connector, Driver, PREPARE_TIMEOUT, PROOF_TIMEOUT},
     error::{SqlFailure, classify, describe, store_error},
-    sql::{self, Delete, Puts},
+    sql::{self, Parameter, Rows},
 };
 use crate::{random, telemetry::chain};
 
-/// How long to wait at most after the first conflict; twice as long after each further one, up to the maximum.
+/// How often a group is tried again that others have undone by what they wrote at the same time. What happens more often is
+/// not by chance.
+const CONFLICTS_MAX: u32 = 5;
+
+/// How long to wait at most after the first conflict; twice as long after each further one.
 const CONFLICT_PAUSE: Duration = Duration::from_millis(1);
-const CONFLICT_PAUSE_MAX: Duration = Duration::from_millis(50);
 
 /// How long a database that is down is left alone.
 const CONNECT_PAUSE: Duration = Duration::from_millis(100);
@@ -53,28 +55,6 @@ pub(super) struct Writer {
     is_failing: bool,
 }
 
-/// Why a group is not committed.
-enum Failure {
-    /// Others wrote at the same time. Nothing was written.
-    Conflict(StoreError),
-    Store(StoreError),
-}
-
-impl From<PostgresError> for Failure {
-    fn from(error: PostgresError) -> Self {
-        match classify(&error) {
-            SqlFailure::Conflict => Self::Conflict(store_error(&error)),
-            SqlFailure::Transient | SqlFailure::Refused => Self::Store(store_error(&error)),
-        }
-    }
-}
-
-impl From<DamagedOutcome> for Failure {
-    fn from(error: DamagedOutcome) -> Self {
-        Self::Store(StoreError::failed(error))
-    }
-}
-
 impl Writer {
     pub(super) fn new(connector: Arc<Connector>) -> Self {
         Self { connector, session: None, retry_at: Instant::now(), is_failing: false }
@@ -82,27 +62,30 @@ impl Writer {
 
     /// Tries again what the writes of others undid, and nothing else: if the connection was lost, nobody knows whether
     /// the group was committed, and to write it twice might undo a write in between.
-    async fn try_commit(&mut self, group: &mut [Write]) -> Result<(), StoreError> {
+    async fn try_commit(&mut self, group: &[Write]) -> Result<Vec<Told>, Failure> {
         let connector = Arc::clone(&self.connector);
         let session = self.session().await?;
-        let (began, mut pause) = (Instant::now(), CONFLICT_PAUSE);
+        let (began, mut conflicts) = (Instant::now(), 0);
         loop {
-            match timeout_at(began + ANSWER_TIMEOUT, session.commit(group)).await {
-                Ok(Ok(())) => {
+            let error = match timeout_at(began + ANSWER_TIMEOUT, session.commit(group)).await {
+                Ok(Ok(told)) => {
                     connector.note_commit(&session.driver);
-                    return Ok(());
+                    return Ok(told);
                 }
-                Ok(Err(Failure::Conflict(error))) if began.elapsed() + pause >= ANSWER_TIMEOUT => {
-                    return Err(error);
-                }
-                Ok(Err(Failure::Conflict(_))) => sleep(part_of(pause)).await,
-                Ok(Err(Failure::Store(error))) => return Err(error),
+                Ok(Err(error)) => error,
                 Err(elapsed) => {
                     connector.give_up(&session.driver, began.into_std());
-                    return Err(StoreError::unavailable(elapsed));
+                    return Err(StoreError::unavailable(elapsed).into());
                 }
+            };
+            match classify(&error) {
+                SqlFailure::Conflict if conflicts < CONFLICTS_MAX => {
+                    sleep(part_of(CONFLICT_PAUSE * 2_u32.pow(conflicts))).await;
+                    conflicts += 1;
+                }
+                SqlFailure::Conflict => return Err(Failure::Refused(store_error(&error))),
+                SqlFailure::Transient | SqlFailure::Refused => return Err(store_error(&error).into()),
             }
-            pause = (pause * 2).min(CONFLICT_PAUSE_MAX);
         }
     }
 
@@ -139,12 +122,12 @@ fn part_of(pause: Duration) -> Duration {
 }
 
 impl Engine for Writer {
-    async fn commit(&mut self, group: &mut [Write]) -> Result<(), StoreError> {
+    async fn commit(&mut self, group: &mut [Write]) -> Result<Vec<Told>, Failure> {
         sleep_until(self.retry_at).await;
         // Stable, so that the writes of one customer keep their order.
         group.sort_by(|a, b| a.key().cmp(&b.key()));
         let committed = self.try_commit(group).await;
-        if let Err(StoreError::Unavailable(_)) = committed {
+        if let Err(Failure::Away(_)) = committed {
             self.leave();
         }
         committed
@@ -183,82 +166,132 @@ impl Engine for Writer {
 /// A connection with its prepared statements.
 struct Session {
     client: Client,
-    put: Statement,
-    delete: Statement,
     driver: Driver,
+    statements: Statements,
+}
+
+struct Statements {
+    lock: Statement,
+    look_up: Statement,
+    look_up_used: Statement,
+    delete: Statement,
+    insert: Statement,
+    update: Statement,
+    insert_used: Statement,
+}
+
+impl Statements {
+    async fn prepare(client: &Client) -> Result<Self, PostgresError> {
+        client.batch_execute(sql::BY_INDEX).await?;
+        client.batch_execute(sql::WRITER).await?;
+        let (lock, look_up, look_up_used, delete, insert, update, insert_used) = try_join!(
+            client.prepare(sql::LOCK),
+            client.prepare(sql::LOOK_UP),
+            client.prepare(sql::LOOK_UP_USED),
+            client.prepare(sql::DELETE),
+            client.prepare(sql::INSERT),
+            client.prepare(sql::UPDATE),
+            client.prepare(sql::INSERT_USED),
+        )?;
+        Ok(Self { lock, look_up, look_up_used, delete, insert, update, insert_used })
+    }
 }
 
 impl Session {
     async fn open(connector: &Arc<Connector>) -> Result<Self, StoreError> {
         let (client, driver) = connector.connect_to_write().await?;
-        let prepare = async {
-            client.batch_execute(sql::BY_INDEX).await?;
-            try_join!(client.prepare(sql::PUT), client.prepare(sql::DELETE))
+        let statements = timeout(PREPARE_TIMEOUT, Statements::prepare(&client)).await;
+        let statements = statements.map_err(StoreError::unavailable)?;
+        let statements = statements.map_err(|error| StoreError::unavailable(describe(&error)))?;
+        Ok(Self { client, driver, statements })
+    }
+
+    /// Looks up, decides, and applies, in one transaction.
+    async fn commit(&self, group: &[Write]) -> Result<Vec<Told>, PostgresError> {
+        let applied = async {
+            let (told, draft) = decide_all(group, self.look_up(group).await?);
+            self.apply(&draft).await.map(|()| told)
         };
-        let statements = timeout(PREPARE_TIMEOUT, prepare).await.map_err(StoreError::unavailable)?;
-        let (put, delete) = statements.map_err(|error| StoreError::unavailable(describe(&error)))?;
-        Ok(Self { client, put, delete, driver })
-    }
-
-    async fn commit(&self, group: &mut [Write]) -> Result<(), Failure> {
-        let mut runs: Vec<&mut [Write]> = group.chunk_by_mut(may_share_a_statement).collect();
-        match runs.as_mut_slice() {
-            [run] => self.apply(run).await,
-            _ => self.transact(runs).await,
+        let applied = applied.await;
+        if applied.is_err() && !self.client.is_closed() {
+            self.client.batch_execute("ROLLBACK").await?;
         }
+        applied
     }
 
-    /// The futures are polled, and hence the statements sent, in the order given.
-    async fn transact(&self, runs: Vec<&mut [Write]>) -> Result<(), Failure> {
-        let begin = self.client.batch_execute("BEGIN").err_into().boxed();
-        let runs = runs.into_iter().map(|run| self.apply(run).boxed());
-        match try_join_all(iter::once(begin).chain(runs)).await {
-            Ok(_) => Ok(self.client.batch_execute("COMMIT").await?),
-            Err(failure) => {
-                self.client.batch_execute("ROLLBACK").await?;
-                Err(failure)
+    /// The futures are polled, and hence the statements sent, in the order given, without waiting for each other's answers.
+    async fn look_up(&self, group: &[Write]) -> Result<Vec<Found>, PostgresError> {
+        let Statements { lock, look_up, look_up_used, .. } = &self.statements;
+        let locks = sql::locks(group);
+        let (accounts, customer_ids): (Vec<_>, Vec<_>) = group.iter().map(Write::key).unzip();
+        let (expires_at, hashes) = sql::signatures(group);
+        let locks: [Parameter<'_>; 1] = [&locks];
+        let keys: [Parameter<'_>; 2] = [&accounts, &customer_ids];
+        let signatures: [Parameter<'_>; 2] = [&expires_at, &hashes];
+        let ((), _, customers, used) = try_join!(
+            biased;
+            self.client.batch_execute(sql::BEGIN),
+            self.client.execute(lock, &locks),
+            self.client.query(look_up, &keys),
+            async {
+                // Most groups of unsigned writes have nothing to look up.
+                if expires_at.iter().all(Option::is_none) {
+                    return Ok(Vec::new());
+                }
+                self.client.query(look_up_used, &signatures).await
+            },
+        )?;
+        let mut found: Vec<Found> = group.iter().map(|_| Found::default()).collect();
+        for row in &customers {
+            if let Some(found) = at(&mut found, row.try_get(0)?) {
+                let row = CurrentRow(row.try_get(1)?, row.try_get(2)?, row.try_get(3)?, row.try_get(4)?);
+                found.current = Some(row.into());
             }
         }
-    }
-
-    /// Carries out puts of different customers, or one delete.
-    async fn apply(&self, run: &mut [Write]) -> Result<(), Failure> {
-        match run {
-            [write] if let Change::Delete { .. } = &write.change => self.delete(write).await,
-            puts => self.put_all(puts).await,
-        }
-    }
-
-    async fn put_all(&self, run: &mut [Write]) -> Result<(), Failure> {
-        let rows = self.client.query(&self.put, &Puts::new(run).parameters()).await?;
-        let mut outcomes = HashMap::with_capacity(rows.len());
-        for row in &rows {
-            let outcome = (row.try_get::<_, &[u8]>(1)?, row.try_get::<_, bool>(2)?);
-            outcomes.insert(row.try_get::<_, &[u8]>(0)?, outcome);
-        }
-        for write in run {
-            if let Change::Put { version, .. } = &write.change
-                && let Some((outcome, is_repeated)) = outcomes.get(version.as_bytes())
-            {
-                write.fill(outcome, *is_repeated)?;
+        for row in &used {
+            if let Some(found) = at(&mut found, row.try_get(0)?) {
+                found.used = Some(Outcome::from_bytes(row.try_get(1)?));
             }
         }
+        Ok(found)
+    }
+
+    /// Sends all statements and the commit without waiting for answers: if one fails, the server commits nothing.
+    async fn apply(&self, draft: &Draft<'_>) -> Result<(), PostgresError> {
+        let Statements { delete, insert, update, insert_used, .. } = &self.statements;
+        let Draft { deleted, inserted, updated, used, high_water: _ } = draft;
+        let (accounts, customer_ids): (Vec<_>, Vec<_>) = deleted.iter().copied().unzip();
+        let keys: [Parameter<'_>; 2] = [&accounts, &customer_ids];
+        let (new, changed) = (Rows::new(inserted), Rows::new(updated));
+        let (new, changed) = (new.of_insert(), changed.of_update());
+        let (expires_at, hashes, outcomes) = sql::used(used);
+        let signatures: [Parameter<'_>; 3] = [&expires_at, &hashes, &outcomes];
+        try_join!(
+            biased;
+            self.execute(delete, &keys, deleted.len()),
+            self.execute(insert, &new, inserted.len()),
+            self.execute(update, &changed, updated.len()),
+            self.execute(insert_used, &signatures, used.len()),
+            self.client.batch_execute("COMMIT"),
+        )?;
         Ok(())
     }
 
-    async fn delete(&self, write: &mut Write) -> Result<(), Failure> {
-        let Change::Delete { if_match, slot: _ } = &write.change else { return Ok(()) };
-        let delete = Delete::new(write, if_match.as_deref());
-        let row = self.client.query_one(&self.delete, &delete.parameters()).await?;
-        Ok(write.fill(row.try_get(0)?, row.try_get(1)?)?)
+    /// Nothing is sent if there are no rows.
+    async fn execute(
+        &self,
+        statement: &Statement,
+        parameters: &[Parameter<'_>],
+        rows: usize,
+    ) -> Result<(), PostgresError> {
+        if rows > 0 {
+            self.client.execute(statement, parameters).await?;
+        }
+        Ok(())
     }
 }
 
-/// Whether two neighbours of a sorted group may be rows of one statement.
-fn may_share_a_statement(a: &Write, b: &Write) -> bool {
-    is_put(a) && is_put(b) && a.key() != b.key()
-}
-
-fn is_put(write: &Write) -> bool {
-    matches!(write.change, Change::Put { .. })
+/// What was found for the write at this place of the group, counted from 1.
+fn at(found: &mut [Found], place: i64) -> Option<&mut Found> {
+    found.get_mut(usize::try_from(place - 1).ok()?)
 }

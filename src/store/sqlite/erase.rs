@@ -63,7 +63,8 @@ impl Eraser {
         let connection = Connection::open_first(file.path(), LOCK_PATIENCE)?;
         let (orders, received) = sync_channel(1);
         let mut state = State { connection, can_clear_gaps: true, was_interrupted: true };
-        let reads_pages = state.connection.run(|connection| ReadPage(1).load::<Vec<u8>>(connection));
+        let reads_pages =
+            state.connection.run(|connection| ReadPage { number: 1 }.load::<Vec<u8>>(connection));
         if let Err(error) = reads_pages {
             tracing::warn!(
                 cause = %chain(&error),
@@ -207,7 +208,8 @@ fn with_gaps(
 ) -> diesel::QueryResult<Vec<i32>> {
     let mut found = Vec::new();
     for number in pages {
-        if let Some(mut page) = ReadPage(number).load::<Vec<u8>>(connection)?.pop()
+        let read = ReadPage { number };
+        if let Some(mut page) = read.load::<Vec<u8>>(connection)?.pop()
             && clear_gap(number, &mut page)
         {
             found.push(number);
@@ -220,7 +222,8 @@ fn with_gaps(
 fn clear(connection: &mut SqliteConnection, pages: &[i32]) -> diesel::QueryResult<()> {
     connection.immediate_transaction(|connection| {
         for &number in pages {
-            if let Some(mut page) = ReadPage(number).load::<Vec<u8>>(connection)?.pop()
+            let read = ReadPage { number };
+            if let Some(mut page) = read.load::<Vec<u8>>(connection)?.pop()
                 && clear_gap(number, &mut page)
             {
                 WritePage { number, page: &page }.execute(connection)?;

@@ -32,7 +32,7 @@ pub(super) fn read(
     connection: &mut SqliteConnection,
     begun: Option<i64>,
 ) -> QueryResult<Listed> {
-    let newest = begun.map_or_else(|| SelectNewestSeq.get_result(connection), Ok)?;
+    let newest = begun.map_or_else(|| SelectNewestSeq {}.get_result(connection), Ok)?;
     let belongs = begun.map(NotNewer);
     let select = SelectPage { account: &query.account, in_order: InOrder::new(query, belongs.as_ref()) };
     let mut page = Page::new(query.limit as usize);

@@ -9,19 +9,16 @@ mod connect;
 mod erase;
 mod export;
 mod file;
-mod import;
-mod last_write;
 mod list;
 mod lookup;
 mod page;
 mod reader;
-mod sealers;
 mod sql;
 mod write;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use diesel::{connection::DefaultLoadingMode, insert_into, prelude::*, update};
+use diesel::{connection::DefaultLoadingMode, prelude::*};
 use tokio::{runtime::Builder, sync::mpsc::Receiver};
 
 pub use self::backup::Backup;
@@ -38,18 +35,11 @@ use super::{
     error::StoreError,
     group::Lane,
     page::{Listed, Page, PageQuery, Part},
-    row::{CustomerRow, SigningKeyRow, raw},
-    schema::{customers, seal_keys, secrets, signing_keys},
-    types::{
-        Access, ImportOutcome, ImportedCustomer, RawCustomer, Reseal, SealKeyRow, SigningKey, StoredCustomer,
-        UnusableKey,
-    },
+    row::{CustomerRow, raw},
+    schema::{customers, secrets},
+    types::{Access, RawCustomer, StoredCustomer},
 };
-use crate::{
-    account::Account,
-    model::{CustomerId, Timestamp},
-    threads::Threads,
-};
+use crate::{account::Account, model::CustomerId, threads::Threads};
 
 /// How long the writer waits while somebody else holds the write lock.
 const WRITER_LOCK_PATIENCE: Duration = Duration::from_secs(5);
@@ -161,17 +151,6 @@ impl Sqlite {
         export::start(self.file.path().to_owned(), account)
     }
 
-    pub(super) async fn import(
-        &self,
-        customers: Arc<[ImportedCustomer]>,
-        replace: bool,
-    ) -> Result<Vec<ImportOutcome>, StoreError> {
-        let imported = self.keys.run(move |connection| import::import(connection, &customers, replace));
-        let outcomes = imported.await;
-        self.file.check()?;
-        outcomes
-    }
-
     /// Begins a copy into an empty file.
     pub(super) async fn backup(&self, file: &Path) -> Result<Backup, StoreError> {
         let (database, file) = (self.file.path().to_owned(), file.to_owned());
@@ -179,19 +158,20 @@ impl Sqlite {
         started.await.map_err(StoreError::failed)?
     }
 
-    /// Also checks the database, because this is called each second: the connections go on with what they have in
-    /// memory, and lose what they write.
-    pub(super) async fn signing_keys(&self) -> Result<Vec<Result<SigningKey, UnusableKey>>, StoreError> {
+    /// Runs a query on keys and secrets.
+    pub(super) async fn query<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&mut SqliteConnection) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.keys.run(query).await
+    }
+
+    /// Checks that the file is still the one that was opened. The connections would go on with what they have in memory,
+    /// and lose what they write.
+    pub(super) async fn check_file(&self) -> Result<(), StoreError> {
         // A lock does not keep the keys from being read.
         drop(self.check().await);
-        self.file.check()?;
-        let rows = self.keys.run(|connection| {
-            signing_keys::table
-                .order_by((signing_keys::created_at, signing_keys::key_id))
-                .select(SigningKeyRow::as_select())
-                .load(connection)
-        });
-        Ok(rows.await?.into_iter().map(SigningKey::try_from).collect())
+        self.file.check()
     }
 
     /// Reads real rows on a connection of its own, which has nothing of the file in memory yet. If that fails for good,
@@ -212,100 +192,8 @@ impl Sqlite {
         checked
     }
 
-    pub(super) async fn add_signing_key(&self, key: SigningKey) -> Result<bool, StoreError> {
-        let row = SigningKeyRow::from(key);
-        let added = self.keys.run(move |connection| {
-            insert_into(signing_keys::table).values(&row).on_conflict_do_nothing().execute(connection)
-        });
-        Ok(added.await? == 1)
-    }
-
-    pub(super) async fn revoke_signing_key(&self, key_id: &str, now: Timestamp) -> Result<bool, StoreError> {
-        let key_id = key_id.to_owned();
-        let revoked = self.keys.run(move |connection| {
-            update(signing_keys::table.find(&key_id).filter(signing_keys::revoked_at.is_null()))
-                .set(signing_keys::revoked_at.eq(now.micros()))
-                .execute(connection)
-        });
-        Ok(revoked.await? == 1)
-    }
-
     /// Erases from the files what was deleted or replaced.
     pub(super) async fn erase(&self) -> Result<(), StoreError> {
         self.eraser.erase().await
-    }
-
-    pub(super) async fn reseal(&self, records: Vec<Reseal>) -> Result<usize, StoreError> {
-        let resealed = self.keys.run(move |connection| {
-            connection.immediate_transaction(|connection| {
-                let mut resealed = 0;
-                for Reseal { account, customer_id, version, record } in &records {
-                    let key = customers::table.find((account, customer_id));
-                    resealed += update(key.filter(customers::version.eq(version.as_bytes())))
-                        .set((
-                            customers::sealed_by.eq(&record.sealed_by),
-                            customers::record.eq(&record.bytes),
-                        ))
-                        .execute(connection)?;
-                }
-                Ok(resealed)
-            })
-        });
-        resealed.await
-    }
-
-    pub(super) async fn seal_keys(&self) -> Result<Vec<SealKeyRow>, StoreError> {
-        let rows = self.keys.run(|connection| {
-            seal_keys::table.order_by(seal_keys::key_id).load::<(String, Vec<u8>)>(connection)
-        });
-        Ok(rows.await?.into_iter().map(|(key_id, check_value)| SealKeyRow { key_id, check_value }).collect())
-    }
-
-    pub(super) async fn add_seal_key(&self, key: SealKeyRow) -> Result<(), StoreError> {
-        let SealKeyRow { key_id, check_value } = key;
-        let added = self.keys.run(move |connection| {
-            insert_into(seal_keys::table)
-                .values((seal_keys::key_id.eq(key_id), seal_keys::check_value.eq(check_value)))
-                .on_conflict_do_nothing()
-                .execute(connection)
-        });
-        added.await.map(drop)
-    }
-
-    pub(super) async fn remove_seal_key(&self, key_id: &str) -> Result<bool, StoreError> {
-        let key_id = key_id.to_owned();
-        self.keys.run(move |connection| sealers::forget_key(connection, &key_id)).await
-    }
-
-    pub(super) async fn note_sealer(
-        &self,
-        sealer: &str,
-        key_id: Option<&str>,
-        seconds: u32,
-    ) -> Result<bool, StoreError> {
-        let (sealer, key_id) = (sealer.to_owned(), key_id.map(str::to_owned));
-        self.keys.run(move |connection| sealers::note(connection, &sealer, key_id.as_deref(), seconds)).await
-    }
-
-    pub(super) async fn sealers(&self) -> Result<Vec<Option<String>>, StoreError> {
-        self.keys.run(sealers::keys).await
-    }
-
-    pub(super) async fn known_secret(&self, name: &'static str) -> Result<Option<Vec<u8>>, StoreError> {
-        let known = self.keys.run(move |connection| {
-            secrets::table.find(name).select(secrets::value).first(connection).optional()
-        });
-        known.await
-    }
-
-    pub(super) async fn secret(&self, name: &'static str, candidate: Vec<u8>) -> Result<Vec<u8>, StoreError> {
-        let kept = self.keys.run(move |connection| {
-            insert_into(secrets::table)
-                .values((secrets::name.eq(name), secrets::value.eq(candidate)))
-                .on_conflict_do_nothing()
-                .execute(connection)?;
-            secrets::table.find(name).select(secrets::value).first(connection)
-        });
-        kept.await
     }
 }

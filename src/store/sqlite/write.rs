@@ -5,24 +5,25 @@ use std::{
     time::{Duration, Instant},
 };
 
-use diesel::{QueryResult, prelude::*, result::Error as DieselError, sqlite::SqliteConnection};
+use diesel::{QueryResult, prelude::*, sqlite::SqliteConnection};
 
 use super::{
     super::{
+        decide::Outcome,
+        draft::{Draft, Found, NewRow, decide_all},
         error::StoreError,
-        group::Engine,
-        row::NewRow,
-        schema::customers,
-        types::{Condition, DeleteOutcome, PutOutcome},
-        used::{Outcome as _, expired_before},
-        version::Version,
-        write::{Change, Write},
+        group::{Engine, Failure},
+        row::CurrentRow,
+        used::expired_before,
+        write::{Told, Write},
     },
     checkpoint::Checkpointer,
     connect::Connection,
     file::File,
-    last_write::LastWrite,
-    sql::{Insert, InsertUsed, PRUNE_ROWS_MAX, Prune, RaiseHighWater, SelectNewestSeq, SelectUsed, Update},
+    sql::{
+        Delete, Insert, InsertUsed, PRUNE_ROWS_MAX, Prune, RaiseHighWater, SelectCurrent, SelectNewestSeq,
+        SelectUsed, Update,
+    },
 };
 use crate::{signature_id::SignatureId, telemetry::chain};
 
@@ -60,7 +61,7 @@ impl Writer {
 
     /// Whether it is time to prune, after this group.
     fn prunes_after(&mut self, group: &[Write]) -> bool {
-        self.signed_writes += group.iter().filter(|write| write.signature.is_some()).count();
+        self.signed_writes += group.iter().filter(|write| write.change.signature().is_some()).count();
         let is_due = self.signed_writes >= SIGNED_WRITES_MAX || self.pruned_at.elapsed() >= PRUNE_PAUSE;
         if is_due {
             (self.signed_writes, self.pruned_at) = (0, Instant::now());
@@ -70,19 +71,22 @@ impl Writer {
 }
 
 impl Engine for Writer {
-    async fn commit(&mut self, group: &mut [Write]) -> Result<(), StoreError> {
+    async fn commit(&mut self, group: &mut [Write]) -> Result<Vec<Told>, Failure> {
         let prunes = self.prunes_after(group);
         let transaction = |connection: &mut SqliteConnection| {
-            let mut newest_seq = SelectNewestSeq.get_result(connection)?;
-            group.iter_mut().try_for_each(|write| apply(connection, write, &mut newest_seq))?;
-            if prunes { Prune(expired_before()).execute(connection).map(drop) } else { Ok(()) }
+            let (told, draft) = decide_all(group, look_up(connection, group)?);
+            apply(connection, &draft)?;
+            if prunes {
+                Prune { expired_before: expired_before() }.execute(connection)?;
+            }
+            Ok(told)
         };
         let committed = self.connection.run(|connection| connection.immediate_transaction(transaction));
         // What was written into a file that nobody finds again must not be acknowledged.
         self.file.check()?;
-        committed?;
+        let told = committed?;
         self.checkpointer.note(group.len());
-        Ok(())
+        Ok(told)
     }
 
     /// Prunes expired signatures.
@@ -90,7 +94,9 @@ impl Engine for Writer {
         if self.file.check().is_err() {
             return false;
         }
-        let prune = |connection: &mut SqliteConnection| Prune(expired_before()).execute(connection);
+        let prune = |connection: &mut SqliteConnection| {
+            Prune { expired_before: expired_before() }.execute(connection)
+        };
         match self.connection.run_unless_locked(|connection| connection.immediate_transaction(prune)) {
             Ok(pruned) => pruned == Some(PRUNE_ROWS_MAX),
             Err(error) => {
@@ -110,91 +116,61 @@ impl Engine for Writer {
     }
 }
 
-/// Carries out a write, unless its signature was used before; then the outcome is the first one again.
-fn apply(connection: &mut SqliteConnection, write: &mut Write, newest_seq: &mut i64) -> QueryResult<()> {
-    if let Some(signature) = &write.signature
-        && let Some(first) = SelectUsed(signature).get_result::<Vec<u8>>(connection).optional()?
-    {
-        return write.fill(&first, true).map_err(|error| DieselError::DeserializationError(Box::new(error)));
+/// Looks up what each write is decided from.
+fn look_up(connection: &mut SqliteConnection, group: &[Write]) -> QueryResult<Vec<Found>> {
+    let find = |write: &Write| {
+        let (account, customer_id) = write.key();
+        let select = SelectCurrent { account, customer_id };
+        let current = select.get_result::<CurrentRow>(connection).optional()?.map(CurrentRow::into);
+        let Some(SignatureId { expires_at, hash }) = write.change.signature() else {
+            return Ok(Found { current, used: None });
+        };
+        let select = SelectUsed { expires_at, hash: &hash };
+        let used = select.get_result::<Vec<u8>>(connection).optional()?;
+        Ok(Found { current, used: used.map(|outcome| Outcome::from_bytes(&outcome)) })
+    };
+    group.iter().map(find).collect()
+}
+
+/// Writes what was decided.
+fn apply(connection: &mut SqliteConnection, draft: &Draft<'_>) -> QueryResult<()> {
+    let newest_seq: i64 = SelectNewestSeq {}.get_result(connection)?;
+    if let Some(timestamp) = draft.high_water {
+        RaiseHighWater { timestamp, seq: newest_seq }.execute(connection)?;
     }
-    let Write { account, customer_id, signature, timestamp, change } = write;
-    match change {
-        Change::Put { record, condition, version, slot } => {
-            let (seq, created_at, updated_at) = (*newest_seq + 1, *timestamp, *timestamp);
-            let signature_expires_at = signature.map(|signature| signature.expires_at);
-            let row = NewRow {
-                seq,
-                account,
-                customer_id,
-                version,
-                created_at,
-                updated_at,
-                signature_expires_at,
-                record,
-            };
-            let may_create = matches!(condition, Condition::Always | Condition::Absent);
-            if may_create && Insert(&row).execute(connection)? == 1 {
-                *newest_seq = seq;
-                slot.fill(PutOutcome::Created(*version));
-                return Ok(());
-            }
-            match LastWrite::find(connection, account, customer_id)? {
-                Some(last) if last.version() == *version => slot.fill_again(last.outcome()),
-                last => slot.fill(replace(connection, &row, last, condition, signature.as_ref())?),
-            }
-        }
-        Change::Delete { if_match, slot } => {
-            let last = LastWrite::find(connection, account, customer_id)?;
-            let outcome = delete(connection, account, customer_id, last, if_match.as_deref())?;
-            if outcome == DeleteOutcome::Deleted {
-                RaiseHighWater { timestamp: *timestamp, seq: *newest_seq }.execute(connection)?;
-            }
-            note(connection, signature.as_ref(), &outcome.to_bytes())?;
-            slot.fill(outcome);
-        }
+    for &(account, customer_id) in &draft.deleted {
+        Delete { account, customer_id }.execute(connection)?;
+    }
+    for (seq, row) in (newest_seq + 1..).zip(&draft.inserted) {
+        let NewRow { key, version, created, updated, signature_expires_at, record, imported: _ } = *row;
+        let insert = Insert {
+            seq,
+            account: key.0,
+            customer_id: key.1,
+            version: version.as_bytes(),
+            created_at: created,
+            updated_at: updated,
+            signature_expires_at,
+            sealed_by: record.sealed_by.as_deref(),
+            record: &record.bytes,
+        };
+        insert.execute(connection)?;
+    }
+    for row in &draft.updated {
+        let NewRow { key, version, created: _, updated, signature_expires_at, record, imported: _ } = *row;
+        let update = Update {
+            version: version.as_bytes(),
+            updated_at: updated,
+            signature_expires_at,
+            sealed_by: record.sealed_by.as_deref(),
+            record: &record.bytes,
+            account: key.0,
+            customer_id: key.1,
+        };
+        update.execute(connection)?;
+    }
+    for (SignatureId { expires_at, hash }, outcome) in &draft.used {
+        InsertUsed { expires_at: *expires_at, hash, outcome: &outcome.to_bytes() }.execute(connection)?;
     }
     Ok(())
-}
-
-/// Puts a customer that exists, if its last write meets the condition.
-fn replace(
-    connection: &mut SqliteConnection,
-    row: &NewRow<'_>,
-    last: Option<LastWrite>,
-    condition: &Condition,
-    signature: Option<&SignatureId>,
-) -> QueryResult<PutOutcome> {
-    let Some(last) = last.filter(|last| last.meets(condition)) else {
-        note(connection, signature, &PutOutcome::ConditionFailed.to_bytes())?;
-        return Ok(PutOutcome::ConditionFailed);
-    };
-    last.keep_signature(connection)?;
-    Update(row).execute(connection)?;
-    Ok(PutOutcome::Updated(*row.version))
-}
-
-fn delete(
-    connection: &mut SqliteConnection,
-    account: &str,
-    customer_id: &str,
-    last: Option<LastWrite>,
-    if_match: Option<&[Version]>,
-) -> QueryResult<DeleteOutcome> {
-    let Some(last) = last else { return Ok(DeleteOutcome::NotFound) };
-    if if_match.is_some_and(|versions| !versions.contains(&last.version())) {
-        return Ok(DeleteOutcome::ConditionFailed);
-    }
-    last.keep_signature(connection)?;
-    diesel::delete(customers::table.find((account, customer_id))).execute(connection)?;
-    Ok(DeleteOutcome::Deleted)
-}
-
-/// Notes what a signature has done, if no row shows it.
-fn note(
-    connection: &mut SqliteConnection,
-    signature: Option<&SignatureId>,
-    outcome: &[u8],
-) -> QueryResult<()> {
-    let Some(SignatureId { expires_at, hash }) = signature else { return Ok(()) };
-    InsertUsed { expires_at: *expires_at, hash, outcome }.execute(connection).map(drop)
 }

@@ -6,6 +6,11 @@
 
 use std::collections::HashSet;
 
+use customers_api::{
+    signature_id::{SIGNATURE_HASH_BYTES, SignatureId},
+    store::{Change, Condition, Current, Decision, Effect, NewVersion, Outcome, Record, Version, decide},
+};
+
 /// The content of one put. No two puts have the same.
 pub(super) type Content = u32;
 
@@ -38,7 +43,8 @@ pub(super) enum Reply {
     ConditionFailed,
 }
 
-/// One operation of a history. Times are counted, not measured: no two are equal.
+/// One operation of a history: a request, however often it was sent. It was carried out once, after it was sent first and
+/// before anybody was told what became of it. Times are counted, not measured: no two are equal.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Operation {
     pub(super) call: Call,
@@ -53,28 +59,54 @@ impl Operation {
     }
 }
 
-/// The contract of one customer: the reply to a call, and the customer afterwards.
+/// The reply to a call, and the customer afterwards, as the service itself decides. No signature was used before: a request
+/// that is sent several times is one operation.
 pub(super) fn carry_out(call: Call, customer: Option<Content>) -> (Reply, Option<Content>) {
-    let holds = |content| customer == Some(content);
-    match call {
-        Call::Get => (customer.map_or(Reply::NotFound, Reply::Found), customer),
+    let change = match call {
+        Call::Get => return (customer.map_or(Reply::NotFound, Reply::Found), customer),
         Call::Put(content, when) => {
-            let may_write = match when {
-                When::Always => true,
-                When::Absent => customer.is_none(),
-                When::Present => customer.is_some(),
-                When::Holds(content) => holds(content),
+            let new = NewVersion::of(Some(SignatureId { expires_at: 1, hash: hash(content) }));
+            let condition = match when {
+                When::Always => Condition::Always,
+                When::Absent => Condition::Absent,
+                When::Present => Condition::Present,
+                When::Holds(held) => Condition::OneOf(vec![version(held)]),
             };
-            match (may_write, customer) {
-                (false, _) => (Reply::ConditionFailed, customer),
-                (true, None) => (Reply::Created, Some(content)),
-                (true, Some(_)) => (Reply::Updated, Some(content)),
-            }
+            Change::Put { record: Record { bytes: Vec::new(), sealed_by: None }, new, condition }
         }
-        Call::Delete(_) if customer.is_none() => (Reply::NotFound, None),
-        Call::Delete(Some(content)) if !holds(content) => (Reply::ConditionFailed, customer),
-        Call::Delete(_) => (Reply::Deleted, None),
-    }
+        Call::Delete(held) => {
+            Change::Delete { signature: None, if_match: held.map(|held| vec![version(held)]) }
+        }
+    };
+    let current = customer.map(|content| Current {
+        version: Some(version(content)),
+        created: 0,
+        updated: 0,
+        signature_expires_at: None,
+    });
+    let Decision { outcome, effect, .. } = decide(&change, 1, current.as_ref(), None, 0);
+    let reply = match outcome {
+        Outcome::Created(_) => Reply::Created,
+        Outcome::Updated(_) => Reply::Updated,
+        Outcome::ConditionFailed => Reply::ConditionFailed,
+        Outcome::Deleted => Reply::Deleted,
+        Outcome::NotFound => Reply::NotFound,
+    };
+    let after = match (effect, call) {
+        (Effect::Write(_), Call::Put(content, _)) => Some(content),
+        (Effect::Delete, _) => None,
+        _ => customer,
+    };
+    (reply, after)
+}
+
+/// The hash of the signature that puts this content, which its version is made of.
+fn hash(content: Content) -> [u8; SIGNATURE_HASH_BYTES] {
+    (u128::from(content) + 1).to_be_bytes()
+}
+
+fn version(content: Content) -> Version {
+    NewVersion::of(Some(SignatureId { expires_at: 1, hash: hash(content) })).version()
 }
 
 /// The operations that are already in order, one bit for each.

@@ -20,7 +20,7 @@ use customers_api::{
 use super::{
     calls::{content, customer},
     checker::{Call, Content, Reply, When},
-    history::Tags,
+    history::{Request, Tags},
 };
 use crate::support::{Service, eventually};
 
@@ -31,11 +31,11 @@ pub(super) enum Replica {
 }
 
 impl Replica {
-    /// Carries out a call. `None` if nobody knows whether it was carried out.
-    pub(super) async fn send(&self, customer_id: &str, call: Call, tags: &RefCell<Tags>) -> Option<Reply> {
+    /// Carries out a request. `None` if nobody knows whether it was carried out.
+    pub(super) async fn send(&self, request: &Request, tags: &RefCell<Tags>) -> Option<Reply> {
         match self {
-            Self::Store(store) => ask_store(store, customer_id, call, tags).await,
-            Self::Process(process) => process.ask(customer_id, call, tags).await,
+            Self::Store(store) => ask_store(store, request, tags).await,
+            Self::Process(process) => process.ask(request, tags).await,
         }
     }
 
@@ -53,7 +53,9 @@ fn content_of(json: &[u8]) -> Content {
     content(&serde_json::from_slice(json).unwrap())
 }
 
-async fn ask_store(store: &Store, customer_id: &str, call: Call, tags: &RefCell<Tags>) -> Option<Reply> {
+async fn ask_store(store: &Store, request: &Request, tags: &RefCell<Tags>) -> Option<Reply> {
+    let Request { customer_id, call, signature, .. } = request;
+    let (call, signature) = (*call, Some(*signature));
     let account: Account = "acme".parse().unwrap();
     let id = customer_id.parse().unwrap();
     let version = |content| -> Vec<Version> { vec![tags.borrow().tag(content).parse().unwrap()] };
@@ -73,8 +75,8 @@ async fn ask_store(store: &Store, customer_id: &str, call: Call, tags: &RefCell<
             };
             let input: CustomerInput = serde_json::from_value(customer(content)).unwrap();
             let record = Record { bytes: serde_json::to_vec(&input).unwrap(), sealed_by: None };
-            store.put(&account, id, NewVersion::of(None), record, condition).await.map(
-                |outcome| match outcome {
+            store.put(&account, id, NewVersion::of(signature), record, condition).await.map(|outcome| {
+                match outcome {
                     PutOutcome::Created(version) => {
                         tags.borrow_mut().put(&version.to_string(), content, Reply::Created)
                     }
@@ -82,11 +84,11 @@ async fn ask_store(store: &Store, customer_id: &str, call: Call, tags: &RefCell<
                         tags.borrow_mut().put(&version.to_string(), content, Reply::Updated)
                     }
                     PutOutcome::ConditionFailed => Reply::ConditionFailed,
-                },
-            )
+                }
+            })
         }
         Call::Delete(held) => {
-            store.delete(&account, id, held.map(version), None).await.map(|outcome| match outcome {
+            store.delete(&account, id, held.map(version), signature).await.map(|outcome| match outcome {
                 DeleteOutcome::Deleted => Reply::Deleted,
                 DeleteOutcome::NotFound => Reply::NotFound,
                 DeleteOutcome::ConditionFailed => Reply::ConditionFailed,
@@ -139,7 +141,9 @@ impl Process {
         self.client.get(url).send().await.is_ok_and(|response| response.status() == 204)
     }
 
-    async fn ask(&self, customer_id: &str, call: Call, tags: &RefCell<Tags>) -> Option<Reply> {
+    async fn ask(&self, request: &Request, tags: &RefCell<Tags>) -> Option<Reply> {
+        let Request { customer_id, call, token, .. } = request;
+        let call = *call;
         let url = format!("http://{}/customers/{customer_id}", self.address.borrow());
         let if_match = |request: ClientRequest, held: Option<Content>| match held {
             Some(held) => request.insert_header((IF_MATCH, format!("\"{}\"", tags.borrow().tag(held)))),
@@ -159,6 +163,7 @@ impl Process {
                 (request, customer(content).to_string())
             }
         };
+        let request = request.insert_header(("Api-Signature", token.as_deref().unwrap_or_default()));
         let mut response = request.send_body(body).await.ok()?;
         let body = response.body().await.ok()?;
         let tag = response.headers().get(ETAG).map(|tag| tag.to_str().unwrap().trim_matches('"').to_owned());
@@ -177,5 +182,5 @@ impl Process {
 }
 
 fn serve(database_url: &str, log: &Path) -> Service {
-    Service::start(database_url, log, &["--sandbox"])
+    Service::start(database_url, log, &[])
 }

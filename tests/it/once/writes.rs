@@ -16,11 +16,11 @@ use futures_util::{FutureExt as _, future::join_all};
 
 use crate::support::{Database, Engine, eventually, mia, on_each_engine};
 
-fn account() -> Account {
+pub(super) fn account() -> Account {
     "acme".parse().unwrap()
 }
 
-fn id(text: &str) -> CustomerId {
+pub(super) fn id(text: &str) -> CustomerId {
     text.parse().unwrap()
 }
 
@@ -30,11 +30,11 @@ fn record() -> Record {
 }
 
 /// A signature that was never used.
-fn signature() -> SignatureId {
+pub(super) fn signature() -> SignatureId {
     SignatureId { expires_at: clock::now().timestamp() + 300, hash: random::bytes() }
 }
 
-async fn put(
+pub(super) async fn put(
     store: &Store,
     customer_id: &str,
     condition: Condition,
@@ -43,7 +43,18 @@ async fn put(
     store.put(&account(), id(customer_id), NewVersion::of(Some(signature)), record(), condition).await
 }
 
-async fn delete(
+/// For any account.
+pub(super) async fn put_for(
+    store: &Store,
+    account: &Account,
+    customer_id: String,
+    signature: SignatureId,
+) -> Result<PutOutcome, StoreError> {
+    let id = id(&customer_id);
+    store.put(account, id, NewVersion::of(Some(signature)), record(), Condition::Always).await
+}
+
+pub(super) async fn delete(
     store: &Store,
     customer_id: &str,
     if_match: Option<Vec<Version>>,
@@ -248,7 +259,7 @@ async fn an_import_that_replaces_a_customer_keeps_its_signature(engine: Engine) 
     let mut customer = store.get(&account(), &id("c-1")).await.unwrap().unwrap();
     customer.version = Version::new();
     let imported = ImportedCustomer { account: account(), customer: customer.clone() };
-    assert_eq!(store.import([imported].into(), true).await.unwrap(), [ImportOutcome::Written]);
+    assert_eq!(store.import(&[imported], true).await.unwrap(), [ImportOutcome::Written]);
 
     assert_eq!(put(&store, "c-1", Condition::Always, signature).await.unwrap(), first);
     assert_eq!(store.get(&account(), &id("c-1")).await.unwrap().unwrap(), customer);

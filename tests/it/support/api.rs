@@ -164,7 +164,8 @@ fn settings(sandbox: bool, base_path: &str) -> Settings {
     Settings { audience: AUDIENCE.to_owned(), base_path: base_path.parse().unwrap(), sandbox }
 }
 
-async fn register(store: &Store, account: &str, algorithm: Algorithm, key_id: &str) -> Signer {
+/// Registers a key of a new signer.
+pub(crate) async fn register(store: &Store, account: &str, algorithm: Algorithm, key_id: &str) -> Signer {
     let key = PrivateKey::generate(algorithm).unwrap();
     let account: Account = account.parse().unwrap();
     let row = SigningKey {

@@ -11,7 +11,7 @@ mod raw;
 mod service;
 
 pub(crate) use answer::Answer;
-pub(crate) use api::{Request, Signer, TestApi, eventually, token_for};
+pub(crate) use api::{Request, Signer, TestApi, eventually, register, token_for};
 pub(crate) use certificates::certify;
 pub(crate) use dice::Dice;
 pub(crate) use engine::{Database, Engine, on_each_engine};

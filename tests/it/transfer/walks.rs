@@ -35,7 +35,7 @@ fn imported(customer_id: &str, created: i64) -> ImportedCustomer {
 }
 
 async fn import(store: &Store, customer: ImportedCustomer, replace: bool) {
-    assert_eq!(store.import([customer].into(), replace).await.unwrap(), [ImportOutcome::Written]);
+    assert_eq!(store.import(&[customer], replace).await.unwrap(), [ImportOutcome::Written]);
 }
 
 async fn create(store: &Store, customer_id: &str) -> i64 {

@@ -1,0 +1,359 @@
+//! What a write does, without a database; and that both engines do just this, whatever groups they make of the writes.
+
+use std::collections::HashMap;
+
+use customers_api::{
+    account::Account,
+    clock,
+    model::CustomerId,
+    random,
+    signature_id::SignatureId,
+    store::{
+        Change, Condition, Current, Decision, DeleteOutcome, Effect, NewVersion, Outcome, PutOutcome, Record,
+        Store, Version, decide,
+    },
+};
+use futures_util::future::{LocalBoxFuture, join_all};
+use proptest::{collection::vec, prelude::*};
+
+use crate::support::{Dice, Engine, on_each_engine};
+
+/// How long a used signature is remembered after it expired, in seconds.
+const KEPT: i64 = 75;
+
+/// The customers and the used signatures, as a database has them.
+#[derive(Default)]
+struct Ledger {
+    customers: HashMap<usize, Current>,
+    used: HashMap<SignatureId, Outcome>,
+    /// In seconds.
+    now: i64,
+    writes: i64,
+}
+
+impl Ledger {
+    /// Decides a write, and applies the decision.
+    fn write(&mut self, customer: usize, change: &Change) -> Decision {
+        self.writes += 1;
+        let timestamp = self.now * 1_000_000 + self.writes;
+        let used = change.signature().and_then(|signature| self.used.get(&signature).copied());
+        let decision = decide(change, timestamp, self.customers.get(&customer), used, self.now - KEPT);
+        match decision.effect {
+            Effect::Nothing => {}
+            Effect::Write(current) => drop(self.customers.insert(customer, current)),
+            Effect::Delete => drop(self.customers.remove(&customer)),
+        }
+        self.used.extend(decision.used.iter().copied());
+        decision
+    }
+
+    /// Forgets what no replica accepts any more.
+    fn prune(&mut self) {
+        self.used.retain(|signature, _| signature.expires_at >= self.now - KEPT);
+    }
+}
+
+fn record() -> Record {
+    Record { bytes: b"{}".to_vec(), sealed_by: None }
+}
+
+/// What somebody does with a customer. A number below picks a version or a request of before.
+#[derive(Debug, Clone)]
+enum Step {
+    Put(Asks, Option<u16>),
+    Delete(Option<usize>, Option<u16>),
+    Import(usize, bool),
+    Reseal(usize),
+    Repeat(usize),
+    Wait(i64),
+    Prune,
+}
+
+#[derive(Debug, Clone)]
+enum Asks {
+    Always,
+    Absent,
+    Present,
+    OneOf(Vec<usize>),
+    Never,
+}
+
+fn asks() -> impl Strategy<Value = Asks> {
+    prop_oneof![
+        3 => Just(Asks::Always),
+        1 => Just(Asks::Absent),
+        1 => Just(Asks::Present),
+        2 => vec(0..8_usize, 0..3).prop_map(Asks::OneOf),
+        1 => Just(Asks::Never),
+    ]
+}
+
+/// For how many seconds a signature is valid; `None` is an unsigned request.
+fn lifetime() -> impl Strategy<Value = Option<u16>> {
+    prop_oneof![4 => (1..900_u16).prop_map(Some), 1 => Just(None)]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (asks(), lifetime()).prop_map(|(asks, lifetime)| Step::Put(asks, lifetime)),
+        3 => (proptest::option::of(0..8_usize), lifetime()).prop_map(|(held, lifetime)| Step::Delete(held, lifetime)),
+        1 => (0..8_usize, any::<bool>()).prop_map(|(version, replace)| Step::Import(version, replace)),
+        1 => (0..8_usize).prop_map(Step::Reseal),
+        6 => (0..16_usize).prop_map(Step::Repeat),
+        1 => (1..600_i64).prop_map(Step::Wait),
+        1 => Just(Step::Prune),
+    ]
+}
+
+/// A history, and the requests in it that can be sent again, each with its first outcome.
+#[derive(Default)]
+struct History {
+    ledger: Ledger,
+    versions: Vec<Version>,
+    sent: Vec<(usize, Change, Outcome)>,
+}
+
+impl History {
+    fn signature(&self, lifetime: Option<u16>) -> Option<SignatureId> {
+        lifetime.map(|seconds| SignatureId {
+            expires_at: self.ledger.now + i64::from(seconds),
+            hash: random::bytes(),
+        })
+    }
+
+    /// One of the latest versions, or one that no customer has ever had.
+    fn version(&self, back: usize) -> Version {
+        self.versions.iter().rev().nth(back).copied().unwrap_or_default()
+    }
+
+    fn condition(&self, asks: &Asks) -> Condition {
+        match asks {
+            Asks::Always => Condition::Always,
+            Asks::Absent => Condition::Absent,
+            Asks::Present => Condition::Present,
+            Asks::OneOf(back) => Condition::OneOf(back.iter().map(|&back| self.version(back)).collect()),
+            Asks::Never => Condition::Never,
+        }
+    }
+
+    fn take(&mut self, customer: usize, step: &Step) {
+        let change = match step {
+            Step::Put(asks, lifetime) => {
+                let new = NewVersion::of(self.signature(*lifetime));
+                Change::Put { record: record(), new, condition: self.condition(asks) }
+            }
+            Step::Delete(held, lifetime) => Change::Delete {
+                signature: self.signature(*lifetime),
+                if_match: held.map(|back| vec![self.version(back)]),
+            },
+            Step::Import(back, replace) => Change::Import {
+                record: record(),
+                version: self.version(*back),
+                created: self.ledger.now - 5,
+                updated: self.ledger.now - 5,
+                replace: *replace,
+            },
+            Step::Reseal(back) => Change::Reseal { record: record(), version: self.version(*back) },
+            Step::Repeat(back) => return self.repeat(*back),
+            Step::Wait(seconds) => {
+                self.ledger.now += seconds;
+                return;
+            }
+            Step::Prune => return self.ledger.prune(),
+        };
+        let before = self.ledger.customers.get(&customer).copied();
+        let decision = self.ledger.write(customer, &change);
+        holds(&change, before, &decision);
+        self.versions.extend(self.ledger.customers.get(&customer).and_then(|current| current.version));
+        if change.signature().is_some() {
+            self.sent.push((customer, change, decision.outcome));
+        }
+    }
+
+    /// A request of before does nothing again, as long as a replica may accept it.
+    fn repeat(&mut self, back: usize) {
+        let Some((customer, change, first)) = self.sent.iter().rev().nth(back).cloned() else { return };
+        if change.signature().is_none_or(|signature| signature.expires_at < self.ledger.now - KEPT) {
+            return;
+        }
+        let again = self.ledger.write(customer, &change);
+        let told_again =
+            Decision { outcome: first, is_repeated: true, effect: Effect::Nothing, used: Vec::new() };
+        assert_eq!(again, told_again, "{change:?}");
+    }
+}
+
+/// The preconditions of RFC 9110, 13.1.
+fn is_met(condition: &Condition, before: Option<Current>) -> bool {
+    match condition {
+        Condition::Always => true,
+        Condition::Absent => before.is_none(),
+        Condition::Present => before.is_some(),
+        Condition::OneOf(versions) => {
+            before.is_some_and(|before| versions.iter().any(|version| before.version == Some(*version)))
+        }
+        Condition::Never => false,
+    }
+}
+
+/// What is true of each decision on a new request.
+fn holds(change: &Change, before: Option<Current>, decision: &Decision) {
+    let Decision { outcome, is_repeated, effect, .. } = *decision;
+    match (change, effect) {
+        (Change::Put { new, condition, .. }, Effect::Write(after)) => {
+            assert!(is_met(condition, before));
+            assert_eq!(after.version, Some(new.version()));
+            assert_eq!(after.signature_expires_at, change.signature().map(|signature| signature.expires_at));
+            match before {
+                Some(before) => {
+                    assert_eq!((outcome, after.created), (Outcome::Updated(new.version()), before.created));
+                    assert!(after.updated > before.updated);
+                }
+                None => {
+                    assert_eq!((outcome, after.created), (Outcome::Created(new.version()), after.updated));
+                }
+            }
+        }
+        (Change::Put { condition, .. }, _) => {
+            assert!(!is_met(condition, before));
+            assert_eq!((outcome, effect), (Outcome::ConditionFailed, Effect::Nothing));
+        }
+        (Change::Delete { if_match, .. }, _) => {
+            let condition = if_match.clone().map_or(Condition::Present, Condition::OneOf);
+            let expected = match (before, is_met(&condition, before)) {
+                (None, _) => (Outcome::NotFound, Effect::Nothing),
+                (Some(_), false) => (Outcome::ConditionFailed, Effect::Nothing),
+                (Some(_), true) => (Outcome::Deleted, Effect::Delete),
+            };
+            assert_eq!((outcome, effect), expected);
+        }
+        (Change::Import { version, created, updated, replace, .. }, _) => {
+            let is_there = before.is_some_and(|before| before.version == Some(*version));
+            assert_eq!(is_repeated, is_there);
+            assert_eq!(effect == Effect::Nothing, is_there || (before.is_some() && !replace));
+            if let Effect::Write(after) = effect {
+                let expected = (Some(*version), *created, *updated, None);
+                assert_eq!(
+                    (after.version, after.created, after.updated, after.signature_expires_at),
+                    expected
+                );
+            }
+        }
+        (Change::Reseal { version, .. }, Effect::Write(after)) => {
+            assert_eq!((after.version, Some(after)), (Some(*version), before), "only the form changes");
+        }
+        (Change::Reseal { version, .. }, _) => {
+            assert!(before.is_none_or(|before| before.version != Some(*version)));
+            assert_eq!((outcome, effect), (Outcome::ConditionFailed, Effect::Nothing));
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_write_does_what_it_asks_for_once(steps in vec((0..3_usize, step()), 1..60)) {
+        let mut history = History { ledger: Ledger { now: 1_000_000, ..Ledger::default() }, ..History::default() };
+        for (customer, step) in &steps {
+            history.take(*customer, step);
+        }
+        for back in 0..history.sent.len() {
+            history.repeat(back);
+        }
+    }
+}
+
+/// What a store is asked for: some signed write to one of few customers, perhaps one of before.
+fn some_write(sent: &[(usize, Change)], dice: &mut Dice) -> (usize, Change) {
+    if !sent.is_empty() && dice.roll(4) == 0 {
+        return sent[dice.pick(sent.len())].clone();
+    }
+    let version = match sent.len() {
+        0 => Version::new(),
+        many => match &sent[dice.pick(many)].1 {
+            Change::Put { new, .. } => new.version(),
+            _ => Version::new(),
+        },
+    };
+    let signature = Some(SignatureId { expires_at: clock::now().timestamp() + 300, hash: random::bytes() });
+    let put = |condition| Change::Put { record: record(), new: NewVersion::of(signature), condition };
+    let change = match dice.roll(10) {
+        0..4 => put(Condition::Always),
+        4 => put(Condition::Absent),
+        5 => put(Condition::Present),
+        6 => put(Condition::OneOf(vec![version])),
+        7 => Change::Delete { signature, if_match: Some(vec![version]) },
+        _ => Change::Delete { signature, if_match: None },
+    };
+    (dice.pick(4), change)
+}
+
+fn account() -> Account {
+    "acme".parse().unwrap()
+}
+
+fn id(round: u64, customer: usize) -> CustomerId {
+    format!("c-{round}-{customer}").parse().unwrap()
+}
+
+/// Asks the store; the outcome in the words of [`decide`].
+async fn ask(store: &Store, id: CustomerId, change: Change) -> Result<Outcome, String> {
+    match change {
+        Change::Put { record, new, condition } => {
+            let told = store.put(&account(), id, new, record, condition).await;
+            told.map_err(|error| format!("{error:?}")).map(|told| match told {
+                PutOutcome::Created(version) => Outcome::Created(version),
+                PutOutcome::Updated(version) => Outcome::Updated(version),
+                PutOutcome::ConditionFailed => Outcome::ConditionFailed,
+            })
+        }
+        Change::Delete { signature, if_match } => {
+            let told = store.delete(&account(), id, if_match, signature).await;
+            told.map_err(|error| format!("{error:?}")).map(|told| match told {
+                DeleteOutcome::Deleted => Outcome::Deleted,
+                DeleteOutcome::NotFound => Outcome::NotFound,
+                DeleteOutcome::ConditionFailed => Outcome::ConditionFailed,
+            })
+        }
+        Change::Import { .. } | Change::Reseal { .. } => Err("no request asks for it".to_owned()),
+    }
+}
+
+/// All writes are sent at once, so that the store makes groups of them in which a customer is written many times.
+async fn a_store_does_what_is_decided_one_write_after_the_other(engine: Engine) {
+    const ROUNDS: u64 = 20;
+    const WRITES: usize = 100;
+    let database = engine.database().await;
+    let store = database.open().await;
+    for round in 0..ROUNDS {
+        let (mut dice, mut sent) = (Dice::new(round), Vec::new());
+        for _ in 0..WRITES {
+            sent.push(some_write(&sent, &mut dice));
+        }
+        let mut ledger = Ledger { now: clock::now().timestamp(), ..Ledger::default() };
+        let decided: Vec<Outcome> =
+            sent.iter().map(|(customer, change)| ledger.write(*customer, change).outcome).collect();
+
+        for attempt in ["the first time", "again"] {
+            let asked: Vec<LocalBoxFuture<'_, _>> = sent
+                .iter()
+                .map(|(customer, change)| {
+                    Box::pin(ask(&store, id(round, *customer), change.clone())) as LocalBoxFuture<'_, _>
+                })
+                .collect();
+            let told: Vec<Outcome> = join_all(asked).await.into_iter().map(Result::unwrap).collect();
+
+            for (number, (told, decided)) in told.iter().zip(&decided).enumerate() {
+                assert_eq!(told, decided, "round {round}, {attempt}, {number}: {:?}", sent[number]);
+            }
+            for customer in 0..4 {
+                let stored = store.get(&account(), &id(round, customer)).await.unwrap();
+                let expected = ledger.customers.get(&customer).and_then(|current| current.version);
+                assert_eq!(stored.map(|stored| stored.version), expected, "round {round}, {attempt}");
+            }
+        }
+    }
+}
+
+on_each_engine! {
+    a_store_does_what_is_decided_one_write_after_the_other,
+}
