@@ -10,6 +10,7 @@
 //! - [`model`] – the contract's schemas as types
 //! - [`store`] – customers and keys in the database
 //! - [`contract`] – `openapi.yaml`, embedded; says everything that is wrong with a document
+//! - [`files`] – files that are read again when they change, and who may read a secret
 //! - [`telemetry`] – logs, metrics, traces
 //! - [`account`], [`signature_id`], [`clock`], [`random`] – who owns what, what tells signatures apart, and the seams
 //!   through which time and randomness come
@@ -21,6 +22,7 @@ pub mod api;
 pub mod cli;
 pub mod clock;
 pub mod contract;
+pub mod files;
 pub mod model;
 pub mod random;
 pub mod record;

@@ -178,7 +178,10 @@ impl ResponseError for ApiError {
 
 impl From<DamagedRecord> for ApiError {
     fn from(error: DamagedRecord) -> Self {
-        Self::Internal(error.into())
+        match error {
+            DamagedRecord::Unnoted => Self::Unavailable(Some(error.into())),
+            damaged => Self::Internal(damaged.into()),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     record::Records,
     registry::Registry,
     store::{Store, StoreError},
-    telemetry::{Metrics, MetricsError, State},
+    telemetry::{CertificateExpiry, Metrics, MetricsError, State},
 };
 
 /// What the handlers work with.
@@ -45,6 +45,11 @@ impl Api {
             readiness: Readiness::new(),
             metrics,
         })
+    }
+
+    /// Shows with the metrics when the certificate expires.
+    pub fn show_certificate(&self, expiry: &CertificateExpiry) -> Result<(), MetricsError> {
+        self.metrics.show_certificate(expiry)
     }
 
     /// The registered keys.

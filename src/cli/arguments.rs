@@ -1,16 +1,20 @@
-//! What holds for every argument: a value says something, and no error shows a password.
+//! What holds for every argument: a value says something, and no error shows a password or a key.
 
-use std::ffi::{OsStr, OsString};
+use std::{
+    any::TypeId,
+    ffi::{OsStr, OsString},
+    fs,
+    path::PathBuf,
+};
 
 use clap::{
     Arg, ArgMatches, Command, CommandFactory, FromArgMatches,
-    error::{ContextKind, ContextValue, ErrorKind},
+    error::{ContextValue, ErrorKind},
     parser::ValueSource,
 };
 
-/// What an error may show of the command line.
-const SHOWN: [ContextKind; 3] =
-    [ContextKind::InvalidArg, ContextKind::InvalidSubcommand, ContextKind::InvalidValue];
+/// From so many characters on, a word may be a key in base64 or hexadecimal digits.
+const KEY_CHARS_MIN: usize = 40;
 
 /// Reads a command line and its environment.
 pub(super) fn parse<T: CommandFactory + FromArgMatches>(
@@ -21,10 +25,11 @@ pub(super) fn parse<T: CommandFactory + FromArgMatches>(
         check_values(&mut command, &matches)?;
         T::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
     });
-    read.map_err(without_credentials)
+    read.map_err(without_secrets)
 }
 
-/// Refuses each value that cannot be meant: an empty one, or one that begins or ends with white space.
+/// Refuses each value that cannot be meant: an empty one, one that begins or ends with white space, or what should be in the
+/// file that it names.
 fn check_values(command: &mut Command, matches: &ArgMatches) -> Result<(), clap::Error> {
     let faults = command.get_arguments().find_map(|argument| faulty(argument, matches));
     if let Some(fault) = faults {
@@ -42,34 +47,46 @@ fn check_values(command: &mut Command, matches: &ArgMatches) -> Result<(), clap:
 fn faulty(argument: &Arg, matches: &ArgMatches) -> Option<String> {
     let id = argument.get_id().as_str();
     let mut values = matches.try_get_raw(id).ok().flatten()?;
-    let fault = values.find_map(fault)?;
+    let is_path = argument.get_value_parser().type_id() == TypeId::of::<PathBuf>();
+    let fault = values.find_map(|value| fault(value, is_path))?;
     let variable = argument.get_env().filter(|_| matches.value_source(id) == Some(ValueSource::EnvVariable));
     let name = variable.map_or_else(|| argument.to_string(), |name| name.to_string_lossy().into_owned());
     Some(format!("the value of {name} {fault}"))
 }
 
-fn fault(value: &OsStr) -> Option<&'static str> {
+fn fault(value: &OsStr, is_path: bool) -> Option<&'static str> {
     let text = value.to_string_lossy();
     let trimmed = text.trim();
     if trimmed.is_empty() {
         Some("is empty")
+    } else if is_path && may_be_secret(&text) && fs::symlink_metadata(value).is_err() {
+        Some("must be the path of a file, not what is in the file")
     } else if trimmed.len() < text.len() {
         Some("begins or ends with white space")
+    } else if text.contains(['\n', '\r']) || text.contains("-----BEGIN") {
+        Some("is not one line, or is a key")
     } else {
         None
     }
 }
 
-/// The URL of a database may stand where it does not belong, and clap shows what it does not understand.
-fn without_credentials(mut error: clap::Error) -> clap::Error {
-    for kind in SHOWN {
-        let may_be_secret = |value: &ContextValue| {
-            let text = value.to_string();
-            text.contains("://") || text.to_ascii_lowercase().contains("password")
-        };
-        if error.get(kind).is_some_and(may_be_secret) {
-            error.insert(kind, ContextValue::String("… (not shown: it may hold a password)".to_owned()));
-        }
+/// Whether a text may be, or hold, a URL with a password, a key in PEM format, or a line of a file of seal keys.
+fn may_be_secret(text: &str) -> bool {
+    let may_be_key = |word: &str| {
+        let has = |is: fn(&u8) -> bool| word.bytes().any(|byte| is(&byte));
+        let is_base64 = has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_digit);
+        word.len() >= KEY_CHARS_MIN && (is_base64 || word.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    };
+    let mut words = text.split(|char: char| !char.is_ascii_alphanumeric() && !"+/_-=".contains(char));
+    let is_known = |known: &str| text.to_ascii_lowercase().contains(known);
+    ["://", "password", "-----begin"].into_iter().any(is_known) || words.any(may_be_key)
+}
+
+/// A secret may stand where it does not belong, and clap shows what it does not understand.
+fn without_secrets(mut error: clap::Error) -> clap::Error {
+    let shown = error.context().filter(|(_, value)| may_be_secret(&value.to_string()));
+    for kind in shown.map(|(kind, _)| kind).collect::<Vec<_>>() {
+        error.insert(kind, ContextValue::String("… (not shown: it may be a secret)".to_owned()));
     }
     error
 }

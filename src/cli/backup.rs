@@ -38,6 +38,9 @@ Examples:
 /// How often the progress is looked at.
 const LOOK_PAUSE: Duration = Duration::from_millis(100);
 
+/// What is said after a signal.
+const INTERRUPTED: &str = "interrupted: there is no backup";
+
 impl Backup {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let Self { file, database } = self;
@@ -47,16 +50,19 @@ impl Backup {
         }
         let shown = file.display();
         let file = std::path::absolute(&file).with_context(|| format!("cannot write {shown}"))?;
-        let store = database.open(Access::Existing).await?;
-        ensure!(fs::symlink_metadata(&file).is_err(), "the file {shown} is there already");
         let mut signals = Signals::listen()?;
+        let store = tokio::select! {
+            opened = database.open(Access::Read) => opened?,
+            () = signals.next() => bail!(INTERRUPTED),
+        };
+        ensure!(fs::symlink_metadata(&file).is_err(), "the file {shown} is there already");
         let partial = Partial::create(&file)?;
         let mut backup = store.backup(&partial.path).await.context("cannot copy the database")?;
         let mut progress = Progress::of_bytes(backup.bytes, "bytes were copied");
         loop {
             tokio::select! {
                 copied = backup.finish() => break copied.context("cannot copy the database")?,
-                () = signals.next() => bail!("interrupted: there is no backup"),
+                () = signals.next() => bail!(INTERRUPTED),
                 () = sleep(LOOK_PAUSE) => progress.set(partial.bytes()),
             }
         }

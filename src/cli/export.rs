@@ -3,7 +3,7 @@ use clap::Args;
 
 use super::{
     database::Database,
-    ndjson::{write_customer, write_key},
+    ndjson::{write_customer, write_end, write_key},
     output,
     progress::Progress,
     seal_options::SealKeysFile,
@@ -18,7 +18,8 @@ use crate::{
 ///
 /// The lines are the database as it is when the command begins: {"Key": …} for each key, also a revoked one, then
 /// {"Customer": …}, account by account in the order of creation. Records are plain in them, also those that the database
-/// keeps sealed. What cannot be read is reported and left out; then the exit code is 1.
+/// keeps sealed. What cannot be read is reported and left out; then the exit code is 1. The last line, {"End": …}, says how
+/// many came before: without it the export was cut off.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Export {
@@ -34,13 +35,13 @@ pub(super) struct Export {
 const EXAMPLES: &str = "\
 Examples:
   (umask 077 && customers-api export > customers.ndjson)
-  customers-api export --account acme | jq .Customer.CustomerID
+  customers-api export --account acme | jq '.Customer.CustomerID // empty'
   customers-api export | customers-api import --database-url postgres://customers@db.example/customers";
 
 impl Export {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let Self { account, seal, database } = self;
-        let store = database.open(Access::Existing).await?;
+        let store = database.open(Access::Read).await?;
         let records = seal.open(&store).await?;
         let mut export = store.export(account.clone()).await?;
         let mut output = Output::new(records);
@@ -52,6 +53,9 @@ impl Export {
             if !output.print()? {
                 return Ok(());
             }
+        }
+        if !output.end()? {
+            return Ok(());
         }
         let Output { keys, customers, damaged, progress, .. } = output;
         progress.end();
@@ -121,6 +125,12 @@ impl Output {
     fn leave_out(&mut self, why: &str) {
         self.damaged += 1;
         self.progress.note(why);
+    }
+
+    /// Prints the last line. False if nobody reads it.
+    fn end(&mut self) -> anyhow::Result<bool> {
+        write_end((self.keys + self.customers) as u64, &mut self.lines)?;
+        self.print()
     }
 
     /// Prints the lines. False if nobody reads them.

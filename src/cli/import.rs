@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use tokio::{
     runtime::Builder,
@@ -25,7 +25,7 @@ use crate::{
     account::Account,
     api::BODY_BYTES_MAX,
     model::{CustomerId, CustomerInput},
-    record::Records,
+    record::{Records, SealError},
     signature::PublicKey,
     store::{Access, ImportOutcome, ImportedCustomer, SigningKey, Store, StoreError, StoredCustomer},
 };
@@ -34,7 +34,7 @@ use crate::{
 ///
 /// Customers keep their versions and timestamps, and are sealed by the current seal key if there is one. Each is held
 /// against the contract. A line that cannot be imported is reported by its number, and the others are imported; then
-/// the exit code is 1. What is there already in the same version is passed over, so that an import that was interrupted
+/// the exit code is 1; so it is if the last line of the export is missing. What is there already in the same version is passed over, so that an import that was interrupted
 /// can be repeated. The service may run.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -45,6 +45,9 @@ pub(super) struct Import {
     /// Replace customers that are there in another version, instead of reporting them
     #[arg(long)]
     replace: bool,
+    /// Accept lines without the last one of an export: a part of one, or one of version 0.1.0
+    #[arg(long)]
+    allow_incomplete: bool,
     #[command(flatten)]
     seal: SealKeysFile,
     #[command(flatten)]
@@ -70,21 +73,23 @@ const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
 impl Import {
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        let Self { file, replace, seal, database } = self;
+        let Self { file, replace, allow_incomplete, seal, database } = self;
         let shown = file.display();
         let mut lines = Lines::open(&file, LINE_BYTES_MAX).with_context(|| format!("cannot read {shown}"))?;
         let is_new = database.is_new();
         let store = database.open(Access::Create).await?;
         let records = seal.open(&store).await?;
-        records.register(&store).await?;
+        records.begin(&store).await?;
         let mut importer = Importer::new(store, records, replace);
         while let Some((number, text)) = lines.next().with_context(|| format!("cannot read {shown}"))? {
             importer.add(number, text).await?;
         }
         importer.flush().await?;
         importer.settle().await?;
-        let Importer { store, counts, progress, .. } = importer;
+        let is_complete = allow_incomplete || importer.open_lines == Some(0);
+        let Importer { store, records, counts, progress, .. } = importer;
         progress.end();
+        records.end(&store).await;
         if replace {
             store.erase().await.context("the previous records are not erased from the files yet")?;
         }
@@ -94,6 +99,7 @@ impl Import {
         if counts.refused > 0 {
             bail!("{} lines were not imported; {counts}", counts.refused);
         }
+        ensure!(is_complete, "the export was cut off: its last line, {{\"End\": …}}, is missing; {counts}");
         output::report(&counts.to_string())
     }
 }
@@ -126,6 +132,8 @@ struct Importer {
     batch: Batch,
     writing: Option<Writing>,
     counts: Counts,
+    /// How many lines came since the last end of an export; `None` before the first line.
+    open_lines: Option<u64>,
     progress: Progress,
 }
 
@@ -142,14 +150,14 @@ struct Batch {
 /// A batch that is being written while the next lines are read.
 struct Writing {
     numbers: Vec<u64>,
-    outcomes: JoinHandle<Result<Vec<ImportOutcome>, StoreError>>,
+    outcomes: JoinHandle<Result<Vec<ImportOutcome>, SealError>>,
 }
 
 impl Importer {
     fn new(store: Store, records: Records, replace: bool) -> Self {
         let progress = Progress::start("lines were read");
         let (batch, counts) = (Batch::default(), Counts::default());
-        Self { store, records, replace, batch, writing: None, counts, progress }
+        Self { store, records, replace, batch, writing: None, counts, open_lines: None, progress }
     }
 
     async fn add(&mut self, number: u64, text: Text<'_>) -> anyhow::Result<()> {
@@ -159,7 +167,19 @@ impl Importer {
             Text::Line(line) => ndjson::read(line),
             Text::TooLong => Err(vec![format!("is longer than {LINE_BYTES_MAX} bytes")]),
         };
+        let before = self.open_lines.unwrap_or_default();
+        self.open_lines = Some(before + 1);
         match line {
+            Ok(Line::End(lines)) => {
+                self.open_lines = Some(0);
+                if lines != before {
+                    self.refuse(
+                        number,
+                        &[format!("{lines} lines were exported before this one, and {before} came")],
+                    );
+                }
+                Ok(())
+            }
             Ok(Line::Key(key)) => self.add_key(number, key).await,
             Ok(Line::Customer(identity, input)) => self.add_customer(number, identity, &input).await,
             Err(faults) => {
@@ -202,6 +222,7 @@ impl Importer {
         input: &CustomerInput,
     ) -> anyhow::Result<()> {
         let Identity { account, customer_id, version, created, updated } = identity;
+        self.records.keep(&self.store).await?;
         let record = self.records.encode(&account, &customer_id, version, input)?;
         let bytes = record.bytes.len();
         let key = (account.clone(), customer_id.clone());
@@ -227,13 +248,13 @@ impl Importer {
         if customers.is_empty() {
             return Ok(());
         }
-        let (store, replace) = (self.store.clone(), self.replace);
+        let (store, records, replace) = (self.store.clone(), self.records.clone(), self.replace);
         // On a thread of its own: to read lines blocks this one, for as long as their writer takes.
         let outcomes = spawn_blocking(move || {
             let runtime = Builder::new_current_thread().enable_time().build();
             runtime
                 .map_err(|error| StoreError::Failed(error.into()))?
-                .block_on(write(store, customers, replace))
+                .block_on(write(&store, &records, &customers, replace))
         });
         self.writing = Some(Writing { numbers, outcomes });
         Ok(())
@@ -257,14 +278,22 @@ impl Importer {
 
 /// Customers may be written twice: the second time, they are there already.
 async fn write(
-    store: Store,
-    customers: Vec<ImportedCustomer>,
+    store: &Store,
+    records: &Records,
+    customers: &[ImportedCustomer],
     replace: bool,
-) -> Result<Vec<ImportOutcome>, StoreError> {
+) -> Result<Vec<ImportOutcome>, SealError> {
     let start = Instant::now();
     loop {
-        match store.import(&customers, replace).await {
-            Err(StoreError::Busy | StoreError::Unavailable(_)) if start.elapsed() < PATIENCE => {
+        // They may have waited for long, and their key may have been replaced meanwhile.
+        let written = async {
+            records.keep(store).await?;
+            Ok(store.import(customers, replace).await?)
+        };
+        match written.await {
+            Err(SealError::Store(StoreError::Busy | StoreError::Unavailable(_)))
+                if start.elapsed() < PATIENCE =>
+            {
                 sleep(RETRY_PAUSE).await;
             }
             written => return written,

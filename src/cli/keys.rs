@@ -149,7 +149,7 @@ impl Add {
 
 impl List {
     async fn run(self) -> anyhow::Result<()> {
-        let store = self.database.open(Access::Existing).await?;
+        let store = self.database.open(Access::Read).await?;
         let head = format!("{:<44} {:<20} {:<9} {:<27} REVOKED", "KEY ID", "ACCOUNT", "ALGORITHM", "CREATED");
         let mut lines = vec![head];
         for key in store.signing_keys().await? {

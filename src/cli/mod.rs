@@ -95,6 +95,10 @@ fn fail(error: &anyhow::Error) -> ExitCode {
 
 impl Cli {
     fn run(self) -> anyhow::Result<()> {
+        // These two end in a way of their own.
+        if !matches!(self.command, Command::Serve(_) | Command::Backup(_)) {
+            stop::end_on_signal()?;
+        }
         match self.command {
             Command::Serve(command) => block_on(command.run()),
             Command::Migrate(command) => block_on(command.run()),

@@ -1,4 +1,4 @@
-//! The lines of an export, `{"Key": …}` and `{"Customer": …}`: how they are written and read.
+//! The lines of an export, `{"Key": …}`, `{"Customer": …}` and at last `{"End": …}`: how they are written and read.
 //!
 //! No error shows a value of a line, because it may be personal data.
 
@@ -26,6 +26,8 @@ const AHEAD_MAX: TimeDelta = TimeDelta::seconds(60);
 pub(super) enum Line {
     Key(SigningKey),
     Customer(Identity, CustomerInput),
+    /// The export is whole: so many lines came before.
+    End(u64),
 }
 
 /// What an export says of a customer besides the fields.
@@ -44,6 +46,8 @@ enum Members<R> {
     Key(KeyMembers),
     #[serde(deserialize_with = "model::object")]
     Customer(CustomerMembers<R>),
+    #[serde(deserialize_with = "model::object")]
+    End(EndMembers),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -57,6 +61,12 @@ struct KeyMembers {
     created: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     revoked: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct EndMembers {
+    lines: u64,
 }
 
 #[derive(Deserialize)]
@@ -115,11 +125,20 @@ pub(super) fn write_customer(
     Ok(())
 }
 
+/// Appends the last line, after so many.
+pub(super) fn write_end(number: u64, lines: &mut Vec<u8>) -> anyhow::Result<()> {
+    lines.extend_from_slice(b"{\"End\":");
+    serde_json::to_writer(&mut *lines, &EndMembers { lines: number })?;
+    lines.extend_from_slice(b"}\n");
+    Ok(())
+}
+
 /// Reads a line, or says what is wrong with it.
 pub(super) fn read(line: &[u8]) -> Result<Line, Vec<String>> {
     match serde_json::from_slice(line) {
         Ok(Members::Key(members)) => key(&members).map(Line::Key),
         Ok(Members::Customer(members)) => Ok(Line::Customer(identity(&members)?, members.record)),
+        Ok(Members::End(EndMembers { lines })) => Ok(Line::End(lines)),
         Err(_) => Err(explain(line)),
     }
 }
@@ -127,7 +146,7 @@ pub(super) fn read(line: &[u8]) -> Result<Line, Vec<String>> {
 /// What is wrong with a line that was refused.
 fn explain(line: &[u8]) -> Vec<String> {
     match serde_json::from_slice::<Members<Value>>(line) {
-        Ok(Members::Key(_)) => Vec::new(),
+        Ok(Members::Key(_) | Members::End(_)) => Vec::new(),
         Ok(Members::Customer(members)) => {
             let mut faults = identity(&members).err().unwrap_or_default();
             let violations = contract::explain("CustomerInput", members.record.to_string().as_bytes());

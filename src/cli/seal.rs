@@ -1,7 +1,11 @@
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use clap::{Args, Subcommand};
+use tokio::time::sleep;
 
 use super::{database::Database, output, progress::Progress, rows::Rows, seal_options::SealKeysFile};
 use crate::{
@@ -27,6 +31,10 @@ Examples:
 
 /// How many records are written at once. Writers of the service wait for as long as that takes.
 const BATCH_ROWS: usize = 100;
+
+/// How long others may seal by another key: a process that was killed counts for a minute.
+const OTHERS_PATIENCE: Duration = Duration::from_secs(75);
+const OTHERS_PAUSE: Duration = Duration::from_secs(1);
 
 /// Under which name plain records are counted.
 const PLAIN: &str = "-";
@@ -83,7 +91,7 @@ impl GenerateKey {
 
 impl Status {
     async fn run(self) -> anyhow::Result<()> {
-        let store = self.database.open(Access::Existing).await?;
+        let store = self.database.open(Access::Read).await?;
         let mut counts: BTreeMap<String, u64> = BTreeMap::new();
         let mut progress = Progress::start("records were counted");
         let mut rows = Rows::new(&store);
@@ -108,27 +116,81 @@ impl Apply {
         let records = self.seal.open(&store).await?;
         let current =
             records.current_key().context("needs --seal-keys FILE: there is no key to seal with")?;
-        records.register(&store).await?;
-        let mut sealed = 0;
-        // While the service runs, it may still write under the previous key. The last pass finds nothing to do.
-        loop {
-            let pass = apply(&store, &records).await?;
-            sealed += pass.sealed;
-            if pass.damaged > 0 {
-                bail!("{} records cannot be read; {sealed} records were sealed by {current}", pass.damaged);
+        let is_new = store.seal_keys().await?.iter().all(|known| known.key_id != current);
+        records.begin(&store).await?;
+        if let Err(others) = await_others(&store, &current).await {
+            records.end(&store).await;
+            if is_new {
+                // Nothing is sealed by it, and those who do not have it could not start any more.
+                store.remove_seal_key(&current).await?;
             }
-            if pass.found == 0 {
+            return Err(others);
+        }
+        let mut sealed = 0;
+        loop {
+            sealed += seal_all(&store, &records, &current).await?;
+            if forget_others(&store, &current).await? {
                 break;
             }
+            await_others(&store, &current).await?;
         }
-        for key in store.seal_keys().await? {
-            if key.key_id != current {
-                store.remove_seal_key(&key.key_id).await?;
-            }
-        }
+        // Somebody may have begun with another key, and ended again. From now on that is not possible any more.
+        sealed += seal_all(&store, &records, &current).await?;
         records.refuse_plain(&store).await?;
+        records.end(&store).await;
         store.erase().await.context("the previous records are not erased from the files yet")?;
         output::report(&format!("all records are sealed by {current}: {sealed} were not before"))
+    }
+}
+
+/// Waits until nobody seals by another key, or writes plain records. A process that was killed counts for a minute.
+async fn await_others(store: &Store, current: &str) -> anyhow::Result<()> {
+    let (start, mut told) = (Instant::now(), None);
+    loop {
+        let others = store.sealers().await?.into_iter().filter(|key| key.as_deref() != Some(current));
+        let mut others: Vec<_> = others.map(|key| key.unwrap_or_else(|| PLAIN.to_owned())).collect();
+        if others.is_empty() {
+            return Ok(());
+        }
+        others.sort();
+        let others = others.join(", ");
+        ensure!(
+            start.elapsed() < OTHERS_PATIENCE,
+            "other processes still seal by these keys ({PLAIN}: not at all): {others}; \
+             let {current} be the first key of each one's --seal-keys, and repeat this"
+        );
+        if told.as_ref() != Some(&others) {
+            output::note(format_args!(
+                "waiting for processes that seal by these keys ({PLAIN}: not at all): {others}"
+            ));
+            told = Some(others);
+        }
+        sleep(OTHERS_PAUSE).await;
+    }
+}
+
+/// Forgets all keys but the current one; false if somebody began to seal by one of them.
+async fn forget_others(store: &Store, current: &str) -> anyhow::Result<bool> {
+    for key in store.seal_keys().await?.into_iter().filter(|key| key.key_id != current) {
+        if !store.remove_seal_key(&key.key_id).await? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Seals all records that are not sealed by the current key. The last pass finds nothing to do.
+async fn seal_all(store: &Store, records: &Records, current: &str) -> anyhow::Result<usize> {
+    let mut sealed = 0;
+    loop {
+        let pass = apply(store, records).await?;
+        sealed += pass.sealed;
+        if pass.damaged > 0 {
+            bail!("{} records cannot be read; {sealed} records were sealed by {current}", pass.damaged);
+        }
+        if pass.found == 0 {
+            return Ok(sealed);
+        }
     }
 }
 
@@ -146,6 +208,7 @@ async fn apply(store: &Store, records: &Records) -> anyhow::Result<Pass> {
     let mut progress = Progress::start("records were looked at");
     let mut rows = Rows::new(store);
     while let Some(page) = rows.next().await? {
+        records.keep(store).await?;
         for row in &page {
             let resealed = match &row.customer {
                 Ok(stored) => records.reseal(&row.account, stored).map_err(|damaged| damaged.to_string()),

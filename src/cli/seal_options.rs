@@ -17,7 +17,7 @@ pub(super) struct SealKeysFile {
 }
 
 impl SealKeysFile {
-    /// To read records, and to write none.
+    /// To read records; to write some, [`Records::begin`] is needed, too.
     pub(super) async fn open(&self, store: &Store) -> Result<Records, SealError> {
         Records::start(store, self.seal_keys.clone(), false).await
     }
@@ -41,7 +41,7 @@ impl SealOptions {
             "--seal-only needs --seal-keys FILE: there is no key to seal with"
         );
         let records = Records::start(store, self.file.seal_keys.clone(), self.seal_only).await?;
-        records.register(store).await?;
+        records.begin(store).await?;
         Ok(records)
     }
 }

@@ -9,7 +9,7 @@ use super::{
     listen::Listen,
     output,
     seal_options::SealOptions,
-    stop::{Signals, Stop},
+    stop::{self, Signals, Stop},
     supervisor,
     tls_options::{self, TlsOptions},
 };
@@ -20,8 +20,8 @@ use crate::{
     telemetry::{self, LogFilter, LogFormat, Traces, chain},
 };
 
-/// How long the end of the service may take to erase deleted rows.
-const ERASE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the end of the service may take once all requests have their answers.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Serve the API and Swagger UI
 #[derive(Debug, Args)]
@@ -90,15 +90,15 @@ impl Serve {
         let _traces = Traces::start()?;
         let address = listen.resolve().with_context(|| format!("cannot listen on {listen}"))?;
         let certificate = tls.read()?;
-        let store = database.open(Access::Create).await?;
         let settings = Settings { audience, base_path: base_path.clone(), sandbox };
-        let records = seal.start(&store).await?;
-        let api =
-            Api::new(settings, store.clone(), records.clone()).await.context("cannot read the database")?;
+        let mut signals = Signals::listen()?;
+        let (store, records, api) = tokio::select! {
+            started = start(&database, &seal, settings) => started?,
+            () = signals.next() => stop::end_before_ready(),
+        };
+        certificate.as_ref().map(|certificate| api.show_certificate(certificate.expiry())).transpose()?;
         let registry = api.registry().clone();
         let workers = workers.map_or_else(|| available_parallelism().map_or(1, usize::from), usize::from);
-        // Before the ready line, because its reader may send a signal at once.
-        let signals = Signals::listen()?;
         let connections_max = usize::try_from(max_connections)?;
         let tls = certificate.clone();
         let server = api::run(api, Sockets { listen: address, workers, connections_max, tls })
@@ -115,9 +115,21 @@ impl Serve {
             stopped = admin_stopped(admin) => stopped.context("the admin listener failed")?,
             () = registry.ended() => return Err(fatal("registry")),
         }
-        erase(&store).await;
+        finish(&records, &store).await;
         Ok(())
     }
+}
+
+/// Opens the database, and reads from it what is needed to serve.
+async fn start(
+    database: &Database,
+    seal: &SealOptions,
+    settings: Settings,
+) -> anyhow::Result<(Store, Records, Api)> {
+    let store = database.open(Access::Create).await?;
+    let records = seal.start(&store).await?;
+    let api = Api::new(settings, store.clone(), records.clone()).await.context("cannot read the database")?;
+    Ok((store, records, api))
 }
 
 /// What an operator must know.
@@ -132,7 +144,7 @@ fn warn(sandbox: bool, records: &Records) {
 /// Takes over each change of the files, and tells systemd that the process is alive.
 async fn follow(records: &Records, store: &Store, certificate: Option<&Certificate>) -> Infallible {
     tokio::select! {
-        never = records.follow_file(store) => never,
+        never = records.follow(store) => never,
         never = tls_options::follow_files(certificate) => never,
         never = supervisor::stay_alive() => never,
     }
@@ -151,9 +163,13 @@ async fn admin_stopped(admin: Option<Admin>) -> io::Result<()> {
     }
 }
 
-/// Leaves no deleted row in the files, as far as there is time.
-async fn erase(store: &Store) {
-    if let Ok(Err(error)) = timeout(ERASE_TIMEOUT, store.erase()).await {
+/// Tells the database that this process is gone, and leaves no deleted row in the files, as far as there is time.
+async fn finish(records: &Records, store: &Store) {
+    let erased = async {
+        records.end(store).await;
+        store.erase().await
+    };
+    if let Ok(Err(error)) = timeout(FINISH_TIMEOUT, erased).await {
         tracing::warn!(cause = %chain(&error), "deleted rows are not erased from the files yet");
     }
 }

@@ -1,9 +1,12 @@
-use std::{process, thread, time::Duration};
+use std::{fs, process, thread, time::Duration};
 
 use clap::Args;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    runtime::Builder,
+    signal::unix::{Signal, SignalKind, signal},
+};
 
-use super::supervisor;
+use super::{output, supervisor};
 use crate::api::Stopper;
 
 /// How much longer than it may the end of the process takes, if something does not react.
@@ -20,24 +23,61 @@ pub(super) struct Stop {
     drain_seconds: u16,
 }
 
-/// The signals that end the service.
+/// The signals that end a command.
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// `None` if whoever started the process wants it to go on, as `nohup` does.
+    hangup: Option<Signal>,
 }
 
 impl Signals {
-    /// From now on, these signals no longer end the process at once.
+    /// From now on, these signals no longer end the process at once, or are no longer ignored because it is the first one
+    /// of a container.
     pub(super) fn listen() -> anyhow::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        let hangup = (!ignores_hangup()).then(|| signal(SignalKind::hangup())).transpose()?;
+        let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        Ok(Self { terminate, interrupt, hangup })
     }
 
     pub(super) async fn next(&mut self) {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+            _ = hangup => {}
         }
     }
+}
+
+/// Whether SIGHUP, the first signal, was ignored when the process began.
+fn ignores_hangup() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
+}
+
+/// Ends a service that was told to before it served anything, whatever it still waits for.
+pub(super) fn end_before_ready() -> ! {
+    tracing::info!("stopped before the service was ready");
+    process::exit(0);
+}
+
+/// Has a signal end the process, whatever it waits for: the database, or its input. What was committed stays.
+pub(super) fn end_on_signal() -> anyhow::Result<()> {
+    let runtime = Builder::new_current_thread().enable_io().build()?;
+    let mut signals = runtime.block_on(async { Signals::listen() })?;
+    thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        runtime.block_on(signals.next());
+        output::note("error: interrupted by a signal");
+        process::exit(1);
+    })?;
+    Ok(())
 }
 
 impl Stop {

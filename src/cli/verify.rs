@@ -28,7 +28,7 @@ Examples:
 
 impl Verify {
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        let store = self.database.open(Access::Existing).await?;
+        let store = self.database.open(Access::Read).await?;
         let records = self.seal.open(&store).await?;
         let Counts { customers, damaged } = verify(&store, &records).await?;
         if damaged > 0 {

@@ -1,4 +1,9 @@
-/// Why a record cannot be read.
+use std::path::PathBuf;
+
+use super::keys::InvalidSealKeys;
+use crate::store::StoreError;
+
+/// Why a record cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum DamagedRecord {
     /// The bytes are not a JSON object.
@@ -16,4 +21,35 @@ pub enum DamagedRecord {
     /// The library could not write JSON, or could not seal.
     #[error("the record cannot be written")]
     Unwritable,
+    /// The key may have been replaced meanwhile. It may be written later.
+    #[error("for 40 seconds the database was not told by which key this process seals")]
+    Unnoted,
+}
+
+/// Why a database cannot be served with these seal keys.
+#[derive(Debug, thiserror::Error)]
+pub enum SealError {
+    /// The file cannot be used.
+    #[error("the seal key file {} {error}", file.display())]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        error: InvalidSealKeys,
+    },
+    /// The database knows a key that is not in the file, or there is no file.
+    #[error("the database has records that are sealed by the key {0}: add it to the file of --seal-keys")]
+    Missing(String),
+    /// The key in the file is another one.
+    #[error("the seal key {0} is not the key that this database knows under this id")]
+    Wrong(String),
+    /// All records were sealed by another key, while this process could not say that it uses this one.
+    #[error("the seal key {0} was replaced meanwhile: let the first key of --seal-keys be the new one")]
+    Replaced(String),
+    /// The library failed.
+    #[error("the cryptographic library cannot seal")]
+    Library,
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }

@@ -5,7 +5,7 @@
 
 use std::{
     collections::HashMap,
-    fmt, fs,
+    fmt,
     path::Path,
     sync::{Arc, PoisonError, RwLock},
 };
@@ -17,7 +17,10 @@ use aws_lc_rs::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use zeroize::Zeroizing;
 
-use crate::random;
+use crate::{
+    files::{SecretError, read_secret},
+    random,
+};
 
 /// The number of bytes of a seal key.
 const KEY_BYTES: usize = 32;
@@ -44,12 +47,12 @@ struct SealKey {
 /// Why a file of seal keys cannot be used, without a word of its content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSealKeys {
-    /// The file cannot be read.
-    #[error("cannot be read: {0}")]
-    Unreadable(String),
-    /// Others may read the file.
-    #[error("can be read by others: run `chmod 600` on it")]
-    ReadableByOthers,
+    /// The file cannot be read, or not only by the service.
+    #[error("{0}")]
+    File(SecretError),
+    /// The file is binary.
+    #[error("is not a text in UTF-8")]
+    Binary,
     /// A line is not a key.
     #[error(
         "line {0} must be ID BASE64: an id of 1 to {KEY_ID_BYTES_MAX} letters, digits, '.', '_' and '-', and {KEY_BYTES} bytes in base64"
@@ -64,18 +67,10 @@ pub enum InvalidSealKeys {
 }
 
 impl SealKeys {
-    /// Reads a file, which only its owner may read.
+    /// Reads a file, which holds a secret.
     pub fn read(file: &Path) -> Result<Self, InvalidSealKeys> {
-        let unreadable = |error: std::io::Error| InvalidSealKeys::Unreadable(error.to_string());
-        let text = Zeroizing::new(fs::read_to_string(file).map_err(unreadable)?);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            if fs::metadata(file).map_err(unreadable)?.permissions().mode() & 0o077 != 0 {
-                return Err(InvalidSealKeys::ReadableByOthers);
-            }
-        }
-        Self::parse(&text)
+        let text = read_secret(file).map_err(InvalidSealKeys::File)?;
+        Self::parse(str::from_utf8(&text).map_err(|_| InvalidSealKeys::Binary)?)
     }
 
     /// Reads the text of a file.

@@ -6,11 +6,12 @@
 mod error;
 mod json;
 mod keys;
+mod note;
 mod records;
 mod seal;
 
 pub use self::{
-    error::DamagedRecord,
+    error::{DamagedRecord, SealError},
     keys::{InvalidSealKeys, SealKeys, generate_key_line, is_key_id},
-    records::{Records, Resealed, SealError},
+    records::{Records, Resealed},
 };

@@ -1,35 +1,36 @@
 use std::{
     borrow::Cow,
     convert::Infallible,
-    fs, io,
     path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
-use arc_swap::ArcSwapOption;
+use arc_swap::ArcSwap;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::sleep;
 
 use super::{
-    error::DamagedRecord,
+    error::{DamagedRecord, SealError},
     json,
-    keys::{InvalidSealKeys, SealKeys},
+    keys::SealKeys,
+    note::Note,
     seal::{self, Place},
 };
 use crate::{
     account::Account,
     contract,
+    files::Watch,
     model::{CustomerId, CustomerInput, RequestExtensionItem},
-    store::{Collection, Kind, Record, Reseal, SealKeyRow, Store, StoreError, StoredCustomer, Version},
+    store::{Collection, Kind, Record, Reseal, SealKeyRow, Store, StoredCustomer, Version},
     telemetry::chain,
 };
 
-/// How often the file of seal keys is looked at.
-const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the database is asked whether plain records are refused, and the note is looked at.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What is sealed under each key that the database knows, so that a wrong key is noticed at the start.
 const CHECK_TEXT: &[u8] = b"customers-api";
@@ -43,34 +44,18 @@ pub struct Records(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    file: Option<PathBuf>,
-    keys: ArcSwapOption<SealKeys>,
+    file: Option<(PathBuf, Watch)>,
+    sealing: ArcSwap<Sealing>,
     refuses_plain: AtomicBool,
 }
 
-/// Why a database cannot be served with these seal keys.
-#[derive(Debug, thiserror::Error)]
-pub enum SealError {
-    /// The file cannot be used.
-    #[error("the seal key file {} {error}", file.display())]
-    File {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong with it.
-        error: InvalidSealKeys,
-    },
-    /// The database knows a key that is not in the file, or there is no file.
-    #[error("the database has records that are sealed by the key {0}: add it to the file of --seal-keys")]
-    Missing(String),
-    /// The key in the file is another one.
-    #[error("the seal key {0} is not the key that this database knows under this id")]
-    Wrong(String),
-    /// The library failed.
-    #[error("the cryptographic library cannot seal")]
-    Library,
-    /// The database failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
+/// How records are sealed now.
+#[derive(Default)]
+struct Sealing {
+    /// `None`: they are plain.
+    keys: Option<Arc<SealKeys>>,
+    /// `None` before [`Records::begin`], when no record is written.
+    note: Option<Note>,
 }
 
 /// What became of a record that was to be sealed by the current key.
@@ -86,60 +71,99 @@ impl Records {
     /// Seals and opens with these keys, whatever a database knows.
     #[must_use]
     pub fn new(keys: SealKeys) -> Self {
-        Self(Arc::new(Shared { keys: ArcSwapOption::from_pointee(keys), ..Shared::default() }))
+        let sealing = Sealing { keys: Some(Arc::new(keys)), note: None };
+        Self(Arc::new(Shared { sealing: ArcSwap::from_pointee(sealing), ..Shared::default() }))
     }
 
-    /// Gets ready to read and write the records of a database. The keys must open everything that the database knows.
+    /// Gets ready to read the records of a database. The keys must open everything that the database knows.
     pub async fn start(store: &Store, file: Option<PathBuf>, seal_only: bool) -> Result<Self, SealError> {
-        let keys = file.as_deref().map(read).transpose()?;
-        let is_remembered = store.known_secret(SEAL_ONLY).await?.is_some();
-        check(store, keys.as_ref()).await?;
-        let shared = Shared {
+        let file = file.map(|file| (file.clone(), Watch::new(vec![file])));
+        let keys = file.as_ref().map(|(file, _)| read(file)).transpose()?.map(Arc::new);
+        check(store, keys.as_deref()).await?;
+        let records = Self(Arc::new(Shared {
             file,
-            keys: ArcSwapOption::from_pointee(keys),
-            refuses_plain: AtomicBool::new(seal_only || is_remembered),
-        };
-        Ok(Self(Arc::new(shared)))
+            sealing: ArcSwap::from_pointee(Sealing { keys, note: None }),
+            refuses_plain: AtomicBool::new(seal_only),
+        }));
+        records.read_seal_only(store).await?;
+        Ok(records)
     }
 
-    /// Makes the current key known to the database, before anything is sealed by it. A database without customers
-    /// remembers that it has no plain records.
-    pub async fn register(&self, store: &Store) -> Result<(), SealError> {
-        let Some(keys) = self.0.keys.load_full() else { return Ok(()) };
-        if store.seal_keys().await?.is_empty() && store.scan(None, 1).await?.is_empty() {
+    /// Gets ready to write records: tells the database by which key. One without customers remembers that it has no plain
+    /// records.
+    pub async fn begin(&self, store: &Store) -> Result<(), SealError> {
+        let keys = self.0.sealing.load().keys.clone();
+        let is_new = keys.is_some() && store.seal_keys().await?.is_empty();
+        let sealing = Sealing::begin(store, keys).await?;
+        let is_plain = || async { Ok::<_, SealError>(store.sealers().await?.contains(&None)) };
+        if is_new && store.scan(None, 1).await?.is_empty() && !is_plain().await? {
             self.refuse_plain(store).await?;
         }
-        register(store, &keys).await
+        self.0.sealing.store(Arc::new(sealing));
+        Ok(())
     }
 
-    /// Takes over each change of the file, while the service runs. A file that cannot be used is logged, and the keys
-    /// of before are kept.
-    pub async fn follow_file(&self, store: &Store) -> Infallible {
-        let Some(file) = &self.0.file else { return std::future::pending().await };
-        let mut seen = changed(file).ok();
-        loop {
-            sleep(WATCH_INTERVAL).await;
-            let now = changed(file).ok();
-            if now == seen {
-                continue;
-            }
-            match self.take_over(store, file).await {
-                Ok(()) => tracing::info!(file = %file.display(), "the seal keys were read again"),
-                Err(error) => tracing::error!(cause = %chain(&error), "the seal keys of before are kept"),
-            }
-            seen = now;
+    /// Nothing more is written.
+    pub async fn end(&self, store: &Store) {
+        if let Some(note) = &self.0.sealing.load_full().note {
+            note.end(store).await;
         }
+    }
+
+    /// Keeps the right to write records, for as long as this is called at least every few seconds.
+    pub async fn keep(&self, store: &Store) -> Result<(), SealError> {
+        match &self.0.sealing.load_full().note {
+            Some(note) => note.keep(store).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Takes over each change of the file and of the database, while the service runs.
+    pub async fn follow(&self, store: &Store) -> Infallible {
+        tokio::select! {
+            never = self.follow_file(store) => never,
+            never = self.follow_database(store) => never,
+        }
+    }
+
+    async fn follow_file(&self, store: &Store) -> Infallible {
+        let Some((file, watch)) = &self.0.file else { return std::future::pending().await };
+        watch.follow("the seal keys", async || self.take_over(store, file).await).await
     }
 
     async fn take_over(&self, store: &Store, file: &Path) -> Result<(), SealError> {
         let keys = read(file)?;
         check(store, Some(&keys)).await?;
-        register(store, &keys).await?;
-        self.0.keys.store(Some(Arc::new(keys)));
+        let sealing = Sealing::begin(store, Some(Arc::new(keys))).await?;
+        if let Some(note) = &self.0.sealing.swap(Arc::new(sealing)).note {
+            note.retire(store).await;
+        }
         Ok(())
     }
 
-    /// Refuses plain records from now on, also after the next start.
+    async fn follow_database(&self, store: &Store) -> Infallible {
+        let mut told = None;
+        loop {
+            sleep(PAUSE).await;
+            let kept = self.keep(store).await;
+            let error = kept.and(self.read_seal_only(store).await).err().map(|error| chain(&error));
+            if let Some(cause) = error.as_ref().filter(|_| told != error) {
+                tracing::warn!(cause, "the database is not told by which key this process seals");
+            }
+            told = error;
+        }
+    }
+
+    /// Takes over that plain records are refused. That is for ever.
+    async fn read_seal_only(&self, store: &Store) -> Result<(), SealError> {
+        let is_known = self.0.refuses_plain.load(Ordering::Relaxed) || !self.are_sealed();
+        if !is_known && store.known_secret(SEAL_ONLY).await?.is_some() {
+            self.0.refuses_plain.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Refuses plain records from now on. Other processes follow within seconds.
     pub async fn refuse_plain(&self, store: &Store) -> Result<(), SealError> {
         store.secret(SEAL_ONLY, vec![1]).await?;
         self.0.refuses_plain.store(true, Ordering::Relaxed);
@@ -149,13 +173,13 @@ impl Records {
     /// Whether records are sealed.
     #[must_use]
     pub fn are_sealed(&self) -> bool {
-        self.0.keys.load().is_some()
+        self.0.sealing.load().keys.is_some()
     }
 
     /// The id of the key that seals, if records are sealed.
     #[must_use]
     pub fn current_key(&self) -> Option<String> {
-        self.0.keys.load().as_ref().map(|keys| keys.current().to_owned())
+        self.0.sealing.load().keys.as_ref().map(|keys| keys.current().to_owned())
     }
 
     /// Fields, such as a `CustomerInput`, as a record.
@@ -248,8 +272,12 @@ impl Records {
     }
 
     fn seal(&self, place: Place<'_>, fields: Vec<u8>) -> Result<Record, DamagedRecord> {
-        let keys = self.0.keys.load();
-        let Some(keys) = keys.as_ref() else { return Ok(Record { bytes: fields, sealed_by: None }) };
+        let sealing = self.0.sealing.load();
+        let Sealing { keys, note } = &**sealing;
+        if !note.as_ref().is_none_or(Note::holds) {
+            return Err(DamagedRecord::Unnoted);
+        }
+        let Some(keys) = keys else { return Ok(Record { bytes: fields, sealed_by: None }) };
         let key = keys.of_account(keys.current(), place.account).ok_or(DamagedRecord::Unwritable)?;
         let bytes = seal::seal(&key, place, &fields).ok_or(DamagedRecord::Unwritable)?;
         Ok(Record { bytes, sealed_by: Some(keys.current().to_owned()) })
@@ -266,8 +294,8 @@ impl Records {
     fn open<'a>(&self, account: &str, stored: &'a StoredCustomer) -> Result<Cow<'a, [u8]>, DamagedRecord> {
         let Record { bytes, sealed_by } = &stored.record;
         let Some(key_id) = sealed_by else { return Ok(Cow::Borrowed(bytes)) };
-        let keys = self.0.keys.load();
-        let key = keys.as_ref().and_then(|keys| keys.of_account(key_id, account));
+        let sealing = self.0.sealing.load();
+        let key = sealing.keys.as_ref().and_then(|keys| keys.of_account(key_id, account));
         let place = Place { account, customer_id: stored.customer_id.as_str(), version: stored.version };
         let fields = seal::open(&*key.ok_or(DamagedRecord::UnknownKey)?, place, bytes);
         fields.map(Cow::Owned).ok_or(DamagedRecord::Forged)
@@ -289,12 +317,6 @@ fn read(file: &Path) -> Result<SealKeys, SealError> {
     SealKeys::read(file).map_err(|error| SealError::File { file: file.to_owned(), error })
 }
 
-/// What changes when a file is written or replaced.
-fn changed(file: &Path) -> io::Result<(SystemTime, u64)> {
-    let metadata = fs::metadata(file)?;
-    Ok((metadata.modified()?, metadata.len()))
-}
-
 /// Checks that the keys open what every key of the database has sealed. It looks at no record, so that a damaged one
 /// does not stop the service.
 async fn check(store: &Store, keys: Option<&SealKeys>) -> Result<(), SealError> {
@@ -311,11 +333,22 @@ async fn check(store: &Store, keys: Option<&SealKeys>) -> Result<(), SealError> 
 /// No customer's place: an account has a name.
 const CHECK_PLACE: Place<'static> = Place { account: "", customer_id: "", version: Version::ZERO };
 
+impl Sealing {
+    /// Makes the current key known to the database, before anything is sealed by it.
+    async fn begin(store: &Store, keys: Option<Arc<SealKeys>>) -> Result<Self, SealError> {
+        if let Some(keys) = &keys {
+            register(store, keys).await?;
+        }
+        let note = Note::begin(store, keys.as_ref().map(|keys| keys.current().to_owned())).await?;
+        // Others may have begun to seal, or used another key under the same id.
+        check(store, keys.as_deref()).await?;
+        Ok(Self { keys, note: Some(note) })
+    }
+}
+
 async fn register(store: &Store, keys: &SealKeys) -> Result<(), SealError> {
     let key_id = keys.current().to_owned();
     let key = keys.of_account(&key_id, "").ok_or(SealError::Library)?;
     let check_value = seal::seal(&key, CHECK_PLACE, CHECK_TEXT).ok_or(SealError::Library)?;
-    store.add_seal_key(SealKeyRow { key_id, check_value }).await?;
-    // Another replica may have been first, with another key under the same id.
-    check(store, Some(keys)).await
+    Ok(store.add_seal_key(SealKeyRow { key_id, check_value }).await?)
 }

@@ -1,8 +1,14 @@
 //! Keys and secrets: queries that are rare, written once for both engines.
 
 use diesel::{
-    ExpressionMethods as _, QueryDsl as _, SelectableHelper as _, delete, insert_into,
-    sqlite::SqliteConnection, update,
+    ExpressionMethods as _, QueryDsl as _, QueryResult, SelectableHelper as _, delete,
+    dsl::sql,
+    expression::SqlLiteral,
+    insert_into,
+    result::{DatabaseErrorKind, Error as DieselError},
+    sql_types::BigInt,
+    sqlite::SqliteConnection,
+    update,
 };
 use diesel_async::AsyncPgConnection;
 
@@ -10,26 +16,46 @@ use super::{
     engine::{ANSWER_TIMEOUT, Engine, Store, within},
     error::StoreError,
     row::SigningKeyRow,
-    schema::{seal_keys, secrets, signing_keys},
+    schema::{seal_keys, sealers, secrets, signing_keys},
     types::{SealKeyRow, SigningKey, UnusableKey},
 };
 use crate::model::Timestamp;
 
-/// Runs one query on the engine that is open. The same words of diesel are a synchronous query there and an asynchronous one
-/// here.
+/// Runs one query, which may be repeated, on the engine that is open. The same words of diesel are a synchronous query there
+/// and an asynchronous one here. `then` is done with its result on the connection.
 macro_rules! query {
     ($store:ident, |$connection:ident| $query:expr) => {
+        query!($store, |$connection| $query, then std::convert::identity)
+    };
+    ($store:ident, |$connection:ident| $query:expr, then $then:expr) => {
         match &$store.engine {
             Engine::Sqlite(engine) => {
                 use diesel::RunQueryDsl as _;
-                engine.query(move |$connection: &mut SqliteConnection| $query).await
+                engine.query(move |$connection: &mut SqliteConnection| $then($query)).await
             }
             Engine::Postgres(engine) => {
                 use diesel_async::RunQueryDsl as _;
-                engine.query(async move |$connection: &mut AsyncPgConnection| $query.await).await
+                engine.query(async move |$connection: &mut AsyncPgConnection| $then($query.await)).await
             }
         }
     };
+}
+
+/// Whether a statement was carried out, and not refused because a note and a key must agree.
+fn agrees(done: QueryResult<usize>) -> QueryResult<bool> {
+    match done {
+        Err(DieselError::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _)) => Ok(false),
+        done => done.map(|_| true),
+    }
+}
+
+/// So many seconds from now by the database's clock, in Unix seconds.
+fn after(engine: &Engine, seconds: u32) -> SqlLiteral<BigInt> {
+    let now = match engine {
+        Engine::Sqlite(_) => "unixepoch()",
+        Engine::Postgres(_) => "CAST(extract(epoch FROM clock_timestamp()) AS BIGINT)",
+    };
+    sql(&format!("{now} + {seconds}"))
 }
 
 impl Store {
@@ -62,7 +88,7 @@ impl Store {
     pub async fn revoke_signing_key(&self, key_id: &str, now: Timestamp) -> Result<bool, StoreError> {
         let key_id = key_id.to_owned();
         let revoked = query!(self, |connection| update(
-            signing_keys::table.find(key_id).filter(signing_keys::revoked_at.is_null())
+            signing_keys::table.find(&key_id).filter(signing_keys::revoked_at.is_null())
         )
         .set(signing_keys::revoked_at.eq(now.micros()))
         .execute(connection))?;
@@ -80,16 +106,58 @@ impl Store {
     pub async fn add_seal_key(&self, key: SealKeyRow) -> Result<(), StoreError> {
         let SealKeyRow { key_id, check_value } = key;
         let added = query!(self, |connection| insert_into(seal_keys::table)
-            .values((seal_keys::key_id.eq(key_id), seal_keys::check_value.eq(check_value)))
+            .values((seal_keys::key_id.eq(&key_id), seal_keys::check_value.eq(&check_value)))
             .on_conflict_do_nothing()
             .execute(connection));
         added.map(drop)
     }
 
-    /// Forgets a seal key.
-    pub async fn remove_seal_key(&self, key_id: &str) -> Result<(), StoreError> {
+    /// Forgets a seal key; false, and nothing happens, if somebody is noted for it.
+    pub async fn remove_seal_key(&self, key_id: &str) -> Result<bool, StoreError> {
+        self.prune_sealers().await?;
         let key_id = key_id.to_owned();
-        query!(self, |connection| delete(seal_keys::table.find(key_id)).execute(connection)).map(drop)
+        query!(self, |connection| delete(seal_keys::table.find(&key_id)).execute(connection), then agrees)
+    }
+
+    /// Notes for so many seconds that somebody may write records that are sealed by this key, or plain ones, and forgets the
+    /// notes that ran out. False, and nothing happens, if the database does not know the key.
+    pub async fn note_sealer(
+        &self,
+        sealer: &str,
+        key_id: Option<&str>,
+        seconds: u32,
+    ) -> Result<bool, StoreError> {
+        self.prune_sealers().await?;
+        let (sealer, key_id) = (sealer.to_owned(), key_id.map(str::to_owned));
+        let expires_at = after(&self.engine, seconds);
+        query!(self, |connection| insert_into(sealers::table)
+            .values((
+                sealers::sealer.eq(&sealer),
+                sealers::key_id.eq(&key_id),
+                sealers::expires_at.eq(expires_at.clone()),
+            ))
+            .on_conflict(sealers::sealer)
+            .do_update()
+            .set(sealers::expires_at.eq(expires_at.clone()))
+            .execute(connection), then agrees)
+    }
+
+    /// The keys of all who are noted now; `None` for one that writes plain records.
+    pub async fn sealers(&self) -> Result<Vec<Option<String>>, StoreError> {
+        let now = after(&self.engine, 0);
+        query!(self, |connection| sealers::table
+            .filter(sealers::expires_at.gt(now.clone()))
+            .select(sealers::key_id)
+            .load(connection))
+    }
+
+    /// Deletes the notes that ran out.
+    async fn prune_sealers(&self) -> Result<(), StoreError> {
+        let now = after(&self.engine, 0);
+        let pruned =
+            query!(self, |connection| delete(sealers::table.filter(sealers::expires_at.le(now.clone())))
+                .execute(connection));
+        pruned.map(drop)
     }
 
     /// Reads the secret of this name, if there is one.
@@ -103,7 +171,7 @@ impl Store {
     /// the same value.
     pub async fn secret(&self, name: &'static str, candidate: Vec<u8>) -> Result<Vec<u8>, StoreError> {
         query!(self, |connection| insert_into(secrets::table)
-            .values((secrets::name.eq(name), secrets::value.eq(candidate)))
+            .values((secrets::name.eq(name), secrets::value.eq(&candidate)))
             .on_conflict_do_nothing()
             .execute(connection))?;
         self.known_secret(name).await?.ok_or_else(|| StoreError::failed("a secret that was kept is gone"))

@@ -46,3 +46,11 @@ diesel::table! {
         outcome -> Binary,
     }
 }
+
+diesel::table! {
+    sealers (sealer) {
+        sealer -> Text,
+        key_id -> Nullable<Text>,
+        expires_at -> BigInt,
+    }
+}

@@ -8,9 +8,11 @@ use crate::{
     model::{CustomerId, Timestamp},
 };
 
-/// Whether a database that does not exist may be created.
+/// What is done with a database, and whether one that does not exist may be created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
+    /// It must exist, and is only read: a backup stays one, which has no write-ahead log.
+    Read,
     /// Create it, and bring its tables up to date.
     Create,
     /// It must exist: a mistyped path is an error, never an empty database.

@@ -81,7 +81,7 @@ impl fmt::Display for Version {
     }
 }
 
-/// The error for a text that is not a [`Version`].
+/// The error for a text that is not a [`Version`] of a customer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is not a version")]
 pub struct InvalidVersion;
@@ -94,6 +94,6 @@ impl FromStr for Version {
         hex::decode_to_slice(text, &mut bytes).map_err(|_| InvalidVersion)?;
         let version = Self(bytes);
         // Entity tags are compared octet by octet, so a version has one spelling.
-        if version.to_string() == text { Ok(version) } else { Err(InvalidVersion) }
+        if version != Self::ZERO && version.to_string() == text { Ok(version) } else { Err(InvalidVersion) }
     }
 }

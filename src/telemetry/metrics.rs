@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use prometheus::{
     Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    TextEncoder, core::Collector, process_collector::ProcessCollector,
+    TextEncoder, core::Collector,
 };
+
+use super::{certificate_expiry::CertificateExpiry, process::Process};
 
 /// Why metrics cannot be made or shown.
 pub use prometheus::Error as MetricsError;
@@ -188,10 +190,15 @@ impl Metrics {
             Box::new(group_writes.clone()),
             Box::new(commit_duration.clone()),
             Box::new(writes.collector.clone()),
-            Box::new(ProcessCollector::for_self()),
+            Box::new(Process::new()),
         ];
         collectors.into_iter().try_for_each(|collector| metrics.registry.register(collector))?;
         Ok(metrics)
+    }
+
+    /// Shows when the certificate expires.
+    pub fn show_certificate(&self, CertificateExpiry(gauge): &CertificateExpiry) -> Result<(), MetricsError> {
+        self.registry.register(Box::new(gauge.clone()))
     }
 
     /// Counts a request that begins.

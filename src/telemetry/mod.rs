@@ -3,11 +3,13 @@
 //! Invariant: no personal data. A line, a label and a span name routes, statuses, key ids and causes, never a path, a
 //! query, a header or a body.
 
+mod certificate_expiry;
 mod lines;
 mod logs;
 mod metrics;
 #[cfg(feature = "otlp")]
 mod otlp;
+mod process;
 mod request;
 mod trace_parent;
 mod traces;
@@ -15,6 +17,7 @@ mod variables;
 
 use std::error::Error;
 
+pub use certificate_expiry::CertificateExpiry;
 pub use lines::{Gathering, gather_lines};
 pub use logs::{InvalidLogFilter, LogFilter, LogFormat, start};
 pub use metrics::{

@@ -12,7 +12,7 @@ impl fmt::Display for TraceId {
     }
 }
 
-/// What `traceparent` says of the caller's span (W3C Trace Context, version 00).
+/// What `traceparent` says of the caller's span (W3C Trace Context, 3.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TraceParent {
     /// The trace.
@@ -24,16 +24,20 @@ pub struct TraceParent {
 }
 
 impl TraceParent {
-    /// Reads the value of the header. An invalid one is as good as none.
+    /// Reads the value of the header. An invalid one is as good as none. Of a later version it reads what version 00 has; more
+    /// may follow after a dash (4.3, Versioning of traceparent).
     #[must_use]
     pub fn parse(value: &[u8]) -> Option<Self> {
-        let text = str::from_utf8(value).ok()?.strip_prefix("00-")?;
-        let (trace_id, rest) = text.split_once('-')?;
-        let (parent_id, flags) = rest.split_once('-')?;
-        let trace_id = hex(trace_id, 32).filter(|id| *id != 0)?;
-        let parent_id = u64::try_from(hex(parent_id, 16)?).ok().filter(|id| *id != 0)?;
-        let flags = hex(flags, 2)?;
-        Some(Self { trace_id: TraceId(trace_id), parent_id, is_sampled: flags & 1 == 1 })
+        const INVALID_VERSION: u128 = 0xff;
+        let mut fields = str::from_utf8(value).ok()?.splitn(5, '-');
+        let mut field = |digits| hex(fields.next()?, digits);
+        let (version, trace_id, parent_id, flags) = (field(2)?, field(32)?, field(16)?, field(2)?);
+        let parent_id = u64::try_from(parent_id).ok()?;
+        let may_go_on = version != 0;
+        let is_valid = version != INVALID_VERSION && trace_id != 0 && parent_id != 0;
+        let is_whole = may_go_on || fields.next().is_none();
+        let is_sampled = flags & 1 == 1;
+        (is_valid && is_whole).then_some(Self { trace_id: TraceId(trace_id), parent_id, is_sampled })
     }
 }
 
@@ -62,6 +66,16 @@ mod tests {
     }
 
     #[test]
+    fn of_a_later_version_it_reads_what_it_knows() {
+        for text in ["01-{}-01", "cc-{}-01-", "cc-{}-01-what-the-future-has", "fe-{}-81-\u{e9}", "09-{}-ff"] {
+            let text = text.replace("{}", "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7");
+            let parent = TraceParent::parse(text.as_bytes()).unwrap();
+            assert_eq!(parent.trace_id.to_string(), "4bf92f3577b34da6a3ce929d0e0e4736", "{text}");
+            assert_eq!((parent.parent_id, parent.is_sampled), (0x00f0_67aa_0ba9_02b7, true), "{text}");
+        }
+    }
+
+    #[test]
     fn anything_else_is_ignored() {
         const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
         const SPAN: &str = "00f067aa0ba902b7";
@@ -73,8 +87,15 @@ mod tests {
             format!("00-{TRACE}-{SPAN}-0"),
             format!("00-{TRACE}-{SPAN}-01-"),
             format!("00-{TRACE}-{SPAN}-01-extra"),
-            format!("01-{TRACE}-{SPAN}-01"),
             format!("ff-{TRACE}-{SPAN}-01"),
+            format!("ff-{TRACE}-{SPAN}-01-more"),
+            format!("01-{TRACE}-{SPAN}"),
+            format!("01-{TRACE}-{SPAN}-"),
+            format!("01-{TRACE}-{SPAN}-01.more"),
+            format!("01-{TRACE}-{SPAN}-011"),
+            format!("0-{TRACE}-{SPAN}-01"),
+            format!("000-{TRACE}-{SPAN}-01"),
+            format!("0A-{TRACE}-{SPAN}-01"),
             format!(" 00-{TRACE}-{SPAN}-01"),
             format!("00-{TRACE}-{SPAN}-01 "),
             format!("00-{}-{SPAN}-01", TRACE.to_uppercase()),

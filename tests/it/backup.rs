@@ -10,7 +10,7 @@ use std::{
 
 use customers_api::store::{Access, DatabaseUrl, Store};
 
-use crate::support::{Database, Engine, TestApi, command, full, mia};
+use crate::support::{Database, Engine, Service, TestApi, command, full, mia};
 
 fn url(file: &Path) -> String {
     format!("sqlite:{}", file.display())
@@ -182,5 +182,79 @@ async fn a_backup_that_is_interrupted_is_whole_or_not_there() {
         } else {
             assert_eq!((status.code(), beside(&file)), (Some(1), Vec::new()), "{signal}");
         }
+    }
+}
+
+/// Everything that a database's file has beside it when its service was killed.
+async fn killed_service(database: &Database) {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::start(&database.url, &folder.path().join("log"), &["--sandbox"]);
+    let client = awc::Client::default();
+    for number in 0..15 {
+        let url = format!("http://{}/customers/later-{number}", service.address);
+        let put = client.put(url).insert_header(("content-type", "application/json"));
+        assert!(put.send_body(full().to_string()).await.unwrap().status().is_success());
+    }
+    service.signal("-KILL");
+    assert!(!service.wait().success());
+}
+
+#[actix_web::test]
+async fn a_backup_beside_the_log_of_another_file_is_refused_in_one_line() {
+    let database = Engine::Sqlite.database().await;
+    let (_folder, file) = place();
+    killed_service(&database).await;
+    back_up(&database, &file);
+    // It may be looked at before it is needed.
+    let verify = |url: &str| command().args(["verify", "--database-url", url]).output().unwrap();
+    assert_eq!(String::from_utf8(verify(&url(&file)).stdout).unwrap(), "15 customers match the contract\n");
+    assert_eq!(beside(&file), ["backup.db"], "it stays what it was");
+
+    killed_service(&database).await;
+    let there = database_file(&database);
+    let wal = format!("{}-wal", there.display());
+    assert!(fs::metadata(&wal).unwrap().len() > 0, "the service was killed");
+    fs::copy(&file, &there).unwrap();
+    let calls: [&[&str]; 5] = [
+        &["verify"],
+        &["serve", "--listen", "127.0.0.1:0", "--log", "off"],
+        &["keys", "list"],
+        &["export"],
+        &["migrate"],
+    ];
+    for call in calls {
+        let refused = command().args(call).args(["--database-url", &database.url]).output().unwrap();
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!((refused.status.code(), said.lines().count()), (Some(1), 1), "{call:?}: {said}");
+        assert!(said.contains(&format!("the log {wal} was left by another database")), "{call:?}: {said}");
+        assert!(said.contains("move the log and ") && said.ends_with("-shm away, and try again\n"), "{said}");
+    }
+    assert_eq!(fs::read(&file).unwrap(), fs::read(&there).unwrap(), "nothing was written into it");
+
+    for suffix in ["wal", "shm"] {
+        fs::remove_file(format!("{}-{suffix}", there.display())).unwrap();
+    }
+    assert_eq!(String::from_utf8(verify(&database.url).stdout).unwrap(), "15 customers match the contract\n");
+    killed_service(&database).await;
+    assert!(fs::metadata(&wal).unwrap().len() > 0);
+    assert!(verify(&database.url).status.success(), "its own log is welcome");
+}
+
+#[actix_web::test]
+async fn a_log_without_its_database_is_not_thrown_away() {
+    let database = Engine::Sqlite.database().await;
+    killed_service(&database).await;
+    let there = database_file(&database);
+    let log = fs::read(format!("{}-wal", there.display())).unwrap();
+    for left in [None, Some("")] {
+        match left {
+            None => fs::remove_file(&there).unwrap(),
+            Some(text) => fs::write(&there, text).unwrap(),
+        }
+        let refused = command().args(["migrate", "--database-url", &database.url]).output().unwrap();
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert!(refused.status.code() == Some(1) && said.contains("was left by another database"), "{said}");
+        assert_eq!(there.exists(), left.is_some());
+        assert_eq!(fs::read(format!("{}-wal", there.display())).unwrap(), log);
     }
 }

@@ -5,6 +5,7 @@ mod key_files;
 mod keys;
 mod log;
 mod output;
+mod signals;
 mod supervisor;
 
 use std::{
@@ -330,9 +331,9 @@ async fn finish(mut stream: TcpStream, body: &str) -> String {
 }
 
 #[actix_web::test]
-async fn on_sigterm_and_sigint_every_accepted_request_is_answered() {
+async fn on_a_signal_every_accepted_request_is_answered() {
     const HELD: usize = 32;
-    for signal in ["-TERM", "-INT"] {
+    for signal in ["-TERM", "-INT", "-HUP"] {
         let place = Place::new();
         let service = place.start(&["--sandbox"]);
         let body = mia().to_string();

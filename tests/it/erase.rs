@@ -1,14 +1,19 @@
 //! What was deleted or replaced leaves the files of a SQLite database, too.
 
-use std::{collections::BTreeSet, fs};
+use std::{
+    collections::BTreeSet,
+    fs,
+    time::{Duration, Instant},
+};
 
 use customers_api::{
     account::Account,
     random,
-    store::{Condition, NewVersion, Record, Store},
+    store::{Condition, NewVersion, Record, Store, StoreError},
 };
 use diesel::{
-    Connection as _, QueryableByName, RunQueryDsl as _, SqliteConnection, sql_query, sql_types::Text,
+    Connection as _, QueryableByName, RunQueryDsl as _, SqliteConnection, connection::SimpleConnection as _,
+    sql_query, sql_types::Text,
 };
 use futures_util::future::join_all;
 
@@ -182,4 +187,29 @@ async fn a_clean_stop_erases_first() {
     assert!(!left.windows(8).any(|window| window == b"DLTfirst"), "not in the file");
     let log = fs::read(format!("{path}-wal")).unwrap_or_default();
     assert!(log.is_empty(), "and the log is empty");
+}
+
+#[actix_web::test]
+async fn a_snapshot_that_stays_open_holds_up_nobody() {
+    let database = Engine::Sqlite.database().await;
+    let store = database.open().await;
+    put(&store, &customers("KPT", 20), 60).await;
+    let (id, text) = customers("DLT", 1).remove(0);
+    put(&store, &[(id.clone(), text)], 60).await;
+    let mut reader = SqliteConnection::establish(path(&database)).unwrap();
+    reader.batch_execute("BEGIN; SELECT count(*) FROM customers").unwrap();
+    store.delete(&account(), id.parse().unwrap(), None, None).await.unwrap();
+
+    // To wait for the snapshot would take as long as for a lock, and keep writers out: ten times two seconds.
+    let started = Instant::now();
+    for _ in 0..10 {
+        let refused = store.erase().await;
+        assert!(matches!(&refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+        put(&store, &customers("KPT", 1), 60).await;
+    }
+    assert!(started.elapsed() < Duration::from_secs(18), "{:?}", started.elapsed());
+    assert!(!words(&database, "DLT").is_empty());
+    reader.batch_execute("ROLLBACK").unwrap();
+    store.erase().await.unwrap();
+    assert!(words(&database, "DLT").is_empty());
 }

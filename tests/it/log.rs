@@ -31,10 +31,13 @@ impl Sandbox {
         Raw::connect(&self.service.address).await
     }
 
+    fn log(&self) -> String {
+        fs::read_to_string(self.file("log")).unwrap()
+    }
+
     /// The lines about requests.
     fn lines(&self) -> Vec<String> {
-        let log = fs::read_to_string(self.file("log")).unwrap();
-        log.lines().filter(|line| line.contains("request_id=")).map(str::to_owned).collect()
+        self.log().lines().filter(|line| line.contains("request_id=")).map(str::to_owned).collect()
     }
 
     async fn has_lines(&self, number: usize) -> Vec<String> {
@@ -161,5 +164,31 @@ async fn probes_are_logged_at_the_debug_level() {
             lines.iter().partition(|line| line.contains("route=/livez") || line.contains("route=/readyz"));
         assert_eq!((logged.len(), others.len()), (probes, 2), "{lines:#?}");
         assert!(logged.iter().all(|line| line.contains("DEBUG")), "{lines:#?}");
+    }
+}
+
+#[actix_web::test]
+async fn nothing_that_a_client_makes_up_is_on_a_line() {
+    for format in ["text", "json"] {
+        let sandbox = Sandbox::start(&["--log", "debug", "--log-format", format]);
+        let long = "MUSTER".repeat(5000);
+        let head = "Host: muster\r\nUser-Agent: muster\r\ntraceparent: 00-muster-muster-01\r\nX-Request-Id: muster\r\n\
+            Api-Signature: muster\r\n\r\n";
+        for method in ["MUSTER", "MIA-MUSTER", "muster", "gMUSTERet", &long] {
+            let mut client = sandbox.connect().await;
+            client.send(&format!("{method} /customers/muster?muster=muster HTTP/1.1\r\n{head}")).await;
+            client.answer().await;
+        }
+        for target in ["/muster", "/customers?PageToken=muster", "/customers/%6Duster#muster", "*"] {
+            let mut client = sandbox.connect().await;
+            client.send(&format!("OPTIONS {target} HTTP/1.1\r\n{head}")).await;
+            client.answer().await;
+        }
+        eventually("every request has its line", || async { sandbox.log().matches("answered").count() >= 9 })
+            .await;
+        let log = sandbox.log();
+        assert!(!log.to_lowercase().contains("muster"), "{log}");
+        assert!(log.contains("_OTHER") && log.contains("OPTIONS"), "{log}");
+        assert!(log.lines().all(|line| line.len() < 500), "{log}");
     }
 }

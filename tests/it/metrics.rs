@@ -301,6 +301,7 @@ async fn promtool_finds_nothing_wrong_with_the_metrics(engine: Engine) {
     for name in ["cpu_seconds_total", "open_fds", "max_fds", "resident_memory_bytes", "start_time_seconds"] {
         assert!(scrape.value(&format!("process_{name}")) >= 0.0, "{name}");
     }
+    assert!(scrape.value("process_cpu_seconds_total").fract() > 0.0, "not whole seconds");
     let bounds = |histogram: &str| {
         let buckets = scrape.series(&format!("{histogram}_bucket"));
         let bound =

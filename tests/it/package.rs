@@ -1,6 +1,6 @@
 //! What the package is made of, as far as the code decides it. `scripts/package-test` makes the package.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Command};
 
 use clap::CommandFactory as _;
 use customers_api::cli::Cli;
@@ -106,4 +106,37 @@ fn the_containers_set_only_variables_that_there_are() {
             assert!(known.contains(&word), "{word}");
         }
     }
+}
+
+#[test]
+fn the_package_is_configured_also_without_the_files_that_an_operator_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let (etc, data) = (folder.path().join("etc"), folder.path().join("data"));
+    let bin = folder.path().join("bin");
+    fs::create_dir(&bin).unwrap();
+    // chown fails for what is not there.
+    for (name, script) in
+        [("adduser", "exit 0"), ("chown", "shift; exec ls -d \"$@\""), ("install", "exit 0")]
+    {
+        let file = bin.join(name);
+        fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    let script = include_str!("../../packaging/debian/postinst");
+    let script = script.replace("/etc/customers-api", etc.to_str().unwrap());
+    let script = script.replace("/var/lib/customers-api", data.to_str().unwrap());
+    let configure = || {
+        let output = Command::new("sh")
+            .args(["-c", &script, "postinst", "configure"])
+            .env("PATH", format!("{}:/usr/bin:/bin", bin.display()))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(configure(), "");
+    fs::create_dir(&etc).unwrap();
+    assert_eq!(configure().lines().count(), 1);
+    fs::write(etc.join("environment"), "").unwrap();
+    assert_eq!(configure().lines().count(), 2);
 }

@@ -4,6 +4,7 @@ mod faults;
 mod plans;
 mod replicas;
 mod schema;
+mod settings;
 mod stalls;
 mod tls;
 mod unfenced;

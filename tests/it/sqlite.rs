@@ -220,3 +220,56 @@ async fn the_log_is_moved_into_the_file_while_writes_come() {
     }
     eventually("the rows are in the file", || async { file() > before + 1_000_000 / 4 }).await;
 }
+
+#[actix_web::test]
+async fn a_link_leads_to_the_file_until_it_leads_elsewhere() {
+    use std::os::unix::fs::symlink;
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str| directory.path().join(name);
+    for folder in ["one", "other"] {
+        fs::create_dir(file(folder)).unwrap();
+    }
+    // A link to a file that is not there yet, by a link to its folder.
+    symlink("one", file("folder")).unwrap();
+    symlink("folder/real.db", file("customers.db")).unwrap();
+    let url: DatabaseUrl = format!("sqlite:{}", file("customers.db").display()).parse().unwrap();
+    let store = Store::open(&url, Access::Create).await.unwrap();
+    create(&store, "c-1").await;
+    store.check().await.unwrap();
+    assert!(file("one/real.db-wal").exists() && !file("customers.db-wal").exists());
+
+    fs::copy(file("one/real.db"), file("other/real.db")).unwrap();
+    fs::remove_file(file("folder")).unwrap();
+    symlink("other", file("folder")).unwrap();
+    let refused = put(&store, "c-2").await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "nobody would find it again: {refused:?}");
+}
+
+#[actix_web::test]
+async fn a_folder_that_nothing_may_be_written_in_is_named() {
+    use std::{os::unix::fs::PermissionsExt as _, process::Command};
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("customers.db");
+    drop(Store::open(&format!("sqlite:{}", file.display()).parse().unwrap(), Access::Create).await.unwrap());
+    for suffix in ["-wal", "-shm"] {
+        let _ = fs::remove_file(format!("{}{suffix}", file.display()));
+    }
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o555)).unwrap();
+    // Root may write everywhere, so it becomes a user without a name.
+    let is_root = fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
+    let binary = env!("CARGO_BIN_EXE_customers-api");
+    let mut command = if is_root {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=54321", "--regid=54321", "--clear-groups", binary]);
+        command
+    } else {
+        Command::new(binary)
+    };
+    let url = format!("sqlite:{}", file.display());
+    let refused = command.args(["migrate", "--database-url", &url]).output().unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let folder = format!("must be able to write in the folder {}", directory.path().display());
+    assert!(refused.status.code() == Some(1) && said.contains(&folder), "{said}");
+}

@@ -175,6 +175,9 @@ fn both_versions_of_http_serve_signed_requests_alike() {
         let unchanged = format!("If-None-Match: {}", got.header("etag").unwrap());
         let unchanged = send("GET", &path, &["--header", &token, "--header", &unchanged]);
         assert_eq!((unchanged.status, unchanged.body.as_str()), (304, ""));
+        assert_eq!(unchanged.header("content-length"), None, "it would be that of the customer");
+        assert_eq!(unchanged.header("content-type"), None);
+        assert_eq!(unchanged.header("cache-control"), got.header("cache-control"));
         let token = place.signature("HEAD", &path, None);
         let head = send("HEAD", &path, &["--head", "--header", &token]);
         assert_eq!((head.status, head.body.as_str()), (200, ""));
@@ -263,12 +266,12 @@ fn files_that_cannot_be_used_are_refused_at_the_start() {
     place.set_mode("nonsense", 0o600);
     for (certificate, key, reason) in [
         ("none.crt", "server.key", "cannot read none.crt: No such file"),
-        ("server.crt", "none.key", "cannot read none.key: No such file"),
+        ("server.crt", "none.key", "the key none.key cannot be read: No such file"),
         (".", "server.key", "cannot read .: "),
         ("nonsense", "server.key", "nonsense is not a certificate in PEM format"),
         ("server.key", "server.key", "server.key is not a certificate in PEM format"),
         ("server.crt", "nonsense", "nonsense is not a private key in PEM format"),
-        ("server.crt", "open.key", "open.key can be read by others: run `chmod 600` on it"),
+        ("server.crt", "open.key", "the key open.key can be read by others: run `chmod 600` on it"),
         ("server.crt", "other.key", "the key other.key does not belong to the certificate server.crt"),
     ] {
         let arguments = ["serve", "--listen", "127.0.0.1:0", "--tls-cert", certificate, "--tls-key", key];

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Database, Engine, TestApi, command, eventually, full, mia, on_each_engine};
 
-/// Runs a command on a database, with this standard input. The test's own service goes on meanwhile, whose keys would be too
+/// Runs a command on a database, with this standard input; the lines of an import get their end if they lack it. The test's own service goes on meanwhile, whose keys would be too
 /// old after five seconds.
 async fn run(database: &Database, arguments: &[&str], input: &[u8]) -> Output {
     let mut command = command();
@@ -24,12 +24,25 @@ async fn run(database: &Database, arguments: &[&str], input: &[u8]) -> Output {
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    let input = input.to_vec();
+    let is_open = arguments[0] == "import" && !arguments.contains(&"--allow-incomplete");
+    let input = if is_open { ended(input) } else { input.to_vec() };
     // It may end before it has read everything.
     let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
     let output = spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap();
     writer.join().unwrap();
     output
+}
+
+/// The lines of an import, and the last line of an export.
+fn ended(lines: &[u8]) -> Vec<u8> {
+    let mut ended = lines.to_vec();
+    if !lines.windows(6).any(|window| window == b"{\"End\"") {
+        // A blank line is not one of them, unless it is too long.
+        let is_blank = |line: &[u8]| line.trim_ascii().is_empty() && line.len() < 1024;
+        let number = lines.split(|byte| *byte == b'\n').filter(|line| !is_blank(line)).count();
+        ended.extend_from_slice(format!("\n{{\"End\":{{\"Lines\":{number}}}}}").as_bytes());
+    }
+    ended
 }
 
 /// The same, which succeeds: what it printed.
@@ -39,10 +52,12 @@ async fn succeeds(database: &Database, arguments: &[&str], input: &[u8]) -> Stri
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The lines of an export, their members in the order of the alphabet. The order of accounts is the engine's.
+/// The lines of an export but the last, their members in the order of the alphabet. The order of accounts is the engine's.
 async fn export(database: &Database, arguments: &[&str]) -> Vec<String> {
     let exported = succeeds(database, &[&["export"], arguments].concat(), b"").await;
     let mut lines: Vec<String> = exported.lines().map(normal).collect();
+    let end = lines.pop().unwrap();
+    assert_eq!(end, json!({ "End": { "Lines": lines.len() } }).to_string());
     lines.sort();
     lines
 }
@@ -172,6 +187,7 @@ async fn lines_that_cannot_be_imported_are_reported_by_number_and_the_others_are
         ),
         (changed("/Customer/Account", "a b".into()), &["Account: an account name has"]),
         (changed("/Customer/Version", "1".into()), &["Version: is not a version"]),
+        (changed("/Customer/Version", "0".repeat(32).into()), &["Version: is not a version"]),
         (changed("/Customer/Created", "2026-01-31T12:00:00.0000001Z".into()), &["Created: must be a time"]),
         (changed("/Customer/Updated", "2026-01-31T11:00:00Z".into()), &["Updated is before Created"]),
         (changed("/Customer/Updated", far.into()), &["Updated is in the future"]),
@@ -273,11 +289,50 @@ async fn what_cannot_be_exported_is_reported_by_key_and_left_out(engine: Engine)
         assert!(said.lines().any(|said| said == line), "{line}: {said}");
     }
     let exported = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(exported.lines().count(), 2);
+    assert_eq!(exported.lines().count(), 2 + 1);
     succeeds(&engine.other().database().await, &["import"], exported.as_bytes()).await;
 }
 
+async fn an_export_that_was_cut_off_is_noticed(engine: Engine) {
+    let whole = ended(&ndjson(&[line("c-1"), line("c-2"), line("c-3")]));
+    let whole = String::from_utf8(whole).unwrap();
+    let lines: Vec<&str> = whole.lines().collect();
+    let end = |number: usize| format!("{{\"End\":{{\"Lines\":{number}}}}}");
+    let missing = "error: the export was cut off: its last line, {\"End\": …}, is missing; imported";
+    for (text, code, said) in [
+        (whole.clone(), 0, ""),
+        (format!("{}\n\n", whole.replace('\n', "\n\n")), 0, ""),
+        (format!("{whole}\n{whole}\n{}", end(0)), 0, ""),
+        (end(0), 0, ""),
+        (String::new(), 1, missing),
+        (format!("{}\n", lines[0]), 1, missing),
+        (lines[..3].join("\n"), 1, missing),
+        (format!("{whole}\n{}", lines[0]), 1, missing),
+        (whole[..whole.len() - 1].to_owned(), 1, "line 4: is not valid JSON"),
+        (
+            [lines[0], lines[2], lines[3]].join("\n"),
+            1,
+            "line 3: 3 lines were exported before this one, and 2 came",
+        ),
+        (format!("{}\n{}", lines[0], end(2)), 1, "line 2: 2 lines were exported before this one, and 1 came"),
+        ("{\"End\":{\"Lines\":-1}}".to_owned(), 1, "line 1: must be {"),
+        ("{\"End\":{}}".to_owned(), 1, "line 1: missing field `Lines`"),
+    ] {
+        let database = engine.database().await;
+        let import = ["import", "--allow-incomplete"];
+        let lax = run(&database, &import, text.as_bytes()).await;
+        assert_eq!(lax.status.success(), code == 0 || said == missing, "{text}");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(&file, &text).unwrap();
+        let strict = run(&engine.database().await, &["import", file.path().to_str().unwrap()], b"").await;
+        let errors = String::from_utf8(strict.stderr).unwrap();
+        assert_eq!(strict.status.code(), Some(code), "{text}: {errors}");
+        assert!(errors.lines().any(|line| line.starts_with(said)) || said.is_empty(), "{text}: {errors}");
+    }
+}
+
 on_each_engine! {
+    an_export_that_was_cut_off_is_noticed,
     signed_requests_go_on_after_the_move_to_the_other_engine_and_back,
     an_export_of_one_account_has_its_keys_and_customers_alone,
     an_import_seals_by_its_own_key,

@@ -4,7 +4,7 @@ use std::{
 };
 
 use actix_web::{
-    HttpRequest, HttpResponse, Responder,
+    HttpRequest, HttpResponse, Responder, body,
     body::BoxBody,
     http::header::{ContentType, DATE, ETAG, HttpDate, IF_NONE_MATCH, LAST_MODIFIED},
     web::Data,
@@ -129,7 +129,8 @@ impl Responder for GetCustomerResponse {
             .insert_header((LAST_MODIFIED, HttpDate::from(last_modified(stored.updated).min(now))));
         match json {
             Some(json) => response.content_type(ContentType::json()).body(json),
-            None => response.finish(),
+            // Not an empty body: its length is that of the customer (RFC 9110, 8.6).
+            None => response.body(body::None::new()),
         }
     }
 }

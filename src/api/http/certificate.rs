@@ -2,11 +2,10 @@
 
 use std::{
     convert::Infallible,
-    fs, io,
-    os::unix::fs::MetadataExt as _,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::SystemTime,
 };
 
 use arc_swap::ArcSwap;
@@ -20,12 +19,14 @@ use rustls::{
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
-use tokio::time::sleep;
 
-use crate::telemetry::chain;
+use x509_cert::der::Decode as _;
 
-/// How often the files are looked at.
-const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+use crate::{
+    clock,
+    files::{SecretError, Watch, read_secret},
+    telemetry::{CertificateExpiry, MetricsError},
+};
 
 /// The protocols that a client may choose, the preferred one first.
 const PROTOCOLS: [&[u8]; 2] = [HTTP_2, b"http/1.1"];
@@ -40,8 +41,9 @@ pub struct Certificate(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     files: Files,
-    first_seen: Seen,
+    watch: Watch,
     current: ArcSwap<CertifiedKey>,
+    expiry: CertificateExpiry,
 }
 
 #[derive(Debug)]
@@ -50,13 +52,10 @@ struct Files {
     key: PathBuf,
 }
 
-/// What changes when one of the files is written, replaced or gets other permissions; `None` for a file that is not there.
-type Seen = [Option<(u64, u64, u64, i64, i64)>; 2];
-
 /// Why a certificate and its key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidCertificate {
-    /// A file cannot be read.
+    /// The file of the certificate cannot be read.
     #[error("cannot read {}: {error}", file.display())]
     Unreadable {
         /// The file.
@@ -64,9 +63,14 @@ pub enum InvalidCertificate {
         /// What the system says.
         error: io::Error,
     },
-    /// The file of the key can be read by others.
-    #[error("{} can be read by others: run `chmod 600` on it", .0.display())]
-    ReadableByOthers(PathBuf),
+    /// The file of the key cannot be read, or not only by the service.
+    #[error("the key {} {error}", file.display())]
+    Key {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        error: SecretError,
+    },
     /// There is no certificate in the file.
     #[error("{} is not a certificate in PEM format (BEGIN CERTIFICATE)", .0.display())]
     NoCertificate(PathBuf),
@@ -91,45 +95,38 @@ pub enum InvalidCertificate {
         /// What the library says.
         error: rustls::Error,
     },
+    /// Its expiry cannot be shown.
+    #[error(transparent)]
+    Metric(MetricsError),
 }
 
 impl Certificate {
     /// Reads both files.
     pub fn read(certificate: PathBuf, key: PathBuf) -> Result<Self, InvalidCertificate> {
+        let watch = Watch::new(vec![certificate.clone(), key.clone()]);
         let files = Files { certificate, key };
-        // Before the files are read, so that no change is missed.
-        let first_seen = files.look();
         let current = ArcSwap::from_pointee(files.read()?);
-        Ok(Self(Arc::new(Shared { files, first_seen, current })))
+        let expiry = CertificateExpiry::new().map_err(InvalidCertificate::Metric)?;
+        Ok(Self(Arc::new(Shared { files, watch, current, expiry })))
     }
 
-    /// Takes over each change of the files, while the server runs. Files that cannot be used are logged once, and the
-    /// certificate of before is kept.
+    /// When the certificate expires that was read last.
+    #[must_use]
+    pub fn expiry(&self) -> &CertificateExpiry {
+        &self.0.expiry
+    }
+
+    /// Takes over each change of the files, while the server runs. The certificate of before is kept until both can be used.
     pub async fn follow_files(&self) -> Infallible {
-        let Shared { files, first_seen, current } = &*self.0;
-        let mut seen = *first_seen;
-        let mut read = *first_seen;
-        loop {
-            sleep(WATCH_INTERVAL).await;
-            let now = files.look();
-            // The two files are often written one after the other: they are read when they have not changed for a while.
-            let is_settled = now == seen;
-            seen = now;
-            if !is_settled || now == read {
-                continue;
-            }
-            read = now;
-            let file = files.certificate.display();
-            match files.read() {
-                Ok(pair) => {
-                    current.store(Arc::new(pair));
-                    tracing::info!(%file, "the TLS certificate was read again");
-                }
-                Err(error) => {
-                    tracing::error!(cause = %chain(&error), "the previous TLS certificate is kept");
-                }
-            }
-        }
+        let Shared { files, watch, current, expiry } = &*self.0;
+        tell_expiry(&current.load(), expiry);
+        let read = async || {
+            let pair = files.read()?;
+            tell_expiry(&pair, expiry);
+            current.store(Arc::new(pair));
+            Ok::<_, InvalidCertificate>(())
+        };
+        watch.follow("the TLS certificate and its key", read).await
     }
 
     /// How connections are encrypted: TLS 1.2 and 1.3.
@@ -151,13 +148,6 @@ impl ResolvesServerCert for Shared {
 }
 
 impl Files {
-    fn look(&self) -> Seen {
-        [&self.certificate, &self.key].map(|file| {
-            let metadata = fs::metadata(file).ok()?;
-            Some((metadata.dev(), metadata.ino(), metadata.size(), metadata.ctime(), metadata.ctime_nsec()))
-        })
-    }
-
     fn read(&self) -> Result<CertifiedKey, InvalidCertificate> {
         let Self { certificate, key } = self;
         let chain = read_chain(certificate)?;
@@ -174,6 +164,19 @@ impl Files {
     }
 }
 
+/// Logs and shows when a certificate expires.
+fn tell_expiry(pair: &CertifiedKey, shown: &CertificateExpiry) {
+    let certificate = pair.cert.first().and_then(|first| x509_cert::Certificate::from_der(first).ok());
+    let Some(certificate) = certificate else { return };
+    let expiry = certificate.tbs_certificate.validity.not_after;
+    shown.set(expiry.to_unix_duration().as_secs_f64());
+    if expiry.to_system_time() < SystemTime::from(clock::now()) {
+        tracing::warn!(%expiry, "the TLS certificate has expired");
+    } else {
+        tracing::info!(%expiry, "the TLS certificate is valid until then");
+    }
+}
+
 fn read_chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, InvalidCertificate> {
     let no_certificate = || InvalidCertificate::NoCertificate(file.to_owned());
     let invalid = |error| unreadable(file, error).unwrap_or_else(no_certificate);
@@ -183,18 +186,8 @@ fn read_chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, InvalidCertif
 }
 
 fn read_key(file: &Path) -> Result<PrivateKeyDer<'static>, InvalidCertificate> {
-    /// What a file of root may allow besides, as with Postgres: a service reads it as a member of its group.
-    const OF_ROOT: u32 = 0o037;
-    const OF_OTHERS: u32 = 0o077;
-    let metadata = fs::metadata(file)
-        .map_err(|error| InvalidCertificate::Unreadable { file: file.to_owned(), error })?;
-    let refused = if metadata.uid() == 0 { OF_ROOT } else { OF_OTHERS };
-    if metadata.mode() & refused != 0 {
-        return Err(InvalidCertificate::ReadableByOthers(file.to_owned()));
-    }
-    PrivateKeyDer::from_pem_file(file).map_err(|error| {
-        unreadable(file, error).unwrap_or_else(|| InvalidCertificate::NoKey(file.to_owned()))
-    })
+    let pem = read_secret(file).map_err(|error| InvalidCertificate::Key { file: file.to_owned(), error })?;
+    PrivateKeyDer::from_pem_slice(&pem).map_err(|_| InvalidCertificate::NoKey(file.to_owned()))
 }
 
 /// The error of the system, if it was one.

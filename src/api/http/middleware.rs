@@ -132,9 +132,8 @@ fn set_headers(headers: &mut HeaderMap, id: Uuid) {
 /// asked for may be done.
 struct Line {
     id: Uuid,
-    method: Method,
-    /// The method, as metrics and spans name it.
-    known_method: &'static str,
+    /// The method, or what stands for one that the client made up.
+    method: &'static str,
     started: Instant,
     probe: Option<&'static str>,
     span: Span,
@@ -152,14 +151,13 @@ struct Measured {
 impl Line {
     fn new(id: Uuid, request: &ServiceRequest, asked: Asked) -> Self {
         let api = request.app_data::<Data<Api>>();
-        let known_method = known_method(request.method());
+        let method = known_method(request.method());
         Self {
             id,
-            method: request.method().clone(),
-            known_method,
+            method,
             started: Instant::now(),
             probe: health::probe(request),
-            span: Span::begin(asked_for(request, known_method)),
+            span: Span::begin(asked_for(request, method)),
             asked,
             measured: api.map(|api| Measured { api: Data::clone(api), _active: api.metrics.begin_request() }),
             is_noted: false,
@@ -178,7 +176,7 @@ impl Line {
         self.is_noted = true;
         let took = self.started.elapsed();
         if let Some(Measured { api, _active: _ }) = &self.measured {
-            api.metrics.note_request(self.known_method, route.unwrap_or(UNMATCHED), status.as_str(), took);
+            api.metrics.note_request(self.method, route.unwrap_or(UNMATCHED), status.as_str(), took);
         }
         self.span.end(Answered { route, status: status.as_u16(), request_id: self.id });
         let Self { id, method, .. } = self;

@@ -37,13 +37,23 @@ const HEAD_START: Duration = Duration::from_millis(250);
 /// How long the statements of a new session may take to be prepared.
 pub(super) const PREPARE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What each session begins with. The server ends what runs longer than this, or keeps its locks for longer. The client
-/// waits longer ([`ANSWER_TIMEOUT`]), so that what it gave up is not committed much later. A commit is on disk before it
-/// is acknowledged, however the server is set up; a stricter setting is kept.
+/// What each session begins with: every setting that a statement relies on, whatever the role, the database or the server
+/// sets. Two are left to them: where the tables are (`search_path`), and that a host takes no writes
+/// (`default_transaction_read_only`).
+///
+/// The server ends what runs longer than this, or keeps its locks for longer. The client waits longer ([`ANSWER_TIMEOUT`]),
+/// so that what it gave up is not committed much later. A commit is on disk before it is acknowledged, and on that of a
+/// synchronous standby; a stricter setting is kept. The last two settings are not known to all servers.
 const SETUP: &str = "\
+    SET default_transaction_isolation = 'read committed'; \
+    SET default_transaction_deferrable = off; \
     SET statement_timeout = 5000; \
+    SET lock_timeout = 0; \
     SET idle_in_transaction_session_timeout = 5000; \
-    SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
+    SELECT set_config('synchronous_commit', 'on', false) \
+        WHERE current_setting('synchronous_commit') <> 'remote_apply'; \
+    SELECT set_config(name, '0', false) FROM unnest(ARRAY['idle_session_timeout', 'transaction_timeout']) AS name \
+        WHERE current_setting(name, true) IS NOT NULL";
 
 /// How long a group of writes may take.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(6);

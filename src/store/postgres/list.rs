@@ -9,7 +9,7 @@ use diesel::{
     query_builder::{AstPass, Query, QueryFragment, QueryId},
     sql_types::{BigInt, Text},
 };
-use diesel_async::RunQueryDsl as _;
+use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use futures_util::TryStreamExt as _;
 
 use super::{
@@ -20,7 +20,6 @@ use super::{
         row::{CUSTOMER_ROW, CustomerRow},
         types::{Position, StoredCustomer},
     },
-    connect::Reader,
     walk::{self, Begun},
 };
 
@@ -29,14 +28,18 @@ pub(super) fn begun(query: &PageQuery) -> Result<Option<Begun>, StoreError> {
     query.after.as_ref().map(|position| Begun::read(&position.snapshot)).transpose()
 }
 
-pub(super) async fn read(query: PageQuery, begun: Option<Begun>, reader: &mut Reader) -> QueryResult<Listed> {
+pub(super) async fn read(
+    query: &PageQuery,
+    begun: Option<&Begun>,
+    connection: &mut AsyncPgConnection,
+) -> QueryResult<Listed> {
     let select = SelectPage {
         account: &query.account,
-        in_order: InOrder::new(&query, begun.as_ref()),
+        in_order: InOrder::new(query, begun),
         limit: i64::from(query.limit) + 1,
     };
     let (mut page, mut snapshot) = (Page::new(query.limit as usize), String::new());
-    let mut rows = pin!(select.load_stream::<(CustomerRow, String)>(&mut reader.connection).await?);
+    let mut rows = pin!(select.load_stream::<(CustomerRow, String)>(connection).await?);
     while let Some((row, seen)) = rows.try_next().await? {
         let record_bytes = row.record.len();
         snapshot = seen;

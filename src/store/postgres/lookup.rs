@@ -13,7 +13,7 @@ use super::{
         turns,
     },
     connect::Readers,
-    readers::{connection, finish, within},
+    readers::run,
 };
 use deadpool::managed::Pool;
 use diesel::{
@@ -111,11 +111,12 @@ async fn answer(readers: &Pool<Readers>, mut group: Vec<Lookup>) {
 
 /// The rows, in the order of the look-ups.
 async fn find(readers: &Pool<Readers>, group: &[Lookup]) -> Result<Vec<Option<CustomerRow>>, StoreError> {
-    let accounts = group.iter().map(|lookup| lookup.account.as_str()).collect();
-    let customer_ids = group.iter().map(|lookup| lookup.customer_id.as_str()).collect();
-    let mut reader = connection(readers).await?;
-    let rows = within(Select { accounts, customer_ids }.load(&mut reader.connection)).await;
-    let rows: Vec<(i64, CustomerRow)> = finish(reader, rows).await?;
+    let rows = run(readers, async |connection| {
+        let accounts = group.iter().map(|lookup| lookup.account.as_str()).collect();
+        let customer_ids = group.iter().map(|lookup| lookup.customer_id.as_str()).collect();
+        Select { accounts, customer_ids }.load(connection).await
+    });
+    let rows: Vec<(i64, CustomerRow)> = rows.await?;
     let mut found: Vec<Option<CustomerRow>> = group.iter().map(|_| None).collect();
     for (place, row) in rows {
         if let Some(found) = usize::try_from(place - 1).ok().and_then(|place| found.get_mut(place)) {

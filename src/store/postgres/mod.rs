@@ -39,7 +39,7 @@ use self::{
     check::Checker,
     connect::{Connector, Readers},
     lookup::{Desk, Lookups},
-    readers::{connection, finish, pool, within},
+    readers::{pool, run},
     sql::{BY_INDEX, PRUNE, PRUNE_ROWS_MAX},
     url::PostgresUrl,
     write::Writer,
@@ -91,7 +91,7 @@ impl Postgres {
         let url = url.clone();
         let (reply, opened) = oneshot::channel();
         let engine = move || match Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => runtime.block_on(run(&url, lanes, reply)),
+            Ok(runtime) => runtime.block_on(serve(&url, lanes, reply)),
             // The caller may be gone.
             Err(error) => drop(reply.send(Err(StoreError::failed(error)))),
         };
@@ -121,10 +121,13 @@ impl Postgres {
     pub(super) async fn list(&self, query: PageQuery) -> Result<Listed, StoreError> {
         let begun = list::begun(&query)?;
         let readers = self.readers.clone();
+        let query = Arc::new((query, begun));
         let list = async move {
-            let mut reader = connection(&readers).await?;
-            let page = within(list::read(query, begun, &mut reader)).await;
-            finish(reader, page).await
+            run(&readers, async move |connection| {
+                let query = Arc::clone(&query);
+                list::read(&query.0, query.1.as_ref(), connection).await
+            })
+            .await
         };
         self.runtime.spawn(list).await.map_err(StoreError::failed)?
     }
@@ -135,20 +138,19 @@ impl Postgres {
         limit: u32,
     ) -> Result<Page<RawCustomer>, StoreError> {
         use customers::{account, customer_id};
-        let mut query = customers::table
-            .select((customers::account, CustomerRow::as_select()))
-            .order_by((account.asc(), customer_id.asc()))
-            .limit(limit.into())
-            .into_boxed();
-        if let Some((last_account, last_id)) = after {
-            query = query
-                .filter(account.ge(last_account.clone()))
-                .filter(account.gt(last_account).or(customer_id.gt(last_id)));
-        }
-        let mut reader = connection(&self.readers).await?;
-        let page = async {
+        let page = run(&self.readers, async |connection| {
+            let mut query = customers::table
+                .select((customers::account, CustomerRow::as_select()))
+                .order_by((account.asc(), customer_id.asc()))
+                .limit(limit.into())
+                .into_boxed();
+            if let Some((last_account, last_id)) = &after {
+                query = query
+                    .filter(account.ge(last_account))
+                    .filter(account.gt(last_account).or(customer_id.gt(last_id)));
+            }
             let mut page = Page::new(limit as usize);
-            let mut rows = pin!(query.load_stream(&mut reader.connection).await?);
+            let mut rows = pin!(query.load_stream(connection).await?);
             while let Some(row) = rows.try_next().await? {
                 let row: (String, CustomerRow) = row;
                 let record_bytes = row.1.record.len();
@@ -157,23 +159,20 @@ impl Postgres {
                 }
             }
             Ok(page)
-        };
-        let page = within(page).await;
-        finish(reader, page).await
+        });
+        page.await
     }
 
     pub(super) async fn export(&self, account: Option<Account>) -> Result<Receiver<Part>, StoreError> {
         export::start(&self.checker.connector, account).await
     }
 
-    /// Runs a query on keys and secrets.
+    /// Runs a query on keys and secrets, which may be repeated.
     pub(super) async fn query<T>(
         &self,
-        query: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<T>,
+        query: impl AsyncFnMut(&mut AsyncPgConnection) -> QueryResult<T>,
     ) -> Result<T, StoreError> {
-        let mut reader = connection(&self.keys).await?;
-        let found = within(query(&mut reader.connection)).await;
-        finish(reader, found).await
+        run(&self.keys, query).await
     }
 
     pub(super) async fn check(&self) -> Result<(), StoreError> {
@@ -199,10 +198,11 @@ impl Postgres {
     }
 
     async fn prune_step(&self, from: i64) -> Result<Pruned, StoreError> {
-        let mut reader = connection(&self.readers).await?;
-        let pruned = diesel::sql_query(PRUNE).bind::<BigInt, _>(from).bind::<BigInt, _>(expired_before());
-        let pruned = within(pruned.get_result(&mut reader.connection)).await;
-        finish(reader, pruned).await
+        let pruned = run(&self.readers, async |connection| {
+            let prune = diesel::sql_query(PRUNE).bind::<BigInt, _>(from).bind::<BigInt, _>(expired_before());
+            prune.get_result(connection).await
+        });
+        pruned.await
     }
 }
 
@@ -216,7 +216,11 @@ struct Pruned {
 }
 
 /// Runs the engine's thread, until the last store is gone and its last write is made.
-async fn run(url: &PostgresUrl, lanes: [Lane; LANES], reply: oneshot::Sender<Result<Postgres, StoreError>>) {
+async fn serve(
+    url: &PostgresUrl,
+    lanes: [Lane; LANES],
+    reply: oneshot::Sender<Result<Postgres, StoreError>>,
+) {
     match Postgres::start(url).await {
         Ok((engine, connector, desk)) => {
             // The caller may be gone; then the queues are closed, too.

@@ -10,8 +10,8 @@ use diesel::{
     QueryResult,
     result::{DatabaseErrorKind, Error as DieselError},
 };
-use diesel_async::RunQueryDsl as _;
-use tokio::time::{error::Elapsed, timeout};
+use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
+use tokio::time::{error::Elapsed, sleep, timeout};
 
 use super::{
     super::error::StoreError,
@@ -24,6 +24,9 @@ const POOL_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a read may take: less than the server gives it, so that this limit decides.
 const READ_TIMEOUT: Duration = Duration::from_secs(4);
 
+/// How long to wait before a query is tried again that the writes of others undid.
+const CONFLICT_PAUSE: Duration = Duration::from_millis(5);
+
 pub(super) fn pool(
     connector: &Arc<Connector>,
     connections: usize,
@@ -35,6 +38,25 @@ pub(super) fn pool(
         .wait_timeout(Some(POOL_TIMEOUT))
         .build()
         .map_err(StoreError::failed)
+}
+
+/// Runs a query, which may write as long as it may be repeated. What the writes of others undid is tried again, as a writer
+/// does. The connection returns to its pool if it still works.
+pub(super) async fn run<T>(
+    pool: &Pool<Readers>,
+    mut query: impl AsyncFnMut(&mut AsyncPgConnection) -> QueryResult<T>,
+) -> Result<T, StoreError> {
+    let mut reader = connection(pool).await?;
+    let result = within(async {
+        loop {
+            match query(&mut reader.connection).await {
+                Err(error) if is_conflict(&error) => sleep(CONFLICT_PAUSE).await,
+                result => return result,
+            }
+        }
+    });
+    let result = result.await;
+    finish(reader, result).await
 }
 
 pub(super) async fn connection(pool: &Pool<Readers>) -> Result<Object<Readers>, StoreError> {
@@ -65,6 +87,11 @@ pub(super) async fn finish<T>(mut reader: Object<Readers>, result: InTime<T>) ->
     };
     drop(Object::take(reader));
     Err(failure)
+}
+
+/// diesel does not tell a deadlock from other errors.
+fn is_conflict(error: &DieselError) -> bool {
+    matches!(error, DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, _))
 }
 
 fn is_transient(error: &DieselError) -> bool {

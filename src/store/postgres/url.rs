@@ -1,4 +1,4 @@
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
 
 use tokio_postgres::{
     Config,
@@ -352,13 +352,14 @@ pub(super) fn without_user(host: &Config, text: &str) -> String {
     shown + rest
 }
 
-/// Where one host listens.
+/// Where one host listens. An IPv6 address is in brackets (RFC 3986, 3.2.2).
 pub(super) fn place(host: &Config) -> String {
-    let port = host.get_ports().first().unwrap_or(&PORT);
+    let port = *host.get_ports().first().unwrap_or(&PORT);
     match (host.get_hosts().first(), host.get_hostaddrs().first()) {
+        (Some(Host::Tcp(name)), _) if name.contains(':') => format!("[{name}]:{port}"),
         (Some(Host::Tcp(name)), _) => format!("{name}:{port}"),
         (Some(Host::Unix(folder)), _) => format!("{}:{port}", folder.display()),
-        (None, Some(address)) => format!("{address}:{port}"),
+        (None, Some(address)) => SocketAddr::new(*address, port).to_string(),
         (None, None) => String::new(),
     }
 }

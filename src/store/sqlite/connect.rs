@@ -2,29 +2,28 @@
 
 use std::{
     error::Error as StdError,
-    fs::OpenOptions,
-    io,
-    path::{Path, PathBuf},
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use diesel::{
     Connection as _, QueryResult,
-    connection::SimpleConnection as _,
+    connection::{InstrumentationEvent, SimpleConnection as _},
     result::{DatabaseErrorKind, Error as DieselError},
     sqlite::SqliteConnection,
 };
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
 
-use super::super::{error::StoreError, types::Access};
+use super::super::error::{Cause, StoreError};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 
 /// How each connection is set up. A connection moves the log into the file itself only when the checkpointer did not come
 /// to it: after 8,000 pages, 32 MiB. Its page cache is 8 MiB: some ten thousand customers, or the upper levels of the
 /// indexes of more. SQLite's default of 2 MB is soon too small, and each page that is not there costs a system call.
-const SETUP: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
-    PRAGMA cache_size = -8192; PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 8000;";
+const SETUP: &str = "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -8192; \
+    PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 8000;";
 
 /// How long a connection waits for a lock while it is opened at the start.
 const START_PATIENCE: Duration = Duration::from_secs(10);
@@ -38,29 +37,24 @@ const DAMAGE: [&str; 2] = ["file is not a database", "database disk image is mal
 /// SQLite's text for `SQLITE_FULL`.
 const DISK_FULL: &str = "database or disk is full";
 
+/// SQLite's texts for `SQLITE_READONLY` and `SQLITE_CANTOPEN`, which it also has for a folder that nothing may be made in.
+const CLOSED: [&str; 2] = ["attempt to write a readonly database", "unable to open database file"];
+
+/// SQLite's text for a rollback of a transaction that it has ended by itself.
+const NO_TRANSACTION: &str = "cannot rollback - no transaction is active";
+
 /// SQLite's text for `SQLITE_IOERR`.
 const IO_ERROR: &str = "disk I/O error";
-
-/// The path of the file, which is created if it may be. Only its owner can read it, because it holds personal data;
-/// SQLite gives its companions (`-wal`, `-shm`) the same mode.
-pub(super) fn touch(path: &Path, access: Access) -> Result<PathBuf, StoreError> {
-    // SQLite has special names, none of which is an absolute path.
-    let path = std::path::absolute(path).map_err(StoreError::unavailable)?;
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(access == Access::Create);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let refused = |error: io::Error| format!("cannot open {}: {error}", path.display());
-    options.open(&path).map_err(refused).map_err(StoreError::unavailable)?;
-    Ok(path)
-}
 
 /// A connection that waits for somebody else's lock once, and then not again until the lock is gone: otherwise each of
 /// the requests in a queue would wait for it, one after the other.
 pub(super) struct Connection {
     inner: SqliteConnection,
+    path: String,
     patience: Duration,
     is_locked_out: bool,
+    /// The first error of what runs now.
+    first_error: Arc<Mutex<Option<String>>>,
 }
 
 impl Connection {
@@ -77,7 +71,15 @@ impl Connection {
         let mut inner = SqliteConnection::establish(path).map_err(StoreError::unavailable)?;
         wait_for_locks(&mut inner, patience).map_err(store_error)?;
         inner.batch_execute(SETUP).map_err(store_error)?;
-        Ok(Self { inner, patience, is_locked_out: false })
+        let first_error = Arc::<Mutex<Option<String>>>::default();
+        let noted = Arc::clone(&first_error);
+        inner.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+            if let InstrumentationEvent::FinishQuery { error: Some(error), .. } = event {
+                let mut noted = noted.lock().unwrap_or_else(PoisonError::into_inner);
+                noted.get_or_insert_with(|| error.to_string());
+            }
+        });
+        Ok(Self { inner, path: path.to_owned(), patience, is_locked_out: false, first_error })
     }
 
     /// Runs a query or a transaction.
@@ -85,6 +87,7 @@ impl Connection {
         &mut self,
         query: impl FnOnce(&mut SqliteConnection) -> QueryResult<T>,
     ) -> Result<T, StoreError> {
+        self.first_error.lock().unwrap_or_else(PoisonError::into_inner).take();
         let result = query(&mut self.inner);
         let is_locked_out = matches!(&result, Err(error) if message(error) == Some(LOCKED));
         if is_locked_out != self.is_locked_out {
@@ -92,7 +95,27 @@ impl Connection {
             wait_for_locks(&mut self.inner, patience).map_err(store_error)?;
             self.is_locked_out = is_locked_out;
         }
-        result.map_err(store_error)
+        result.map_err(|error| self.meaning(error))
+    }
+
+    /// The meaning of an error. If the disk is full, for example, SQLite ends the transaction by itself. Then diesel's
+    /// rollback fails, which hides the cause, and diesel takes the connection for broken.
+    fn meaning(&mut self, error: DieselError) -> StoreError {
+        let first = self.first_error.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let is_broken = message(&error) == Some(NO_TRANSACTION)
+            || matches!(
+                error,
+                DieselError::RollbackErrorOnCommit { .. } | DieselError::BrokenTransactionManager
+            );
+        if !is_broken {
+            return store_error(error);
+        }
+        match Self::open(Path::new(&self.path), self.patience) {
+            Ok(fresh) => *self = fresh,
+            Err(error) => return error,
+        }
+        let text = first.unwrap_or_else(|| error.to_string());
+        store_error_of(Some(&text.clone()), text)
     }
 
     /// As [`Self::run`], for what can as well be done later: `None` if somebody else holds a lock.
@@ -127,11 +150,33 @@ pub(super) fn create_tables(connection: &mut SqliteConnection) -> diesel::migrat
     connection.run_pending_migrations(MIGRATIONS).map(drop)
 }
 
+/// Lets readers go on while somebody writes. That stays so for whoever opens the file later.
+pub(super) fn use_log(connection: &mut Connection) -> Result<(), StoreError> {
+    connection.run(|connection| connection.batch_execute("PRAGMA journal_mode = WAL"))
+}
+
+/// Says which folder is meant, if nothing may be written in it.
+pub(super) fn name_folder(error: StoreError, file: &Path) -> StoreError {
+    match &error {
+        StoreError::Failed(cause) if CLOSED.contains(&cause.to_string().as_str()) => {
+            let folder = file.parent().unwrap_or(file).display();
+            StoreError::unavailable(format!(
+                "{cause}: this user must be able to write in the folder {folder}, and the files in it"
+            ))
+        }
+        _ => error,
+    }
+}
+
 /// The only place where an error of SQLite gets its meaning.
 pub(super) fn store_error(error: DieselError) -> StoreError {
-    match message(&error) {
-        Some(LOCKED | DISK_FULL | IO_ERROR) => StoreError::unavailable(error),
-        _ => StoreError::failed(error),
+    store_error_of(message(&error).map(str::to_owned).as_deref(), error)
+}
+
+fn store_error_of(message: Option<&str>, cause: impl Into<Cause>) -> StoreError {
+    match message {
+        Some(LOCKED | DISK_FULL | IO_ERROR) => StoreError::unavailable(cause),
+        _ => StoreError::failed(cause),
     }
 }
 
@@ -147,4 +192,32 @@ fn message(error: &DieselError) -> Option<&str> {
 pub(super) fn is_damage(error: &(dyn StdError + Send + Sync + 'static)) -> bool {
     let message = error.downcast_ref().and_then(message);
     message.is_some_and(|message| DAMAGE.contains(&message))
+}
+
+#[cfg(test)]
+mod tests {
+    use diesel::{RunQueryDsl as _, sql_query};
+
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_named_and_the_connection_is_good_when_there_is_room_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut connection = Connection::open(&folder.path().join("full.db"), Duration::ZERO).unwrap();
+        use_log(&mut connection).unwrap();
+        connection.run(|connection| connection.batch_execute("CREATE TABLE t (x BLOB)")).unwrap();
+        let fill = |connection: &mut SqliteConnection| {
+            connection.immediate_transaction(|connection| {
+                sql_query("INSERT INTO t VALUES (zeroblob(100000))").execute(connection)
+            })
+        };
+        connection.run(|connection| connection.batch_execute("PRAGMA max_page_count = 8")).unwrap();
+        let full = connection.run(fill).unwrap_err();
+        assert!(
+            matches!(&full, StoreError::Unavailable(cause) if cause.to_string() == DISK_FULL),
+            "{full:?}"
+        );
+        // The limit was the connection's.
+        assert_eq!(connection.run(fill).unwrap(), 1);
+    }
 }

@@ -42,6 +42,10 @@ const STEP_REST: Duration = Duration::from_millis(4);
 /// How many pages are written in one transaction.
 const WRITE_PAGES: usize = 32;
 
+/// How often the log is tried to be emptied, between the commits of the writer.
+const TRUNCATIONS_MAX: usize = 100;
+const TRUNCATION_PAUSE: Duration = Duration::from_millis(3);
+
 /// How long the eraser waits for a lock.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -167,15 +171,21 @@ impl State {
     }
 
     /// Moves the log into the file, and empties it. A reader with an old snapshot delays this.
+    ///
+    /// To empty the log, SQLite keeps writers out, and would do so for as long as it waits for others. So it waits for
+    /// nobody, and is asked several times.
     fn truncate_log(&mut self) -> Result<(), StoreError> {
-        let checkpoint = self.connection.run(|connection| {
-            sql_query("PRAGMA wal_checkpoint(TRUNCATE)").get_result::<Checkpoint>(connection)
-        })?;
-        if checkpoint.busy == 0 {
-            Ok(())
-        } else {
-            Err(StoreError::unavailable("a reader still needs the write-ahead log"))
+        self.execute("PRAGMA wal_checkpoint(PASSIVE)")?;
+        for _ in 0..TRUNCATIONS_MAX {
+            let truncated = self.connection.run_unless_locked(|connection| {
+                sql_query("PRAGMA wal_checkpoint(TRUNCATE)").get_result::<Checkpoint>(connection)
+            })?;
+            if truncated.is_some_and(|checkpoint| checkpoint.busy == 0) {
+                return Ok(());
+            }
+            thread::sleep(TRUNCATION_PAUSE);
         }
+        Err(StoreError::unavailable("a reader still needs the write-ahead log"))
     }
 }
 

@@ -5,20 +5,29 @@
 
 use std::{
     ffi::OsString,
-    fs, io,
+    fs::{self, OpenOptions},
+    io::{self, Read as _},
     mem::ManuallyDrop,
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
-use super::super::error::StoreError;
+use super::super::{error::StoreError, types::Access};
 
-/// The files of a database in WAL mode, by what follows the path.
-const SUFFIXES: [&str; 3] = ["", "-wal", "-shm"];
+/// The other files of a database in WAL mode, by what follows the path.
+const LOG: &str = "-wal";
+const INDEX: &str = "-shm";
+
+/// How long a log is that has no page in it.
+const LOG_HEADER_BYTES: u64 = 32;
 
 /// What every SQLite database begins with.
 const HEADER: &[u8; 16] = b"SQLite format 3\0";
+
+/// Where the header says how the file is written and read (1: without a log, 2: with one).
+const VERSIONS: std::ops::Range<usize> = 18..20;
+const WITHOUT_LOG: [u8; 2] = [1, 1];
 
 /// How often readers have the file looked at. Writers have it looked at for each commit.
 const CHECK_PAUSE: Duration = Duration::from_millis(100);
@@ -26,7 +35,8 @@ const CHECK_PAUSE: Duration = Duration::from_millis(100);
 /// A database's files, by path and by what the paths led to when the database was opened.
 pub(super) struct File {
     path: PathBuf,
-    opened: [(PathBuf, Identity); SUFFIXES.len()],
+    /// `None` for a file that was not there, such as the log of a backup that is only read.
+    opened: [(PathBuf, Option<Identity>); 3],
     /// Never closed: that would release SQLite's locks on the file, which belong to the process.
     content: ManuallyDrop<fs::File>,
     is_gone: AtomicBool,
@@ -38,19 +48,56 @@ pub(super) struct File {
 /// Device and inode.
 type Identity = (u64, u64);
 
+/// Makes the file if it may, and finds it: its path as it was given, absolute, and the path that links lead to, where SQLite
+/// has its other files. Only its owner can read it, because it holds personal data; SQLite gives the others the same mode.
+pub(super) fn find(path: &Path, access: Access) -> Result<(PathBuf, PathBuf), StoreError> {
+    // SQLite has special names, none of which is an absolute path.
+    let given = std::path::absolute(path).map_err(StoreError::unavailable)?;
+    let refused = |error: io::Error| format!("cannot open {}: {error}", given.display());
+    check_log(&fs::canonicalize(&given).unwrap_or_else(|_| given.clone()))?;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(access == Access::Create);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(&given).map_err(refused).map_err(StoreError::unavailable)?;
+    let real = fs::canonicalize(&given).map_err(refused).map_err(StoreError::unavailable)?;
+    Ok((given, real))
+}
+
+/// Refuses a log that another file has left. SQLite would take its pages for those of this one.
+fn check_log(path: &Path) -> Result<(), StoreError> {
+    // The log first: whoever begins to use one has changed the header before.
+    let log = companion(path, LOG);
+    let has_pages = fs::metadata(&log).is_ok_and(|metadata| metadata.len() > LOG_HEADER_BYTES);
+    let mut header = Vec::new();
+    let read = fs::File::open(path).and_then(|file| file.take(VERSIONS.end as u64).read_to_end(&mut header));
+    let has_no_log = read.is_err()
+        || header.is_empty()
+        || header.starts_with(HEADER) && header.get(VERSIONS) == Some(&WITHOUT_LOG);
+    if has_pages && has_no_log {
+        return Err(StoreError::failed(format!(
+            "the log {} was left by another database, and does not belong to this file, which is new or a backup: move the log \
+             and {} away, and try again",
+            log.display(),
+            companion(path, INDEX).display()
+        )));
+    }
+    Ok(())
+}
+
+fn companion(path: &Path, suffix: &str) -> PathBuf {
+    let mut companion = OsString::from(path);
+    companion.push(suffix);
+    companion.into()
+}
+
 impl File {
     /// Remembers the files. The database must be open.
-    pub(super) fn remember(path: &Path) -> Result<Self, StoreError> {
-        let remember = |suffix| {
-            let mut companion = OsString::from(path);
-            companion.push(suffix);
-            let companion = PathBuf::from(companion);
-            identity(&companion).map(|identity| (companion, identity))
-        };
-        let [file, wal, shm] = SUFFIXES.map(remember);
-        let opened = [file, wal, shm].into_iter().collect::<io::Result<Vec<_>>>();
-        let opened = opened.map_err(StoreError::unavailable)?;
-        let opened = opened.try_into().map_err(|_| StoreError::failed("a database has three files"))?;
+    pub(super) fn remember(given: PathBuf, path: &Path) -> Result<Self, StoreError> {
+        let opened = [given, companion(path, LOG), companion(path, INDEX)].map(|path| {
+            let identity = identity(&path).ok();
+            (path, identity)
+        });
         let content = fs::File::open(path).map_err(StoreError::unavailable)?;
         Ok(Self {
             path: path.to_owned(),
@@ -68,8 +115,7 @@ impl File {
 
     /// Looks at the files.
     pub(super) fn check(&self) -> Result<(), StoreError> {
-        let is_as_opened =
-            |(path, opened): &(PathBuf, Identity)| identity(path).is_ok_and(|now| now == *opened);
+        let is_as_opened = |(path, opened): &(PathBuf, Option<Identity>)| identity(path).ok() == *opened;
         if self.is_gone.load(Ordering::Relaxed)
             || !self.opened.iter().all(is_as_opened)
             || !has_header(&self.content)

@@ -24,7 +24,7 @@ use tokio::{runtime::Builder, sync::mpsc::Receiver};
 pub use self::backup::Backup;
 use self::{
     checkpoint::Checkpointer,
-    connect::{Connection, is_damage, migrate, touch},
+    connect::{Connection, is_damage, migrate, name_folder, use_log},
     erase::Eraser,
     file::File,
     lookup::Lookups,
@@ -73,10 +73,9 @@ impl Sqlite {
     }
 
     fn open_blocking(path: &Path, access: Access, lane: Lane, threads: &Threads) -> Result<Self, StoreError> {
-        let path = touch(path, access)?;
-        let mut connection = Connection::open_first(&path, WRITER_LOCK_PATIENCE)?;
-        migrate(&mut connection)?;
-        let file = Arc::new(File::remember(&path)?);
+        let (given, path) = file::find(path, access)?;
+        let connection = Self::prepare(&path, access).map_err(|error| name_folder(error, &path))?;
+        let file = Arc::new(File::remember(given, &path)?);
         let checkpointer = Checkpointer::start(threads, &path)?;
         let mut writer = Writer::new(connection, Arc::clone(&file), checkpointer);
         lane.start_after(writer.last_timestamp()?);
@@ -90,6 +89,15 @@ impl Sqlite {
             lists: Reader::start(threads, "sqlite-lists", &path)?,
             keys: Reader::start(threads, "sqlite-keys", &path)?,
         })
+    }
+
+    fn prepare(path: &Path, access: Access) -> Result<Connection, StoreError> {
+        let mut connection = Connection::open_first(path, WRITER_LOCK_PATIENCE)?;
+        if access != Access::Read {
+            use_log(&mut connection)?;
+        }
+        migrate(&mut connection)?;
+        Ok(connection)
     }
 
     #[allow(clippy::unused_async, reason = "both engines are asked in the same way")]

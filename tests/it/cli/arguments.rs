@@ -1,17 +1,21 @@
 //! Every argument of every command, by the command line's own description: what cannot be meant is misuse.
 
-use std::process::Stdio;
+use std::{any::TypeId, path::PathBuf, process::Stdio};
 
 use clap::{Arg, ArgAction, Command, CommandFactory as _};
-use customers_api::cli::Cli;
+use customers_api::{
+    cli::Cli,
+    signature::{Algorithm, PrivateKey},
+};
 
 use super::Place;
 use crate::support::command;
 
 /// A good value of each argument that has no default.
-const GOOD: [(&str, &str); 19] = [
+const GOOD: [(&str, &str); 20] = [
     ("account", "acme"),
     ("admin_listen", "127.0.0.1:0"),
+    ("allow_incomplete", "true"),
     ("body", "body.json"),
     ("file", "backup.db"),
     ("id", "k1"),
@@ -229,4 +233,64 @@ fn no_error_shows_a_password() {
     }
     let error = place.fails(1, &["keys", "list", "--database-url", &url]);
     assert!(!error.contains(SECRET) && !error.contains("app"), "{error}");
+}
+
+#[test]
+fn no_error_shows_a_key_that_stands_where_its_path_belongs() {
+    let place = Place::new();
+    let line = customers_api::record::generate_key_line("k1").to_string();
+    let (_, encoded) = line.split_once(' ').unwrap();
+    let pem = PrivateKey::generate(Algorithm::Es384).unwrap().to_pem().to_owned();
+    let url = "postgres://app:Tr0ub4dor@db.invalid/customers";
+    let secrets = [
+        (line.as_str(), encoded),
+        (encoded, encoded),
+        (pem.as_str(), &pem[40..70]),
+        (pem.trim_end(), &pem[40..70]),
+        (&pem.replace('\n', "\\n"), &pem[40..70]),
+        (&pem.replace('\n', " "), &pem[40..70]),
+        (&pem[28..90], &pem[40..70]),
+        ("00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff", "8899aabb"),
+        (url, "Tr0ub4dor"),
+    ];
+    let mut tried = 0;
+    for (words, whole) in leaves() {
+        for argument in whole.get_arguments().filter(|argument| takes_value(argument)) {
+            // The URL of a database has its own refusals.
+            if argument.get_id() == "database_url" {
+                continue;
+            }
+            for (secret, part) in secrets {
+                for is_variable in [false, true] {
+                    if is_variable && argument.get_env().is_none() {
+                        continue;
+                    }
+                    let (code, said) = run(&place, &words, &whole, argument, secret, is_variable);
+                    let (_, said) = said.split_once("]: ").unwrap();
+                    let is_path = argument.get_value_parser().type_id() == TypeId::of::<PathBuf>();
+                    assert!(!is_path || code == Some(2), "{}: {code:?} {said}", argument.get_id());
+                    assert!(
+                        !said.contains(part) || !is_path && code != Some(2),
+                        "{}: {said}",
+                        argument.get_id()
+                    );
+                    tried += 1;
+                }
+            }
+        }
+    }
+    assert!(tried > 300, "{tried} ways were tried");
+    // An option that takes no value, and a value that looks like an option.
+    for arguments in [
+        &["sign", "GET", "/", "--key", &pem][..],
+        &["serve", "--seal-keys", &line, &line],
+        &["serve", "--tls-cert", "c.pem", "--tls-key", &pem],
+        &["keys", "revoke", &pem],
+        &[&line],
+        &["seal", &line],
+    ] {
+        let error = place.fails(2, arguments);
+        assert!(!error.contains(encoded) && !error.contains(&pem[40..70]), "{error}");
+    }
+    assert_eq!(place.files(), Vec::<String>::new());
 }

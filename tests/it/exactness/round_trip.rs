@@ -90,7 +90,7 @@ async fn is_moved(engine: Engine, is_sealed: bool) {
     let keys: &[&str] = if is_sealed { &["--seal-keys", file.to_str().unwrap()] } else { &[] };
     let (store, account): (_, Account) = (from.open().await, "acme".parse().unwrap());
     let records = Records::start(&store, is_sealed.then(|| file.clone()), false).await.unwrap();
-    records.register(&store).await.unwrap();
+    records.begin(&store).await.unwrap();
     let mut ids = BTreeSet::new();
     for (id, customer) in samples(300, &(ids_of_customers(), customers())) {
         let id: CustomerId = id.parse().unwrap();

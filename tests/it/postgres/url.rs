@@ -28,6 +28,10 @@ fn a_url_is_shown_without_credentials_and_parameters() {
         ("postgres://u@%2Frun%2Fpostgresql/customers", "postgres:///run/postgresql:5432/customers"),
         ("postgres:///customers?host=/run/postgresql&user=u", "postgres:///run/postgresql:5432/customers"),
         ("postgres://u@/customers?hostaddr=10.0.0.1&port=6432", "postgres://10.0.0.1:6432/customers"),
+        ("postgres://u@[::1]/customers", "postgres://[::1]:5432/customers"),
+        ("postgres://u@[2001:db8::7]:6432,db/customers", "postgres://[2001:db8::7]:6432,db:5432/customers"),
+        ("postgres://u@/customers?host=2001:db8::7", "postgres://[2001:db8::7]:5432/customers"),
+        ("postgres://u@/customers?hostaddr=2001:db8::7&port=6432", "postgres://[2001:db8::7]:6432/customers"),
         (
             "postgres://u@db.example?options=-csearch_path%3Dx&load_balance_hosts=random",
             "postgres://db.example:5432/",

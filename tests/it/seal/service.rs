@@ -67,7 +67,7 @@ impl Place {
         Running { service: Service::start(&self.database.url, &self.log_file(), arguments), client }
     }
 
-    fn output(&self, arguments: &[&str]) -> Output {
+    pub(super) fn output(&self, arguments: &[&str]) -> Output {
         command().args(arguments).args(["--database-url", &self.database.url]).output().unwrap()
     }
 
@@ -102,6 +102,12 @@ pub(super) struct Running {
 }
 
 impl Running {
+    /// Ends it as an operator does.
+    pub(super) fn stop(self) {
+        self.service.signal("-TERM");
+        assert!(self.service.wait().success());
+    }
+
     fn url(&self, customer_id: &str) -> String {
         format!("http://{}/customers/{customer_id}", self.service.address)
     }

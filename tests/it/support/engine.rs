@@ -89,15 +89,24 @@ impl Database {
         }
     }
 
+    /// Keeps everybody else from writing seal keys, until [`Lock::release`].
+    pub(crate) async fn lock_seal_keys(&self) -> Lock {
+        self.lock_table("seal_keys").await
+    }
+
     /// Keeps everybody else from writing customers, until [`Lock::release`].
     pub(crate) async fn lock(&self) -> Lock {
+        self.lock_table("customers").await
+    }
+
+    async fn lock_table(&self, table: &str) -> Lock {
         if let Some(path) = self.url.strip_prefix("sqlite:") {
             let mut connection = SqliteConnection::establish(path).unwrap();
             connection.batch_execute("PRAGMA busy_timeout = 10000; BEGIN IMMEDIATE").unwrap();
             Lock::Sqlite(connection)
         } else {
             let client = postgres_cluster::connect(&self.url).await;
-            client.batch_execute("BEGIN; LOCK TABLE customers IN SHARE MODE").await.unwrap();
+            client.batch_execute(&format!("BEGIN; LOCK TABLE {table} IN SHARE MODE")).await.unwrap();
             Lock::Postgres(client)
         }
     }

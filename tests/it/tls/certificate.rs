@@ -1,6 +1,6 @@
 //! The files are read again when they change, and no request is lost.
 
-use std::{cell::Cell, fs, os::unix::fs::symlink, path::Path, time::Duration};
+use std::{cell::Cell, fs, os::unix::fs::symlink, path::Path, process::Command, time::Duration};
 
 use actix_web::rt;
 use futures_util::future::join_all;
@@ -72,7 +72,7 @@ async fn a_new_pair_is_taken_and_no_request_is_lost() {
     let (sent, ()) = futures_util::future::join(loads, renew).await;
     assert!(sent.iter().all(|sent| *sent > 0), "{sent:?}");
     let log = place.log();
-    assert_eq!(log.matches("the TLS certificate was read again").count(), 3, "{log}");
+    assert_eq!(log.matches("the TLS certificate and its key were read again").count(), 3, "{log}");
     assert!(!log.contains("ERROR") && !log.contains("status=4") && !log.contains("status=5"), "{log}");
 }
 
@@ -109,7 +109,7 @@ async fn a_broken_pair_is_logged_once_and_kept_out() {
     let harms: [(&str, Harm); 5] = [
         ("does not belong to", |place| copy(&place.file("second.key"), &place.file("server.key"))),
         ("is not a certificate", |place| fs::write(place.file("server.crt"), "nonsense").unwrap()),
-        ("cannot read", |place| {
+        ("cannot be read", |place| {
             copy(&place.file("first.crt"), &place.file("server.crt"));
             fs::remove_file(place.file("server.key")).unwrap();
         }),
@@ -132,17 +132,60 @@ async fn a_broken_pair_is_logged_once_and_kept_out() {
         eventually("it is logged", || async { place.log().contains(reason) }).await;
         assert!(presents(&place, &service, "first").await, "{reason}");
     }
-    assert!(!place.log().contains("was read again"), "{}", place.log());
+    assert!(!place.log().contains("were read again"), "{}", place.log());
     rename(&place, "second");
     place.set_mode("server.key", 0o644);
     eventually("it is logged again", || async { place.log().matches("by others").count() == 2 }).await;
     place.set_mode("server.key", 0o600);
     eventually("it is good as soon as the mode is", || presents(&place, &service, "second")).await;
     let log = place.log();
-    assert_eq!(log.matches("the previous TLS certificate is kept").count(), 6, "once for each: {log}");
+    assert_eq!(
+        log.matches("the TLS certificate and its key of before are kept").count(),
+        6,
+        "once for each: {log}"
+    );
     assert_eq!(log.matches("ERROR").count(), 6, "{log}");
 }
 
 fn copy(from: &Path, to: &Path) {
     fs::copy(from, to).unwrap();
+}
+
+/// When a certificate expires, in seconds since the Unix epoch, as openssl says it.
+fn expires(place: &Place, name: &str) -> f64 {
+    let certificate = place.file(&format!("{name}.crt"));
+    let script = "date --date \"$(openssl x509 -in \"$0\" -noout -enddate | cut -d = -f 2)\" +%s";
+    let output = Command::new("sh").args(["-c", script]).arg(certificate).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
+}
+
+async fn shown(service: &Service) -> Option<f64> {
+    let url = format!("http://{}/metrics", service.admin.as_ref().unwrap());
+    let metrics = awc::Client::default().get(url).send().await.unwrap().body().await.unwrap();
+    let metrics = String::from_utf8(metrics.to_vec()).unwrap();
+    let mut lines = metrics.lines().filter_map(|line| line.split_once(' '));
+    let value = lines.find(|(name, _)| *name == "customers_tls_certificate_expiry_timestamp_seconds")?.1;
+    Some(value.parse().unwrap())
+}
+
+#[actix_web::test]
+async fn the_expiry_is_logged_and_a_metric() {
+    let place = Place::new();
+    place.certify("second");
+    let service = place.start(&["--sandbox", "--admin-listen", "127.0.0.1:0"]);
+    let first = expires(&place, "server");
+    eventually("it is shown", || async { shown(&service).await == Some(first) }).await;
+    assert!(place.log().contains("the TLS certificate is valid until then expiry="), "{}", place.log());
+
+    // One that has expired is better than none.
+    let sign = "openssl req -new -key second.key -subj /CN=second -out second.csr && \
+        echo subjectAltName=IP:127.0.0.1 > extensions && \
+        openssl x509 -req -in second.csr -CA ca.crt -CAkey ca.key -days -1 -extfile extensions -out second.crt";
+    let signed = Command::new("sh").args(["-c", sign]).current_dir(place.path()).output().unwrap();
+    assert!(signed.status.success(), "{}", String::from_utf8_lossy(&signed.stderr));
+    rename(&place, "second");
+    let second = expires(&place, "second");
+    assert!(second < first);
+    eventually("the other one is shown", || async { shown(&service).await == Some(second) }).await;
+    assert!(place.log().contains("WARN the TLS certificate has expired expiry="), "{}", place.log());
 }

@@ -1,0 +1,156 @@
+//! A session depends on nothing that a role or a database sets, and has few rights.
+
+use std::fs;
+
+use actix_web::rt::time::sleep;
+use customers_api::{
+    model::{CustomerInput, SortDirection},
+    record::generate_key_line,
+    signature::{Algorithm, PrivateKey},
+    store::Condition,
+};
+
+use super::{account, id, ids, open, put};
+use crate::{
+    operations::repository,
+    postgres_cluster::{blank_database, connect, database, execute},
+    support::{Service, Signer, command, eventually, mia, token_for},
+};
+
+/// What others may set, and what a statement would not survive.
+const SETTINGS: [&str; 7] = [
+    "default_transaction_isolation = 'serializable'",
+    "default_transaction_deferrable = on",
+    "idle_session_timeout = '200ms'",
+    "idle_in_transaction_session_timeout = '100ms'",
+    "lock_timeout = '1ms'",
+    "statement_timeout = '100ms'",
+    "synchronous_commit = off",
+];
+
+#[actix_web::test]
+async fn requests_are_served_whatever_the_database_sets() {
+    let url = database().await;
+    let name = url.rsplit('/').next().unwrap();
+    for setting in SETTINGS {
+        execute(&url, &format!("ALTER DATABASE {name} SET {setting}")).await;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log");
+    let service = Service::start(&url, &log, &["--sandbox"]);
+    let client = awc::Client::default();
+    let path = |path: &str| format!("http://{}/customers{path}", service.address);
+    for round in 0..3 {
+        for number in 0..5 {
+            let put = client.put(path(&format!("/c-{number}")));
+            let put =
+                put.insert_header(("content-type", "application/json")).send_body(mia().to_string()).await;
+            assert_eq!(put.unwrap().status(), if round == 0 { 201 } else { 204 });
+            assert_eq!(client.get(path(&format!("/c-{number}"))).send().await.unwrap().status(), 200);
+            assert_eq!(client.get(path("?PageSize=2")).send().await.unwrap().status(), 200);
+        }
+        // Somebody else's session is ended meanwhile.
+        let idle = connect(&url).await;
+        eventually("idle sessions are ended", || async { idle.is_closed() }).await;
+    }
+    let lines = fs::read_to_string(log).unwrap();
+    let warnings: Vec<_> =
+        lines.lines().filter(|line| line.contains("WARN") && !line.contains("SANDBOX")).collect();
+    assert!(warnings.iter().all(|line| line.contains("are not sealed")), "{warnings:?}");
+}
+
+#[actix_web::test]
+async fn a_read_that_the_writes_of_others_undid_is_tried_again() {
+    let url = database().await;
+    let store = open(&url).await;
+    put(&store, "c-1", Condition::Always).await.unwrap();
+    // Each second look fails, as it does where transactions are serialized.
+    execute(
+        &url,
+        "CREATE SEQUENCE looks; \
+         CREATE FUNCTION is_undone() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN \
+             IF nextval('looks') % 2 = 1 THEN RAISE EXCEPTION 'undone' USING ERRCODE = '40001'; END IF; \
+             RETURN false; END $$; \
+         ALTER TABLE customers RENAME TO rows; \
+         CREATE VIEW customers AS SELECT * FROM rows WHERE (SELECT NOT is_undone()); \
+         ALTER TABLE signing_keys RENAME TO keys; \
+         CREATE VIEW signing_keys AS SELECT * FROM keys WHERE (SELECT NOT is_undone())",
+    )
+    .await;
+    assert!(store.get(&account(), &id("c-1")).await.unwrap().is_some());
+    assert_eq!(ids(&store, SortDirection::Asc, 10).await, ["c-1"]);
+    assert_eq!(store.scan(None, 10).await.unwrap().len(), 1);
+    assert!(store.signing_keys().await.unwrap().is_empty());
+}
+
+/// The grants of the page.
+fn grants() -> String {
+    let page = fs::read_to_string(repository("docs/operations.md")).unwrap();
+    let (_, block) = page.split_once("```sql\n").unwrap();
+    block.split_once("```").unwrap().0.to_owned()
+}
+
+#[actix_web::test]
+async fn the_grants_of_the_page_are_enough_to_serve() {
+    let url = blank_database().await;
+    let name = url.rsplit('/').next().unwrap().to_owned();
+    let (owner, service) = (format!("{name}_owner"), format!("{name}_service"));
+    let of = |role: &str| url.replacen("postgres@", &format!("{role}@"), 1);
+    execute(
+        &url,
+        &format!(
+            "CREATE ROLE {owner} LOGIN; CREATE ROLE {service} LOGIN; ALTER DATABASE {name} OWNER TO {owner}; \
+            REVOKE ALL ON SCHEMA public FROM PUBLIC"
+        ),
+    )
+    .await;
+    let migrate = ["migrate", "--database-url", &of(&owner)];
+    assert!(command().args(migrate).status().unwrap().success());
+    execute(&of(&owner), &grants().replace(" TO service;", &format!(" TO {service};"))).await;
+
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let key = PrivateKey::generate(Algorithm::Es256).unwrap();
+    fs::write(file("public.pem"), key.public_key().unwrap().to_pem()).unwrap();
+    let add = ["keys", "add", "--account", "acme", "--key-id", "k-1", "--public-key", &file("public.pem")];
+    assert!(command().args(add).args(["--database-url", &of(&owner)]).status().unwrap().success());
+    fs::write(file("seal-keys"), &*generate_key_line("k1")).unwrap();
+    fs::set_permissions(file("seal-keys"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+
+    let log = directory.path().join("log");
+    let running = Service::start(&of(&service), &log, &["--seal-keys", &file("seal-keys")]);
+    let signer = Signer { account: account(), key, key_id: "k-1".to_owned() };
+    let client = awc::Client::default();
+    let body = serde_json::to_string(&serde_json::from_value::<CustomerInput>(mia()).unwrap()).unwrap();
+    let calls = [
+        ("PUT", "/customers/c-1", 201),
+        ("PUT", "/customers/c-1", 204),
+        ("GET", "/customers/c-1", 200),
+        ("GET", "/customers", 200),
+        ("DELETE", "/customers/c-1", 204),
+        ("DELETE", "/customers/c-1", 404),
+        ("GET", "/readyz", 204),
+    ];
+    for (method, path, status) in calls {
+        let body = if method == "PUT" { body.clone() } else { String::new() };
+        let token = token_for(&signer, method, path, body.as_bytes());
+        let request = client.request(method.parse().unwrap(), format!("http://{}{path}", running.address));
+        let request = request.insert_header(("content-type", "application/json"));
+        let answer = request.insert_header(("Api-Signature", token)).send_body(body).await.unwrap();
+        assert_eq!(answer.status(), status, "{method} {path}: {:?}", fs::read_to_string(&log));
+    }
+    // Expired signatures are pruned every few seconds, and notes are renewed.
+    let renewed = "SELECT max(expires_at) FROM sealers";
+    let admin = connect(&url).await;
+    let first: i64 = admin.query_one(renewed, &[]).await.unwrap().get(0);
+    eventually("the note is renewed", || async {
+        sleep(std::time::Duration::from_millis(100)).await;
+        admin.query_one(renewed, &[]).await.unwrap().get::<_, i64>(0) > first
+    })
+    .await;
+    running.signal("-TERM");
+    assert!(running.wait().success());
+    let lines = fs::read_to_string(log).unwrap();
+    assert!(!lines.contains("WARN") && !lines.contains("ERROR"), "{lines}");
+    execute(&url, &format!("DROP OWNED BY {service}; DROP ROLE {service}")).await;
+}
