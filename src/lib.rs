@@ -11,6 +11,7 @@
 //! - [`store`] – customers and keys in the database
 //! - [`contract`] – `openapi.yaml`, embedded; says everything that is wrong with a document
 //! - [`telemetry`] – logs, metrics, traces
+//! - [`by_account`] – what waits, in turn by account
 //! - [`account`], [`signature_id`], [`clock`], [`random`] – who owns what, what tells signatures apart, and the seams
 //!   through which time and randomness come
 //!
@@ -18,6 +19,7 @@
 
 pub mod account;
 pub mod api;
+pub mod by_account;
 pub mod cli;
 pub mod clock;
 pub mod contract;

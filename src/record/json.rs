@@ -76,6 +76,8 @@ impl Page {
             append(page_token, &mut json)?;
         }
         json.push(b'}');
+        // It may wait until a slow client takes it.
+        json.shrink_to_fit();
         Ok(json)
     }
 }

@@ -30,6 +30,7 @@ pub use self::{
     collection::{Collection, Kind},
     error::StoreError,
     group::GROUP_WRITES_MAX,
+    page::PAGE_BYTES_MAX,
     postgres::url::{InvalidPostgresUrl, PostgresUrl},
     sqlite::Backup,
     types::{

@@ -2,6 +2,7 @@
 
 mod certificate;
 mod client;
+mod hostile;
 mod http2;
 
 use std::{
