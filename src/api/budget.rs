@@ -45,6 +45,11 @@ impl Budget {
         Self { max, used: Arc::default() }
     }
 
+    /// How many bytes there are.
+    pub(super) const fn max(&self) -> usize {
+        self.max
+    }
+
     /// How many bytes are in use.
     pub(super) fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)

@@ -78,6 +78,8 @@ impl Api {
     pub(super) async fn metrics_text(&self) -> Result<String, MetricsError> {
         let is_ready = self.readiness.check(&self.store, &self.registry).await.is_ok();
         let (queue_writes, registry_age) = (self.store.queue_writes(), self.registry.age());
-        self.metrics.text(State { queue_writes, registry_age, is_ready })
+        let budget = |name, budget: &Budget| (name, budget.used(), budget.max());
+        let budgets = [budget("bodies", &self.bodies), budget("answers", &self.answers)];
+        self.metrics.text(State { queue_writes, registry_age, is_ready, budgets })
     }
 }

@@ -327,7 +327,8 @@ fn to_response(response: Response<BoxBody>) -> Option<(http::Response<()>, BoxBo
         let name = http::HeaderName::from_bytes(name.as_str().as_bytes()).ok()?;
         headers.append(name, http::HeaderValue::from_bytes(value.as_bytes()).ok()?);
     }
-    if let (BodySize::Sized(bytes), true) = (body.size(), status != StatusCode::NO_CONTENT) {
+    let has_length = ![StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
+    if let (BodySize::Sized(bytes), true) = (body.size(), has_length) {
         headers.insert(http::header::CONTENT_LENGTH, bytes.into());
     }
     if !headers.contains_key(http::header::DATE) {

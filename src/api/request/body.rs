@@ -17,7 +17,7 @@ use crate::api::{
 };
 
 /// How long a body may take to arrive, so that a slow sender does not hold a connection.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+pub(in crate::api) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Reads the body. What it occupies counts until the request is answered.
 pub(super) async fn read(
