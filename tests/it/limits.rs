@@ -334,6 +334,37 @@ async fn large_bodies_share_their_room_and_keep_no_small_one_out() {
     assert_eq!(sandbox.put("large", large.clone()).await.0, 204);
 }
 
+#[cfg(target_os = "linux")]
+#[actix_web::test]
+async fn answers_that_nobody_takes_share_their_room_and_keep_no_small_one_out() {
+    const LIST: &str = "/customers?PageSize=100";
+    let sandbox = Sandbox::start(&[]);
+    let mut large = mia();
+    let identity = json!({ "IssuingCountry": "US", "IDNumber": "X", "IDType": "TaxID" });
+    large["Identities"] = vec![identity; 1650].into();
+    for number in 0..40 {
+        assert_eq!(sandbox.put(&format!("c-{number}"), large.to_string().into_bytes()).await.0, 201);
+    }
+    assert_eq!(sandbox.status(LIST).await, 200);
+    let before = peak_memory(&sandbox.service);
+
+    let held = join_all((0..16).map(|_| async {
+        let mut stream = sandbox.connect().await;
+        stream.write_all(format!("GET {LIST} HTTP/1.1\r\nHost: test\r\n\r\n").as_bytes()).await.unwrap();
+        stream
+    }))
+    .await;
+    eventually("there is no room left", || async { sandbox.log().contains("leave no room") }).await;
+    assert_eq!(sandbox.status(LIST).await, 503);
+
+    assert_eq!(sandbox.put("small", mia().to_string().into_bytes()).await.0, 201);
+    assert_eq!(sandbox.status("/customers/small").await, 200);
+    let more = peak_memory(&sandbox.service) - before;
+    assert!(more <= 96 * MIB, "{} MiB more", more / MIB);
+    drop(held);
+    eventually("there is room again", || async { sandbox.status(LIST).await == 200 }).await;
+}
+
 #[actix_web::test]
 async fn a_slow_client_does_not_hold_up_the_end() {
     // One worker takes up its connections in the order in which they came.

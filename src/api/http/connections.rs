@@ -60,6 +60,8 @@ impl Connections {
         loop {
             let changed = self.0.changed.notified();
             if let Some(open) = self.try_open() {
+                // There may be a place for the next one, too.
+                self.0.changed.notify_one();
                 return open;
             }
             changed.await;

@@ -8,6 +8,7 @@ mod health;
 mod http2;
 mod limits;
 mod middleware;
+mod pace;
 mod peer;
 mod routes;
 mod server;

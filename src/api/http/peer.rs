@@ -1,14 +1,15 @@
 //! What a connection waits for: the server, or its client, which has to send or to take something.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     rc::Rc,
     time::{Duration, Instant},
 };
 
 use super::{
     connections::Open,
-    limits::{KEEP_ALIVE, REQUEST_TIMEOUT, TAKE_RATE, TAKE_TIMEOUT},
+    limits::{KEEP_ALIVE, REQUEST_TIMEOUT},
+    pace::Pace,
 };
 use crate::api::budget::Allowance;
 
@@ -27,12 +28,7 @@ pub(super) struct Peer {
     idle_since: Cell<Instant>,
     /// When the first byte of the next head came.
     head_since: Cell<Option<Instant>>,
-    /// How many parts of answers wait until the client takes them.
-    stalls: Cell<usize>,
-    /// Since when they do, without the time that is in `waited`.
-    stalled_since: Cell<Instant>,
-    /// How much longer than at the slowest allowed rate was waited.
-    waited: Cell<Duration>,
+    pace: RefCell<Pace>,
 }
 
 impl Peer {
@@ -45,9 +41,7 @@ impl Peer {
             exchanges: Cell::new(0),
             idle_since: Cell::new(now),
             head_since: Cell::new(None),
-            stalls: Cell::new(0),
-            stalled_since: Cell::new(now),
-            waited: Cell::new(Duration::ZERO),
+            pace: RefCell::new(Pace::new(now)),
         })
     }
 
@@ -85,30 +79,18 @@ impl Peer {
 
     /// Waits for the client to take something, until the result is dropped.
     pub(super) fn stall(self: &Rc<Self>) -> Stall {
-        self.settle();
-        self.stalls.set(self.stalls.get() + 1);
+        self.pace.borrow_mut().stall(Instant::now());
         Stall(Rc::clone(self))
     }
 
     /// Notes that the client took so many bytes.
     pub(super) fn took(&self, bytes: usize) {
-        self.settle();
-        let earned = Duration::from_secs(bytes as u64) / TAKE_RATE;
-        self.waited.set(self.waited.get().saturating_sub(earned));
+        self.pace.borrow_mut().took(bytes, Instant::now());
     }
 
     /// When the client must have taken more; `None` if nothing waits for it.
     pub(super) fn take_deadline(&self) -> Option<Instant> {
-        let deadline = self.stalled_since.get() + TAKE_TIMEOUT.saturating_sub(self.waited.get());
-        (self.stalls.get() > 0).then_some(deadline)
-    }
-
-    fn settle(&self) {
-        let now = Instant::now();
-        if self.stalls.get() > 0 {
-            self.waited.set(self.waited.get() + now.duration_since(self.stalled_since.get()));
-        }
-        self.stalled_since.set(now);
+        self.pace.borrow().deadline()
     }
 }
 
@@ -162,7 +144,6 @@ pub(super) struct Stall(Rc<Peer>);
 
 impl Drop for Stall {
     fn drop(&mut self) {
-        self.0.settle();
-        self.0.stalls.set(self.0.stalls.get() - 1);
+        self.0.pace.borrow_mut().resume(Instant::now());
     }
 }
