@@ -117,13 +117,10 @@ fn answer(status: u16, headers: impl Iterator<Item = (String, String)>, body: Ve
 async fn http1(place: &Place, service: &Service, request: &Request) -> Answer {
     let Request { method, target, headers, body } = request;
     let mut stream = connect(place.path(), &service.address, "http/1.1").await;
-    let mut text = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
-    for (name, value) in headers {
-        text += &format!("{name}: {value}\r\n");
-    }
-    if !body.is_empty() {
-        text += &format!("Content-Length: {}\r\n", body.len());
-    }
+    let lines: String = headers.iter().map(|(name, value)| [name, ": ", value, "\r\n"].concat()).collect();
+    let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+    let text =
+        format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{lines}{length}");
     stream.write_all((text + "\r\n" + body).as_bytes()).await.unwrap();
     let mut received = Vec::new();
     // Without `close_notify`, this is an error.
