@@ -1,11 +1,16 @@
 //! What all requests, or all answers, may occupy together.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use actix_web::{HttpMessage as _, HttpRequest, web::Bytes};
+
+use crate::account::Account;
 
 /// What the bodies of all requests may occupy together, in bytes.
 pub(super) const BODIES_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -16,11 +21,13 @@ pub(super) const ANSWERS_BYTES_MAX: usize = 48 * 1024 * 1024;
 /// What each connection may occupy besides, in bytes. So large bodies and answers never keep small ones out.
 pub(super) const CONNECTION_BYTES_MAX: usize = 64 * 1024;
 
-/// Bytes that all connections share. Clones share them.
+/// Bytes that all connections share. An account may use half of them. Clones share them.
 #[derive(Clone)]
 pub(super) struct Budget {
     max: usize,
     used: Arc<AtomicUsize>,
+    /// How many bytes each account uses. No account is without any.
+    accounts: Arc<Mutex<HashMap<Account, usize>>>,
 }
 
 /// The bytes of one connection that do not count. Clones share them. A request carries it as an extension.
@@ -31,6 +38,7 @@ pub(super) struct Allowance(Arc<AtomicUsize>);
 pub(super) struct Share {
     budget: Budget,
     allowance: Allowance,
+    account: Option<Account>,
     from_budget: usize,
     from_allowance: usize,
 }
@@ -42,7 +50,7 @@ pub(super) struct NoRoom;
 
 impl Budget {
     pub(super) fn new(max: usize) -> Self {
-        Self { max, used: Arc::default() }
+        Self { max, used: Arc::default(), accounts: Arc::default() }
     }
 
     /// How many bytes there are.
@@ -55,15 +63,44 @@ impl Budget {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// The share of something that will have at most so many bytes.
-    pub(super) fn reserve(&self, bytes: usize) -> Result<Share, NoRoom> {
-        let mut share = self.share(Allowance::default());
+    /// The share of something that an account will have, and that has at most so many bytes.
+    pub(super) fn reserve(&self, account: &Account, bytes: usize) -> Result<Share, NoRoom> {
+        let mut share = self.share(Allowance::default()).of(Some(account.clone()));
         share.grow(bytes).map(|()| share)
     }
 
     /// The share of something that is still empty.
     pub(super) fn share(&self, allowance: Allowance) -> Share {
-        Share { budget: self.clone(), allowance, from_budget: 0, from_allowance: 0 }
+        Share { budget: self.clone(), allowance, account: None, from_budget: 0, from_allowance: 0 }
+    }
+
+    /// False if there are not so many bytes left.
+    fn take(&self, account: Option<&Account>, bytes: usize) -> bool {
+        let Some(account) = account else { return take(&self.used, bytes, self.max) };
+        let mut accounts = self.accounts();
+        let of_account = accounts.get(account).map_or(bytes, |used| used + bytes);
+        let is_taken = of_account <= self.max / 2 && take(&self.used, bytes, self.max);
+        if is_taken && bytes > 0 {
+            accounts.insert(account.clone(), of_account);
+        }
+        is_taken
+    }
+
+    fn give_back(&self, account: Option<&Account>, bytes: usize) {
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
+        let Some(account) = account.filter(|_| bytes > 0) else { return };
+        let mut accounts = self.accounts();
+        if let Some(used) = accounts.get_mut(account) {
+            *used -= bytes;
+            if *used == 0 {
+                accounts.remove(account);
+            }
+        }
+    }
+
+    /// No code that could panic runs under the lock.
+    fn accounts(&self) -> MutexGuard<'_, HashMap<Account, usize>> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -75,12 +112,18 @@ impl Allowance {
 }
 
 impl Share {
+    /// The same share, which counts as that of an account.
+    pub(super) fn of(mut self, account: Option<Account>) -> Self {
+        self.account = account;
+        self
+    }
+
     /// Makes the share large enough for so many bytes.
     pub(super) fn grow(&mut self, bytes: usize) -> Result<(), NoRoom> {
         let needed = bytes.saturating_sub(self.from_budget + self.from_allowance);
         if take(&self.allowance.0, needed, CONNECTION_BYTES_MAX) {
             self.from_allowance += needed;
-        } else if take(&self.budget.used, needed, self.budget.max) {
+        } else if self.budget.take(self.account.as_ref(), needed) {
             self.from_budget += needed;
         } else {
             return Err(NoRoom);
@@ -103,7 +146,7 @@ fn take(used: &AtomicUsize, bytes: usize, max: usize) -> bool {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.budget.used.fetch_sub(self.from_budget, Ordering::Relaxed);
+        self.budget.give_back(self.account.as_ref(), self.from_budget);
         self.allowance.0.fetch_sub(self.from_allowance, Ordering::Relaxed);
     }
 }
@@ -149,6 +192,19 @@ mod tests {
         assert_eq!(other.grow(CONNECTION_BYTES_MAX + 1_000_000), Ok(()), "in the place of another");
         drop((shares, first, other));
         assert_eq!(budget.used(), 0, "all is given back");
+    }
+
+    #[test]
+    fn an_account_uses_at_most_half() {
+        let budget = Budget::new(100_000_000);
+        let (one, other): (Account, Account) = ("one".parse().unwrap(), "other".parse().unwrap());
+        let held: Vec<_> = (0..5).map(|_| budget.reserve(&one, 10_000_000).unwrap()).collect();
+        assert!(budget.reserve(&one, 10_000_000).is_err());
+        let of_other = budget.reserve(&other, 50_000_000).unwrap();
+        drop(held);
+        assert!(budget.reserve(&one, 50_000_000).is_ok());
+        drop(of_other);
+        assert!(budget.accounts().is_empty(), "none is remembered");
     }
 
     #[test]

@@ -71,7 +71,7 @@ impl Api {
     /// Waits for the turn of an account to list, and takes room for the largest page until the result is dropped.
     pub(super) async fn turn_to_list(&self, account: &Account) -> Result<(Turn, Share), ApiError> {
         let turn = self.list_turns.take(account).await?;
-        Ok((turn, self.answers.reserve(LIST_BYTES_MAX)?))
+        Ok((turn, self.answers.reserve(account, LIST_BYTES_MAX)?))
     }
 
     /// All metrics as text.

@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use super::{health, routes};
 use crate::{
+    account::Account,
     api::{
         budget::Allowance,
         error::ApiError,
@@ -96,7 +97,8 @@ fn within_budget(
     operation: Option<&'static Operation>,
 ) -> ServiceResponse<BoxBody> {
     let Some(api) = response.request().app_data::<Data<Api>>() else { return response };
-    let share = api.answers.share(Allowance::of(response.request()));
+    let account = response.request().extensions().get::<Account>().cloned();
+    let share = api.answers.share(Allowance::of(response.request())).of(account);
     let (request, response) = response.into_parts();
     let (response, body) = response.into_parts();
     let kept = match body.try_into_bytes() {

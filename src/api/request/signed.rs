@@ -1,6 +1,6 @@
 use std::{future::Future, pin::Pin};
 
-use actix_web::{FromRequest, Handler, HttpRequest, Responder, dev::Payload, web::Data};
+use actix_web::{FromRequest, Handler, HttpMessage as _, HttpRequest, Responder, dev::Payload, web::Data};
 use utoipa::Path;
 
 use super::{body, connection, parts::Parts, undocumented};
@@ -63,6 +63,8 @@ impl<T: FromParts> FromRequest for Signed<T> {
                 .ok_or_else(|| ApiError::Internal("the request has no state".into()))?;
             let body = body::read(&request, payload, &api.bodies).await?;
             let (account, signature) = authenticate(api, &request, &body).await?;
+            // Its answer will count as that of the account.
+            request.extensions_mut().insert(account.clone());
             // All requests that arrived together are verified before the first one goes on.
             api.store.await_others().await;
             let operation = Operation::of(&request);

@@ -1,19 +1,19 @@
 //! What a client of HTTP/2 may do: frames that carry nothing, answers that it does not take, requests beyond what is served
 //! at a time.
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use h2::client::Builder;
 use tokio::{
     io::{AsyncWriteExt as _, split},
     net::TcpStream,
-    select,
+    time::timeout,
 };
 use tokio_rustls::client::TlsStream;
 
 use super::{
     Place,
     client::{connect, read},
-    http2::{DATA, GOAWAY, HEADERS, SETTINGS, begin_raw, next_frame},
+    http2::{DATA, GOAWAY, HEADERS, LIMIT, SETTINGS, begin_raw, next_frame},
 };
 use crate::support::Service;
 
@@ -51,14 +51,11 @@ async fn flood(stream: TlsStream<TcpStream>, frame: Vec<u8>) -> Option<Vec<u8>> 
     let send = async {
         for _ in 0..FRAMES / 100 {
             if writer.write_all(&frame.repeat(100)).await.is_err() {
-                std::future::pending::<()>().await;
+                break;
             }
         }
     };
-    select! {
-        goodbye = goodbye => goodbye,
-        () = send => panic!("the server took all of it"),
-    }
+    timeout(LIMIT, join(goodbye, send)).await.expect("the server closes the connection in time").0
 }
 
 #[actix_web::test]

@@ -19,7 +19,7 @@ use super::{
 use crate::support::{Service, eventually, mia};
 
 /// Far longer than anything here takes.
-const LIMIT: Duration = Duration::from_secs(60);
+pub(super) const LIMIT: Duration = Duration::from_secs(60);
 
 /// The types of frames (RFC 9113, 6).
 pub(super) const DATA: u8 = 0;
