@@ -12,6 +12,7 @@
 //! - [`contract`] – `openapi.yaml`, embedded; says everything that is wrong with a document
 //! - [`files`] – files that are read again when they change, and who may read a secret
 //! - [`telemetry`] – logs, metrics, traces
+//! - [`by_account`] – what waits, in turn by account
 //! - [`account`], [`signature_id`], [`clock`], [`random`] – who owns what, what tells signatures apart, and the seams
 //!   through which time and randomness come
 //!
@@ -19,6 +20,7 @@
 
 pub mod account;
 pub mod api;
+pub mod by_account;
 pub mod cli;
 pub mod clock;
 pub mod contract;

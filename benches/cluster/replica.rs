@@ -5,9 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use awc::Client;
+use tokio::time::timeout;
 
-use crate::{load::Signed, support::Answer};
+use crate::{
+    load::Signed,
+    support::{Answer, Client},
+};
 
 /// The client waits longer than the service may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -28,7 +31,7 @@ impl Replica {
             longest: Cell::default(),
             acknowledged: RefCell::default(),
             address: address.to_owned(),
-            client: Client::builder().timeout(TIMEOUT).disable_redirects().finish(),
+            client: Client::new(),
         }
     }
 
@@ -43,16 +46,13 @@ impl Replica {
     async fn answer(&self, request: &Signed) -> Option<Answer> {
         let Signed { method, target, condition, body, token } = request;
         let url = format!("http://{}{target}", self.address);
-        let mut sent = self.client.request(method.parse().unwrap(), url);
-        sent = sent.insert_header(("Api-Signature", token.as_str()));
+        let mut sent = self.client.request(method, url).header("Api-Signature", token);
         if let Some((name, value)) = condition {
-            sent = sent.insert_header((*name, value.as_str()));
+            sent = sent.header(name, value);
         }
         if !body.is_empty() {
-            sent = sent.insert_header(("content-type", "application/json"));
+            sent = sent.header("content-type", "application/json");
         }
-        let mut response = sent.send_body(body.clone()).await.ok()?;
-        let body = response.body().limit(64 * 1024 * 1024).await.ok()?.to_vec();
-        Some(Answer { status: response.status(), headers: response.headers().clone(), body })
+        timeout(TIMEOUT, sent.body(body.clone()).try_send()).await.ok()?
     }
 }

@@ -4,6 +4,8 @@
 
 #[path = "../../tests/it/support/answer.rs"]
 mod answer;
+#[path = "../../tests/it/support/client.rs"]
+mod client;
 #[path = "../../tests/it/support/conformance.rs"]
 mod conformance;
 #[path = "../../tests/it/support/dice.rs"]
@@ -12,6 +14,7 @@ mod dice;
 mod people;
 
 pub(crate) use answer::Answer;
+pub(crate) use client::Client;
 pub(crate) use dice::Dice;
 pub(crate) use people::mia;
 

@@ -13,7 +13,11 @@ use actix_web::{
 };
 use uuid::Uuid;
 
-use super::settings::{BODY_BYTES_MAX, SIGNATURE_HEADER};
+use super::{
+    budget::NoRoom,
+    settings::{BODY_BYTES_MAX, SIGNATURE_HEADER},
+    turns::NoTurn,
+};
 use crate::{
     model::{self, ErrorType, Reason, RequestExtension, RequestExtensionItem, VIOLATIONS_MAX},
     record::DamagedRecord,
@@ -173,6 +177,19 @@ impl ResponseError for ApiError {
             _ => &mut response,
         };
         response.finish()
+    }
+}
+
+impl From<NoRoom> for ApiError {
+    fn from(error: NoRoom) -> Self {
+        tracing::warn!("{error}");
+        Self::Unavailable(None)
+    }
+}
+
+impl From<NoTurn> for ApiError {
+    fn from(NoTurn: NoTurn) -> Self {
+        Self::Unavailable(None)
     }
 }
 

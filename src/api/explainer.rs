@@ -5,30 +5,26 @@ use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     thread,
-    time::Duration,
 };
 
 use actix_web::web::Bytes;
-use tokio::{
-    sync::{
-        mpsc::{self, Receiver, Sender},
-        oneshot,
-    },
-    time::timeout,
+use tokio::sync::{
+    mpsc::{self, Receiver, Sender},
+    oneshot,
 };
 
-use super::error::ApiError;
-use crate::{contract, model::RequestExtensionItem};
+use super::{error::ApiError, turns::Turns};
+use crate::{account::Account, contract, model::RequestExtensionItem};
 
 /// The largest body that a worker explains itself, in bytes. It takes about a millisecond.
 const SMALL_BODY_BYTES_MAX: usize = 8 * 1024;
 
-/// How long a body waits for its explanation.
-const EXPLANATION_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// Explains small bodies at once, and large ones on a thread of its own, one after the other: an explanation may need
-/// far more memory and time than reading the body.
-pub(super) struct Explainer(Sender<Question>);
+/// far more memory and time than reading the body. They are explained in turn by account.
+pub(super) struct Explainer {
+    questions: Sender<Question>,
+    turns: Turns,
+}
 
 struct Question {
     schema: Cow<'static, str>,
@@ -38,23 +34,24 @@ struct Question {
 
 impl Explainer {
     pub(super) fn start() -> io::Result<Self> {
-        // Who waits keeps the body, and takes it along when the client gives up.
         let (sender, questions) = mpsc::channel(1);
         thread::Builder::new().name("explainer".to_owned()).spawn(move || answer(questions))?;
-        Ok(Self(sender))
+        // Who waits keeps the body, and takes it along when the client gives up.
+        Ok(Self { questions: sender, turns: Turns::new(1) })
     }
 
     /// The violations of this schema by a body that the models refused.
     pub(super) async fn explain(
         &self,
+        account: &Account,
         schema: Cow<'static, str>,
         body: &Bytes,
     ) -> Result<Vec<RequestExtensionItem>, ApiError> {
         let violations = if body.len() <= SMALL_BODY_BYTES_MAX {
             contract::explain(&schema, body)
         } else {
-            let explained = timeout(EXPLANATION_TIMEOUT, self.explain_elsewhere(schema, body)).await;
-            explained.map_err(|late| ApiError::Unavailable(Some(late.into())))??
+            let _turn = self.turns.take(account).await?;
+            self.explain_elsewhere(schema, body).await?
         };
         if violations.is_empty() {
             return Err(ApiError::Internal("the models refuse a body that the contract accepts".into()));
@@ -67,9 +64,9 @@ impl Explainer {
         schema: Cow<'static, str>,
         body: &Bytes,
     ) -> Result<Vec<RequestExtensionItem>, ApiError> {
-        let turn = self.0.reserve().await.map_err(|error| ApiError::Internal(error.into()))?;
         let (reply, violations) = oneshot::channel();
-        turn.send(Question { schema, body: body.clone(), reply });
+        let question = Question { schema, body: body.clone(), reply };
+        self.questions.send(question).await.map_err(|error| ApiError::Internal(error.into()))?;
         violations.await.map_err(|_| ApiError::Internal("the explanation panicked".into()))
     }
 }

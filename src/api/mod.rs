@@ -6,7 +6,7 @@
 //! folder.
 
 mod base_path;
-mod body_budget;
+mod budget;
 mod customers;
 mod document;
 mod error;
@@ -21,6 +21,7 @@ mod request;
 mod settings;
 mod state;
 mod swagger_ui;
+mod turns;
 
 pub use base_path::{BasePath, InvalidBasePath};
 pub use document::document;

@@ -1,17 +1,26 @@
 use super::{
-    body_budget::BodyBudget,
+    budget::{ANSWERS_BYTES_MAX, BODIES_BYTES_MAX, Budget, Share},
+    error::ApiError,
     explainer::Explainer,
     page_token::{PAGE_TOKEN_KEY_BYTES, PageTokens},
     readiness::Readiness,
     settings::Settings,
+    turns::{Turn, Turns},
 };
 use crate::{
+    account::Account,
     random,
     record::Records,
     registry::Registry,
-    store::{Store, StoreError},
+    store::{PAGE_BYTES_MAX, Store, StoreError},
     telemetry::{CertificateExpiry, Metrics, MetricsError, State},
 };
+
+/// How many lists are read and made into answers at the same time. The others wait.
+pub(super) const LISTS_MAX: usize = 4;
+
+/// The largest page of a list, in bytes: its records, and what is added to each.
+const LIST_BYTES_MAX: usize = PAGE_BYTES_MAX + 64 * 1024;
 
 /// What the handlers work with.
 pub struct Api {
@@ -20,8 +29,12 @@ pub struct Api {
     pub(super) registry: Registry,
     pub(super) page_tokens: PageTokens,
     pub(super) records: Records,
-    pub(super) body_budget: BodyBudget,
+    /// For the bodies of requests.
+    pub(super) bodies: Budget,
+    /// For answers that wait to be sent.
+    pub(super) answers: Budget,
     pub(super) explainer: Explainer,
+    pub(super) list_turns: Turns,
     pub(super) readiness: Readiness,
     pub(super) metrics: Metrics,
 }
@@ -40,8 +53,10 @@ impl Api {
             registry,
             page_tokens,
             records,
-            body_budget: BodyBudget::new(),
+            bodies: Budget::new(BODIES_BYTES_MAX),
+            answers: Budget::new(ANSWERS_BYTES_MAX),
             explainer: Explainer::start().map_err(|error| StoreError::Failed(error.into()))?,
+            list_turns: Turns::new(LISTS_MAX),
             readiness: Readiness::new(),
             metrics,
         })
@@ -58,10 +73,18 @@ impl Api {
         &self.registry
     }
 
+    /// Waits for the turn of an account to list, and takes room for the largest page until the result is dropped.
+    pub(super) async fn turn_to_list(&self, account: &Account) -> Result<(Turn, Share), ApiError> {
+        let turn = self.list_turns.take(account).await?;
+        Ok((turn, self.answers.reserve(account, LIST_BYTES_MAX)?))
+    }
+
     /// All metrics as text.
     pub(super) async fn metrics_text(&self) -> Result<String, MetricsError> {
         let is_ready = self.readiness.check(&self.store, &self.registry).await.is_ok();
         let (queue_writes, registry_age) = (self.store.queue_writes(), self.registry.age());
-        self.metrics.text(State { queue_writes, registry_age, is_ready })
+        let budget = |name, budget: &Budget| (name, budget.used(), budget.max());
+        let budgets = [budget("bodies", &self.bodies), budget("answers", &self.answers)];
+        self.metrics.text(State { queue_writes, registry_age, is_ready, budgets })
     }
 }

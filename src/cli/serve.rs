@@ -51,7 +51,7 @@ pub(super) struct Serve {
     /// The number of threads that serve requests [default: one per processor]
     #[arg(long, env = "CUSTOMERS_WORKERS", value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
-    /// The maximum number of open connections; more of them wait until others are closed
+    /// The maximum number of open connections; for one more, the one that has waited longest for its client is closed
     #[arg(long, env = "CUSTOMERS_MAX_CONNECTIONS", default_value_t = 512, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     max_connections: u32,
     #[command(flatten)]

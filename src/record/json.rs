@@ -51,8 +51,11 @@ pub(super) fn check_line(fields: &[u8]) -> Result<(), DamagedRecord> {
 pub(super) struct Page(Vec<u8>);
 
 impl Page {
-    pub(super) fn new() -> Self {
-        Self(b"{\"Items\":[".to_vec())
+    /// With room for so many bytes, so that a large page is not copied while it grows.
+    pub(super) fn new(bytes: usize) -> Self {
+        let mut json = Vec::with_capacity(bytes);
+        json.extend_from_slice(b"{\"Items\":[");
+        Self(json)
     }
 
     /// Adds what is appended, or nothing if that fails.
@@ -76,6 +79,8 @@ impl Page {
             append(page_token, &mut json)?;
         }
         json.push(b'}');
+        // It may wait until a slow client takes it.
+        json.shrink_to_fit();
         Ok(json)
     }
 }

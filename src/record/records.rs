@@ -29,6 +29,9 @@ use crate::{
     telemetry::chain,
 };
 
+/// About how many bytes the JSON of a customer has besides its record.
+const ITEM_BYTES: usize = 128;
+
 /// How often the database is asked whether plain records are refused, and the note is looked at.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -229,7 +232,8 @@ impl Records {
         customers: &[StoredCustomer],
         page_token: Option<&str>,
     ) -> Result<Vec<u8>, DamagedRecord> {
-        let (collection, mut page) = (account.into(), json::Page::new());
+        let bytes = customers.iter().map(|stored| stored.record.bytes.len() + ITEM_BYTES).sum();
+        let (collection, mut page) = (account.into(), json::Page::new(bytes));
         for stored in customers {
             page.add(|json| self.append(&collection, stored, json));
         }

@@ -37,6 +37,7 @@ pub use self::{
     engine::Store,
     error::StoreError,
     group::GROUP_WRITES_MAX,
+    page::PAGE_BYTES_MAX,
     postgres::url::{InvalidPostgresUrl, PostgresUrl},
     sqlite::Backup,
     types::{

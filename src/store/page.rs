@@ -8,7 +8,7 @@ use super::{
 use crate::model::SortDirection;
 
 /// How many bytes of records a page has at most, unless its first record alone is longer.
-pub(super) const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+pub const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// How many rows a part of an export has at most.
 const EXPORT_ROWS_MAX: usize = 500;

@@ -1,8 +1,6 @@
-//! A queue that is bounded and takes turns by account, so that an account which sends as fast as it can delays itself, and
-//! not the others.
+//! A queue that is bounded and takes turns by account.
 
 use std::{
-    collections::{HashMap, VecDeque},
     future::poll_fn,
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -12,17 +10,11 @@ use std::{
 
 use tokio::sync::Notify;
 
+use crate::by_account::ByAccount;
+
 /// Makes a queue for at most so many items. As soon as there are `enough`, the receiver need not wait for more.
 pub(super) fn channel<T>(max: usize, enough: usize, account_of: fn(&T) -> &str) -> (Sender<T>, Receiver<T>) {
-    let waiting = Waiting {
-        max,
-        enough,
-        account_of,
-        accounts: HashMap::new(),
-        turns: VecDeque::new(),
-        items: 0,
-        is_closed: false,
-    };
+    let waiting = Waiting { enough, items: ByAccount::new(max, account_of), is_closed: false };
     let shared = Arc::new(Shared { waiting: Mutex::new(waiting), changed: Notify::new() });
     (Sender(Arc::clone(&shared)), Receiver(shared))
 }
@@ -39,14 +31,8 @@ struct Shared<T> {
 }
 
 struct Waiting<T> {
-    max: usize,
     enough: usize,
-    account_of: fn(&T) -> &str,
-    /// The items of each account, in the order in which they came. No account is without any.
-    accounts: HashMap<String, VecDeque<T>>,
-    /// The accounts, the one whose turn it is first.
-    turns: VecDeque<String>,
-    items: usize,
+    items: ByAccount<T>,
     is_closed: bool,
 }
 
@@ -75,7 +61,7 @@ impl<T> Sender<T> {
 
     /// How many items wait.
     pub(super) fn len(&self) -> usize {
-        self.0.waiting().items
+        self.0.waiting().items.len()
     }
 }
 
@@ -127,7 +113,7 @@ impl<T> Receiver<T> {
         // Where threads share a core, items may be about to come, also when this thread was not asleep: let the senders go
         // first. Where a core is free, this takes no time.
         thread::yield_now();
-        self.0.waiting().take(max)
+        self.0.waiting().items.take(max)
     }
 }
 
@@ -135,7 +121,7 @@ impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
         let mut waiting = self.0.waiting();
         waiting.is_closed = true;
-        drop(waiting.take(usize::MAX));
+        drop(waiting.items.take(usize::MAX));
     }
 }
 
@@ -147,7 +133,7 @@ impl<T> Shared<T> {
 
 impl<T> Waiting<T> {
     fn is_idle(&self) -> bool {
-        self.items == 0 && !self.is_closed
+        self.items.is_empty() && !self.is_closed
     }
 
     /// Returns what the item changes, and the item that had to go.
@@ -155,49 +141,15 @@ impl<T> Waiting<T> {
         if self.is_closed {
             return (Added::Another, Some(item));
         }
-        let account = (self.account_of)(&item);
-        let mut given_way = None;
-        if self.items == self.max {
-            let own = self.accounts.get(account).map_or(0, VecDeque::len);
-            let most = self.accounts.values_mut().max_by_key(|items| items.len());
-            // Two more, so that after the exchange it still has as many as this account.
-            let Some(most) = most.filter(|items| items.len() >= own + 2) else {
-                return (Added::Another, Some(item));
-            };
-            given_way = most.pop_back();
-            self.items -= 1;
-        }
-        self.items += 1;
-        if let Some(items) = self.accounts.get_mut(account) {
-            items.push_back(item);
-        } else {
-            let account = account.to_owned();
-            self.turns.push_back(account.clone());
-            self.accounts.insert(account, VecDeque::from([item]));
-        }
-        let added = match self.items {
+        let before = self.items.len();
+        let refused = self.items.add(item);
+        let added = match self.items.len() {
+            now if now == before => Added::Another,
             1 => Added::First,
-            items if items == self.enough => Added::Enough,
+            now if now == self.enough => Added::Enough,
             _ => Added::Another,
         };
-        (added, given_way)
-    }
-
-    fn take(&mut self, max: usize) -> Vec<T> {
-        let mut taken = Vec::with_capacity(max.min(self.items));
-        while taken.len() < max
-            && let Some(account) = self.turns.pop_front()
-        {
-            let Some(items) = self.accounts.get_mut(&account) else { continue };
-            taken.extend(items.pop_front());
-            if items.is_empty() {
-                self.accounts.remove(&account);
-            } else {
-                self.turns.push_back(account);
-            }
-        }
-        self.items -= taken.len();
-        taken
+        (added, refused)
     }
 }
 

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use prometheus::{
-    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    TextEncoder, core::Collector,
+    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder, core::Collector,
 };
 
 use super::{certificate_expiry::CertificateExpiry, process::Process};
@@ -123,6 +123,8 @@ pub struct Metrics {
     queue_writes: IntGauge,
     registry_age: Gauge,
     ready: IntGauge,
+    budget_used: IntGaugeVec,
+    budget: IntGaugeVec,
 }
 
 /// What is not counted, but asked for when metrics are shown.
@@ -134,6 +136,8 @@ pub struct State {
     pub registry_age: Duration,
     /// Whether requests can be served.
     pub is_ready: bool,
+    /// The name of each budget, how many bytes of it are used, and how many it has.
+    pub budgets: [(&'static str, usize, usize); 2],
 }
 
 /// A request that has no answer yet.
@@ -173,19 +177,32 @@ impl Metrics {
                 "customers_ready",
                 "Whether requests can be served, as /readyz says: 1 or 0.",
             )?,
+            budget_used: IntGaugeVec::new(
+                Opts::new("customers_budget_used_bytes", "Bytes that all requests or answers occupy."),
+                &["budget"],
+            )?,
+            budget: IntGaugeVec::new(
+                Opts::new(
+                    "customers_budget_bytes",
+                    "Bytes that they may occupy. If there are no more, requests get 503.",
+                ),
+                &["budget"],
+            )?,
         };
         let info = Opts::new("customers_build_info", "The version of the service, and its database engine.");
         let info = info.const_label("version", env!("CARGO_PKG_VERSION")).const_label("engine", engine);
         let info = IntGauge::with_opts(info)?;
         info.set(1);
         let StoreMetrics { group_writes, commit_duration, writes } = store;
-        let collectors: [Box<dyn Collector>; 11] = [
+        let collectors: [Box<dyn Collector>; 13] = [
             Box::new(metrics.request_duration.clone()),
             Box::new(metrics.active_requests.clone()),
             Box::new(metrics.signatures.collector.clone()),
             Box::new(metrics.queue_writes.clone()),
             Box::new(metrics.registry_age.clone()),
             Box::new(metrics.ready.clone()),
+            Box::new(metrics.budget_used.clone()),
+            Box::new(metrics.budget.clone()),
             Box::new(info),
             Box::new(group_writes.clone()),
             Box::new(commit_duration.clone()),
@@ -222,8 +239,13 @@ impl Metrics {
 
     /// All metrics as text.
     pub fn text(&self, state: State) -> Result<String, MetricsError> {
-        let State { queue_writes, registry_age, is_ready } = state;
-        self.queue_writes.set(i64::try_from(queue_writes).unwrap_or(i64::MAX));
+        let State { queue_writes, registry_age, is_ready, budgets } = state;
+        let gauge = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        self.queue_writes.set(gauge(queue_writes));
+        for (name, used, max) in budgets {
+            self.budget_used.with_label_values(&[name]).set(gauge(used));
+            self.budget.with_label_values(&[name]).set(gauge(max));
+        }
         self.registry_age.set(registry_age.as_secs_f64());
         self.ready.set(is_ready.into());
         TextEncoder::new().encode_to_string(&self.registry.gather())

@@ -10,7 +10,7 @@ use std::{
 
 use customers_api::store::{Access, DatabaseUrl, Store};
 
-use crate::support::{Database, Engine, Service, TestApi, command, full, mia};
+use crate::support::{Client, Database, Engine, Service, TestApi, command, full, mia};
 
 fn url(file: &Path) -> String {
     format!("sqlite:{}", file.display())
@@ -189,11 +189,10 @@ async fn a_backup_that_is_interrupted_is_whole_or_not_there() {
 async fn killed_service(database: &Database) {
     let folder = tempfile::tempdir().unwrap();
     let service = Service::start(&database.url, &folder.path().join("log"), &["--sandbox"]);
-    let client = awc::Client::default();
+    let client = Client::new();
     for number in 0..15 {
         let url = format!("http://{}/customers/later-{number}", service.address);
-        let put = client.put(url).insert_header(("content-type", "application/json"));
-        assert!(put.send_body(full().to_string()).await.unwrap().status().is_success());
+        assert_eq!(client.put(url).json(full().to_string()).status().await / 100, 2);
     }
     service.signal("-KILL");
     assert!(!service.wait().success());

@@ -17,7 +17,6 @@ use std::{
 };
 
 use actix_web::rt;
-use awc::{Client, error::SendRequestError};
 use customers_api::signature::{Algorithm, PrivateKey};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -26,7 +25,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::support::{Service, command, eventually, mia};
+use crate::support::{Client, Service, command, eventually, mia};
 
 /// A folder of a test's own, with a database that is not there yet.
 struct Place(TempDir);
@@ -253,18 +252,14 @@ fn migrate_may_be_run_again_and_again() {
     }
 }
 
-async fn put(client: &Client, service: &Service, id: &str) -> Result<u16, SendRequestError> {
-    let uri = format!("http://{}/customers/{id}", service.address);
-    let answer = client
-        .put(uri)
-        .insert_header(("content-type", "application/json"))
-        .send_body(mia().to_string())
-        .await?;
-    Ok(answer.status().as_u16())
+/// `None` if there is no answer.
+async fn put(client: &Client, service: &Service, id: &str) -> Option<u16> {
+    let put = client.put(format!("http://{}/customers/{id}", service.address)).json(mia().to_string());
+    Some(put.try_send().await?.status.as_u16())
 }
 
 async fn status_of(client: &Client, service: &Service, id: &str) -> u16 {
-    client.get(format!("http://{}/customers/{id}", service.address)).send().await.unwrap().status().as_u16()
+    client.get(format!("http://{}/customers/{id}", service.address)).status().await
 }
 
 #[actix_web::test]
@@ -280,12 +275,12 @@ async fn every_acknowledged_write_is_there_after_the_service_was_killed_under_lo
         let writer = |writer: usize| {
             let (service, acknowledged, killed) = (&service, &acknowledged, &killed);
             async move {
-                let client = Client::default();
+                let client = Client::new();
                 for number in 0.. {
                     let id = format!("{round}-{writer}-{number}");
                     match put(&client, service, &id).await {
-                        Ok(status) => assert_eq!(status, 201),
-                        Err(_) => break,
+                        Some(status) => assert_eq!(status, 201),
+                        None => break,
                     }
                     acknowledged.borrow_mut().push(id);
                     if acknowledged.borrow().len() >= before + ACKNOWLEDGED_BEFORE_KILL
@@ -300,7 +295,7 @@ async fn every_acknowledged_write_is_there_after_the_service_was_killed_under_lo
         assert!(!service.wait().success());
     }
     let service = place.start(&["--sandbox"]);
-    let client = Client::default();
+    let client = Client::new();
     assert!(acknowledged.borrow().len() >= ROUNDS * ACKNOWLEDGED_BEFORE_KILL);
     for id in acknowledged.take() {
         assert_eq!(status_of(&client, &service, &id).await, 200, "{id} was acknowledged");
@@ -345,10 +340,10 @@ async fn on_a_signal_every_accepted_request_is_answered() {
         let load = (0..8).map(|writer| {
             let (service, answered) = (&service, &answered);
             async move {
-                let client = Client::default();
+                let client = Client::new();
                 for number in 0.. {
                     // A connection that was not accepted yet may be refused or reset at any time from here on.
-                    let Ok(status) = put(&client, service, &format!("{writer}-{number}")).await else {
+                    let Some(status) = put(&client, service, &format!("{writer}-{number}")).await else {
                         break;
                     };
                     assert_eq!(status, 201);
@@ -384,7 +379,7 @@ async fn on_a_signal_every_accepted_request_is_answered() {
 async fn each_request_is_a_line_of_the_log_and_no_line_names_a_person() {
     let place = Place::new();
     let service = place.start(&["--sandbox", "--log-format", "json"]);
-    let client = Client::default();
+    let client = Client::new();
     assert_eq!(put(&client, &service, "Mia-Muster").await.unwrap(), 201);
     assert_eq!(status_of(&client, &service, "Musterstadt?Mia=Muster").await, 400);
     service.signal("-TERM");

@@ -17,7 +17,7 @@ use diesel::{
 };
 use futures_util::future::join_all;
 
-use crate::support::{Database, Engine, Service, eventually, mia};
+use crate::support::{Client, Database, Engine, Service, eventually, mia};
 
 fn account() -> Account {
     "acme".parse().unwrap()
@@ -128,14 +128,13 @@ async fn erasing_goes_on_by_itself_under_traffic() {
 
 /// Puts a customer with the first name `DLTfirst`, which is in the files then, and deletes it.
 async fn put_and_delete(service: &Service, database: &Database) {
-    let client = awc::Client::default();
+    let client = Client::new();
     let url = format!("http://{}/customers/c-1", service.address);
     let mut customer = mia();
     customer["FullName"]["FirstName"] = "DLTfirst".into();
-    let put = client.put(&url).insert_header(("content-type", "application/json"));
-    assert_eq!(put.send_body(customer.to_string()).await.unwrap().status(), 201);
+    assert_eq!(client.put(&url).json(customer.to_string()).status().await, 201);
     assert!(words(database, "DLT").contains("DLTfirst"));
-    assert_eq!(client.delete(&url).send().await.unwrap().status(), 204);
+    assert_eq!(client.delete(&url).status().await, 204);
 }
 
 /// How many bytes the write-ahead log has.

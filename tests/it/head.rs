@@ -1,14 +1,14 @@
 //! HEAD wherever GET is: the same status and headers, and no content.
 
-use awc::http::header::{HeaderMap, HttpDate};
+use actix_web::http::header::HttpDate;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::support::{Answer, Engine, TestApi, eventually, full, on_each_engine};
 
 /// The headers that do not depend on the single answer.
 fn lasting(headers: &HeaderMap) -> Vec<(String, String)> {
-    let each = |(name, value): (&awc::http::header::HeaderName, &awc::http::header::HeaderValue)| {
-        (name.to_string(), value.to_str().unwrap().to_owned())
-    };
+    let each =
+        |(name, value): (&HeaderName, &HeaderValue)| (name.to_string(), value.to_str().unwrap().to_owned());
     let mut headers: Vec<_> = headers.iter().map(each).collect();
     headers.retain(|(name, _)| !["date", "x-request-id"].contains(&name.as_str()));
     headers.sort();

@@ -8,7 +8,6 @@ use std::{
 };
 
 use actix_web::rt;
-use awc::Client;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -18,7 +17,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::support::{Service, eventually, mia};
+use crate::support::{Client, Service, eventually, mia};
 
 /// The largest body.
 const MIB: usize = 1024 * 1024;
@@ -66,18 +65,13 @@ impl Sandbox {
     }
 
     async fn put(&self, id: &str, body: Vec<u8>) -> (u16, Vec<u8>) {
-        let client = Client::builder().timeout(LIMIT).finish();
         let uri = format!("http://{}/customers/{id}", self.service.address);
-        let request = client.put(uri).insert_header(("content-type", "application/json"));
-        let mut answer = request.send_body(body).await.unwrap();
-        let text = answer.body().limit(16 * MIB).await.unwrap();
-        (answer.status().as_u16(), text.to_vec())
+        let answer = Client::new().put(uri).json(body).send().await;
+        (answer.status.as_u16(), answer.body)
     }
 
     async fn status(&self, path: &str) -> u16 {
-        let client = Client::builder().timeout(LIMIT).finish();
-        let answer = client.get(format!("http://{}{path}", self.service.address)).send().await.unwrap();
-        answer.status().as_u16()
+        Client::new().get(format!("http://{}{path}", self.service.address)).status().await
     }
 
     /// Waits for the end of the process.
@@ -260,24 +254,57 @@ async fn the_path_of_a_violation_has_a_bounded_length() {
 }
 
 #[actix_web::test]
-async fn no_more_connections_are_served_than_allowed_and_the_next_takes_a_free_place() {
-    let sandbox = Sandbox::start(&["--max-connections", "2", "--workers", "8"]);
-    let (mut first, mut second, mut third) =
-        (sandbox.connect().await, sandbox.connect().await, sandbox.connect().await);
+async fn the_connection_that_has_waited_longest_gives_way_to_a_new_one() {
+    let sandbox = Sandbox::start(&["--max-connections", "3", "--workers", "2"]);
+    let mut served = sandbox.begin("c-1", 2, 0).await;
+    let (mut idle, mut slow) = (sandbox.connect().await, sandbox.connect().await);
+    probe(&mut idle).await;
+    probe(&mut slow).await;
+    // A second head that never ends does not make it look busy.
+    slow.write_all(b"GET /livez HTTP/1.1\r\nHo").await.unwrap();
+    probe(&mut idle).await;
+    served.write_all(b"{").await.unwrap();
+
+    let mut first = sandbox.connect().await;
     probe(&mut first).await;
+
+    assert_eq!(
+        served.read(&mut [0]).await.unwrap_or(0),
+        0,
+        "the one that waits for its body since the beginning"
+    );
+    let mut second = sandbox.connect().await;
     probe(&mut second).await;
-    third.write_all(b"GET /livez HTTP/1.1\r\nHost: test\r\n\r\n").await.unwrap();
-    for _ in 0..100 {
-        probe(&mut first).await;
-        probe(&mut second).await;
+    assert_eq!(slow.read(&mut [0]).await.unwrap_or(0), 0, "then the one with the slow head");
+    for stream in [&mut idle, &mut first, &mut second] {
+        probe(stream).await;
     }
-    let early = third.try_read(&mut [0]).map_err(|error| error.kind());
-    assert_eq!(early, Err(std::io::ErrorKind::WouldBlock), "the third one waits");
+    assert_eq!(
+        sandbox.log().matches("give way to new ones").count(),
+        1,
+        "the log says why: {}",
+        sandbox.log()
+    );
+}
 
-    drop(second);
-
-    assert!(answer_head(&mut third).await.starts_with("HTTP/1.1 204"), "it takes the free place");
-    assert!(sandbox.log().contains("no more connections are accepted"), "the log says why it had to wait");
+#[actix_web::test]
+async fn the_head_of_every_request_must_come_in_time() {
+    let sandbox = Sandbox::start(&[]);
+    let mut slow = sandbox.connect().await;
+    probe(&mut slow).await;
+    slow.write_all(b"GET /livez HTTP/1.1\r\n").await.unwrap();
+    let (mut reader, mut writer) = slow.into_split();
+    let ended = async { while reader.read(&mut [0; 1024]).await.is_ok_and(|bytes| bytes > 0) {} };
+    let trickle = async {
+        while writer.write_all(b"A").await.is_ok() {
+            rt::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::select! {
+        () = ended => {}
+        () = trickle => {}
+        () = rt::time::sleep(LIMIT) => panic!("the connection is closed in time"),
+    }
 }
 
 #[actix_web::test]
@@ -305,6 +332,36 @@ async fn large_bodies_share_their_room_and_keep_no_small_one_out() {
     drop(held);
     eventually("there is room again", || async { sandbox.put("large", large.clone()).await.0 != 503 }).await;
     assert_eq!(sandbox.put("large", large.clone()).await.0, 204);
+}
+
+#[cfg(target_os = "linux")]
+#[actix_web::test]
+async fn answers_that_nobody_takes_share_their_room_and_keep_no_small_one_out() {
+    const LIST: &str = "/customers?PageSize=100";
+    let sandbox = Sandbox::start(&[]);
+    let mut large = mia();
+    let identity = json!({ "IssuingCountry": "US", "IDNumber": "X", "IDType": "TaxID" });
+    large["Identities"] = vec![identity; 1650].into();
+    for number in 0..40 {
+        assert_eq!(sandbox.put(&format!("c-{number}"), large.to_string().into_bytes()).await.0, 201);
+    }
+    assert_eq!(sandbox.status(LIST).await, 200);
+    let before = peak_memory(&sandbox.service);
+
+    let mut held = Vec::new();
+    while sandbox.status(LIST).await == 200 {
+        assert!(held.len() < 60, "there is no room left");
+        let mut stream = sandbox.connect().await;
+        stream.write_all(format!("GET {LIST} HTTP/1.1\r\nHost: test\r\n\r\n").as_bytes()).await.unwrap();
+        held.push(stream);
+    }
+
+    assert_eq!(sandbox.put("small", mia().to_string().into_bytes()).await.0, 201);
+    assert_eq!(sandbox.status("/customers/small").await, 200);
+    let more = peak_memory(&sandbox.service) - before;
+    assert!(more <= 96 * MIB, "{} MiB more", more / MIB);
+    drop(held);
+    eventually("there is room again", || async { sandbox.status(LIST).await == 200 }).await;
 }
 
 #[actix_web::test]

@@ -5,9 +5,8 @@ mod admin;
 mod packaging;
 mod scrape;
 
-use std::{cell::RefCell, fs, process::Stdio, time::Duration};
+use std::{cell::RefCell, fs, process::Stdio};
 
-use awc::{Client, http::Method};
 use customers_api::signature::{Algorithm, PrivateKey};
 use futures_util::future::join_all;
 use serde_json::json;
@@ -15,7 +14,7 @@ use tempfile::TempDir;
 
 use self::scrape::{Scrape, promtool};
 use crate::support::{
-    Database, Engine, Raw, Service, Signer, command, eventually, mia, on_each_engine, token_for,
+    Client, Database, Engine, Raw, Service, Signer, command, eventually, mia, on_each_engine, token_for,
 };
 
 /// A service with an admin listener, and an account with a key.
@@ -47,8 +46,7 @@ impl Place {
         let arguments = [&["--admin-listen", "127.0.0.1:0"], arguments].concat();
         let service = Service::start(&database.url, &folder.path().join("log"), &arguments);
         let signer = signer(&folder, "k-1");
-        let client = Client::builder().timeout(Duration::from_secs(20)).finish();
-        Self { service, signer, client, database, folder }
+        Self { service, signer, client: Client::new(), database, folder }
     }
 
     fn admin(&self) -> &str {
@@ -56,17 +54,13 @@ impl Place {
     }
 
     async fn admin_status(&self, method: &str, path: &str) -> u16 {
-        let uri = format!("http://{}{path}", self.admin());
-        let request = Client::default().request(method.parse::<Method>().unwrap(), uri);
-        request.send().await.unwrap().status().as_u16()
+        Client::new().request(method, format!("http://{}{path}", self.admin())).status().await
     }
 
     async fn scrape(&self) -> Scrape {
-        let mut answer =
-            Client::default().get(format!("http://{}/metrics", self.admin())).send().await.unwrap();
-        assert_eq!(answer.status().as_u16(), 200);
-        assert_eq!(answer.headers().get("content-type").unwrap(), "text/plain; version=0.0.4");
-        Scrape(String::from_utf8(answer.body().await.unwrap().to_vec()).unwrap())
+        let answer = Client::new().get(format!("http://{}/metrics", self.admin())).send().await.expect(200);
+        assert_eq!(answer.header("content-type"), "text/plain; version=0.0.4");
+        Scrape(String::from_utf8(answer.body).unwrap())
     }
 
     fn token(&self, method: &str, path: &str, body: &str) -> String {
@@ -76,11 +70,11 @@ impl Place {
     /// Sends a request, and returns its status.
     async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> u16 {
         let uri = format!("http://{}{path}", self.service.address);
-        let mut request = self.client.request(method.parse::<Method>().unwrap(), uri);
-        for header in headers {
-            request = request.insert_header(*header);
+        let mut request = self.client.request(method, uri);
+        for (name, value) in headers {
+            request = request.header(name, value);
         }
-        request.send_body(body.to_owned()).await.unwrap().status().as_u16()
+        request.body(body.to_owned()).status().await
     }
 
     /// The same with this signature, and as JSON.
@@ -320,11 +314,10 @@ async fn writes_that_wait_are_shown(engine: Engine) {
     let place = Place::start(engine, &["--sandbox"]).await;
     let (lock, body, done) = (place.database.lock().await, mia().to_string(), RefCell::new(0));
     let puts = join_all((0..WRITES).map(|_| async {
-        let client = Client::builder().timeout(Duration::from_secs(20)).finish();
-        let put = client.put(format!("http://{}/customers/c-1", place.service.address));
-        let answer = put.insert_header(("content-type", "application/json")).send_body(body.clone()).await;
+        let (client, url) = (Client::new(), format!("http://{}/customers/c-1", place.service.address));
+        let status = client.put(url).json(body.clone()).status().await;
         *done.borrow_mut() += 1;
-        answer.unwrap().status().as_u16()
+        status
     }));
     let watch = async {
         eventually("writes wait", || async {

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use awc::http::header::HttpDate;
+use actix_web::http::header::HttpDate;
 use futures_util::future::join_all;
 
 use crate::support::{Answer, Engine, TestApi, eventually, full, mia, on_each_engine};

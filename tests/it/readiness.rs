@@ -7,14 +7,13 @@ use std::{
     process::Stdio,
 };
 
-use awc::{Client, http::Method};
 use customers_api::{
     clock,
     signature::{Facts, PrivateKey, sign},
 };
 use tempfile::TempDir;
 
-use crate::support::{Service, command, eventually, mia};
+use crate::support::{Client, Service, command, eventually, mia};
 
 /// A service that demands signatures, and a key that it knows.
 struct Place {
@@ -42,26 +41,16 @@ impl Place {
     }
 
     async fn ready(&self) -> u16 {
-        let answer = Client::default().get(format!("http://{}/readyz", self.service.address)).send().await;
-        answer.unwrap().status().as_u16()
+        Client::new().get(format!("http://{}/readyz", self.service.address)).status().await
     }
 
     async fn status(&self, method: &str, path: &str, body: String) -> u16 {
-        let (method, now) = (method.parse::<Method>().unwrap(), clock::now().timestamp());
-        let facts = Facts {
-            audience: "customers-api",
-            now,
-            method: method.as_str(),
-            path,
-            query: "",
-            body: body.as_bytes(),
-        };
+        let now = clock::now().timestamp();
+        let facts = Facts { audience: "customers-api", now, method, path, query: "", body: body.as_bytes() };
         let token = sign(&self.key, Some("k-1"), &facts, 300).unwrap();
-        let request = Client::default()
-            .request(method, format!("http://{}{path}", self.service.address))
-            .insert_header(("api-signature", token))
-            .insert_header(("content-type", "application/json"));
-        request.send_body(body).await.unwrap().status().as_u16()
+        let client = Client::new();
+        let request = client.request(method, format!("http://{}{path}", self.service.address));
+        request.header("api-signature", token).json(body).status().await
     }
 
     /// The status of each operation.

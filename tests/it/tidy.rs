@@ -20,10 +20,10 @@ const FILE_LINES_MAX: usize = 450;
 const HANDLER_LINES_MAX: usize = 15;
 
 /// The modules of the crate from the top down, each with those that it may import.
-const MAY_IMPORT: [(&str, &str); 17] = [
+const MAY_IMPORT: [(&str, &str); 18] = [
     (
         "lib",
-        "cli api registry record signature store contract model files telemetry account signature_id clock random threads",
+        "cli api registry record signature store contract model files telemetry account by_account signature_id clock random threads",
     ),
     ("main", "cli"),
     (
@@ -32,17 +32,18 @@ const MAY_IMPORT: [(&str, &str); 17] = [
     ),
     (
         "api",
-        "registry record signature store contract model files telemetry account signature_id clock random threads",
+        "registry record signature store contract model files telemetry account by_account signature_id clock random threads",
     ),
     ("registry", "signature store telemetry account clock threads"),
     ("record", "store contract model files telemetry account random"),
     ("signature", "account signature_id random"),
-    ("store", "model telemetry account signature_id clock random threads"),
+    ("store", "model telemetry account by_account signature_id clock random threads"),
     ("contract", "model"),
     ("model", ""),
     ("files", "telemetry"),
     ("telemetry", ""),
     ("account", ""),
+    ("by_account", ""),
     ("signature_id", ""),
     ("clock", ""),
     ("random", ""),

@@ -2,7 +2,9 @@
 
 mod certificate;
 mod client;
+mod hostile;
 mod http2;
+mod parity;
 
 use std::{
     fs,
@@ -235,8 +237,16 @@ fn tls_1_2_and_1_3_are_spoken_and_nothing_older() {
         let said = s_client(&service, &[version, "-cipher", "DEFAULT@SECLEVEL=0"]);
         assert!(said.contains("SSL alert number") && said.contains("Cipher is (NONE)"), "{version}: {said}");
     }
-    let said = s_client(&service, &["-alpn", "http/1.1"]);
-    assert!(said.contains("ALPN protocol: http/1.1"), "{said}");
+    for protocol in ["http/1.1", "http/1.0"] {
+        let said = s_client(&service, &["-alpn", protocol]);
+        assert!(said.contains(&format!("ALPN protocol: {protocol}")), "{said}");
+    }
+    let said = s_client(&service, &[]);
+    assert!(said.contains("No ALPN negotiated"), "{said}");
+    for (option, version) in [("--http1.0", "1"), ("--no-alpn", "1.1")] {
+        let answer = place.curl(&service, "/customers", &[option]);
+        assert_eq!((answer.status, answer.version.as_str()), (200, version), "{option}: {answer:?}");
+    }
     let said = s_client(&service, &["-alpn", "spdy/3"]);
     assert!(said.contains("alert no application protocol"), "{said}");
     assert!(!place.log().contains("ERROR"), "{}", place.log());

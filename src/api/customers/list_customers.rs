@@ -55,9 +55,11 @@ pub(super) async fn list_customers(
 ) -> Result<ListCustomersResponse, ApiError> {
     let Signed { account, signature: _, input: ListCustomersRequest { page_size, direction, after } } =
         request;
+    let turn = api.turn_to_list(&account).await?;
     let page = api.store.list(&account, direction, after, page_size.get()).await?;
     let page_token = page.next.map(|next| api.page_tokens.issue(&account, direction, next)).transpose()?;
     let json = api.records.page(&account, &page.customers, page_token.as_deref())?;
+    drop((page.customers, turn));
     // The responses to requests that arrived together leave close together, and wake the client once.
     api.store.await_others().await;
     Ok(ListCustomersResponse(json))

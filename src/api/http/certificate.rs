@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// The protocols that a client may choose, the preferred one first.
-const PROTOCOLS: [&[u8]; 2] = [HTTP_2, b"http/1.1"];
+const PROTOCOLS: [&[u8]; 3] = [HTTP_2, b"http/1.1", b"http/1.0"];
 
 /// The name of HTTP/2 in a TLS handshake.
 pub(super) const HTTP_2: &[u8] = b"h2";

@@ -1,50 +1,203 @@
-//! The open connections of all workers.
+//! The open connections of all workers, and which of them gives way to a new one.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
 };
 
-/// Counts connections. Clones share the count.
-#[derive(Debug, Clone)]
+use tokio::sync::Notify;
+
+/// All open connections. Clones share them.
+#[derive(Clone)]
 pub(super) struct Connections(Arc<Shared>);
 
-#[derive(Debug)]
 struct Shared {
     max: usize,
-    open: AtomicUsize,
-    is_full: AtomicBool,
+    begun: Instant,
+    places: Mutex<Places>,
+    /// A connection was closed, or waits for its client from now on.
+    changed: Notify,
 }
 
+#[derive(Default)]
+struct Places {
+    open: HashMap<u64, Arc<Place>>,
+    next_id: u64,
+    is_full: bool,
+}
+
+struct Place {
+    /// In microseconds since the service began; [`SERVING`] while the server has something to do, [`GONE`] when the
+    /// connection had to give way.
+    waiting_since: AtomicU64,
+    given_way: Notify,
+}
+
+const SERVING: u64 = u64::MAX;
+
+const GONE: u64 = u64::MAX - 1;
+
 /// A connection that is open until this is dropped.
-pub(super) struct Open(Connections);
+pub(super) struct Open {
+    connections: Connections,
+    id: u64,
+    place: Arc<Place>,
+}
 
 impl Connections {
     pub(super) fn new(max: usize) -> Self {
-        Self(Arc::new(Shared { max, open: AtomicUsize::new(0), is_full: AtomicBool::new(false) }))
+        let (begun, places) = (Instant::now(), Mutex::default());
+        Self(Arc::new(Shared { max, begun, places, changed: Notify::new() }))
     }
 
-    /// Counts a new connection. The first one that leaves no room for another is logged.
-    pub(super) fn open(&self) -> Open {
-        let Shared { max, open, is_full } = &*self.0;
-        if open.fetch_add(1, Ordering::Relaxed) + 1 >= *max && !is_full.swap(true, Ordering::Relaxed) {
-            tracing::warn!(max, "no more connections are accepted until others are closed");
+    /// Takes a place for a new connection. If there is none, the connection that has waited longest for its client gives way.
+    /// If all are being served, this waits.
+    pub(super) async fn open(&self) -> Open {
+        loop {
+            let changed = self.0.changed.notified();
+            if let Some(open) = self.try_open() {
+                // There may be a place for the next one, too.
+                self.0.changed.notify_one();
+                return open;
+            }
+            changed.await;
         }
-        Open(self.clone())
+    }
+
+    fn try_open(&self) -> Option<Open> {
+        let mut places = self.places();
+        if places.open.len() >= self.0.max {
+            places.note_full(self.0.max);
+            let longest =
+                places.open.iter().map(|(id, place)| (place.waiting_since.load(Ordering::Relaxed), *id));
+            let (since, id) = longest.min().filter(|(since, _)| *since < GONE)?;
+            let place = Arc::clone(places.open.get(&id)?);
+            // It may be about to be served.
+            place.waiting_since.compare_exchange(since, GONE, Ordering::Relaxed, Ordering::Relaxed).ok()?;
+            place.given_way.notify_one();
+            places.open.remove(&id);
+        }
+        let id = places.next_id;
+        places.next_id += 1;
+        let place = Place { waiting_since: AtomicU64::new(self.now()), given_way: Notify::new() };
+        let place = Arc::new(place);
+        places.open.insert(id, Arc::clone(&place));
+        Some(Open { connections: self.clone(), id, place })
     }
 
     /// The number of open connections.
     pub(super) fn count(&self) -> usize {
-        self.0.open.load(Ordering::Relaxed)
+        self.places().open.len()
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.0.begun.elapsed().as_micros()).unwrap_or(GONE - 1)
+    }
+
+    /// No code that could panic runs under the lock.
+    fn places(&self) -> MutexGuard<'_, Places> {
+        self.0.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Places {
+    /// The first connection that finds no free place is logged.
+    fn note_full(&mut self, max: usize) {
+        if !std::mem::replace(&mut self.is_full, true) {
+            tracing::warn!(
+                max,
+                "all connections are in use: those that wait for their clients give way to new ones"
+            );
+        }
+    }
+}
+
+impl Open {
+    /// The server has something to do from now on. False if the connection had to give way.
+    pub(super) fn is_served(&self) -> bool {
+        let serve = |since: u64| (since != GONE).then_some(SERVING);
+        self.place.waiting_since.fetch_update(Ordering::Relaxed, Ordering::Relaxed, serve).is_ok()
+    }
+
+    /// Now, in microseconds since the service began.
+    pub(super) fn now(&self) -> u64 {
+        self.connections.now()
+    }
+
+    /// The client has to send or to take something, and has had to since then.
+    pub(super) fn waits(&self, since: u64) {
+        let wait = |before: u64| (before != GONE).then_some(since);
+        let _ = self.place.waiting_since.fetch_update(Ordering::Relaxed, Ordering::Relaxed, wait);
+        self.connections.0.changed.notify_one();
+    }
+
+    /// Waits until the connection has to give way to another.
+    pub(super) async fn given_way(&self) {
+        self.place.given_way.notified().await;
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        let Shared { max, open, is_full } = &*self.0.0;
+        let mut places = self.connections.places();
+        places.open.remove(&self.id);
         // Not at the limit itself, so that a connection that comes and goes there is not logged each time.
-        if open.fetch_sub(1, Ordering::Relaxed) - 1 <= *max / 2 {
-            is_full.store(false, Ordering::Relaxed);
+        if places.open.len() <= self.connections.0.max / 2 {
+            places.is_full = false;
         }
+        drop(places);
+        self.connections.0.changed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{FutureExt as _, poll};
+    use std::pin::pin;
+
+    use super::*;
+
+    fn open(connections: &Connections) -> Option<Open> {
+        connections.open().now_or_never()
+    }
+
+    fn has_given_way(open: &Open) -> bool {
+        open.given_way().now_or_never().is_some()
+    }
+
+    #[tokio::test]
+    async fn the_connection_that_has_waited_longest_gives_way() {
+        let connections = Connections::new(3);
+        let [first, second, third] = [(); 3].map(|()| open(&connections).unwrap());
+        for (place, since) in [(&first, 20), (&second, 10), (&third, 30)] {
+            place.place.waiting_since.store(since, Ordering::Relaxed);
+        }
+        let fourth = open(&connections).unwrap();
+        assert!(!has_given_way(&first) && has_given_way(&second) && !has_given_way(&third));
+        assert!(!second.is_served(), "a request that comes too late is not served");
+        assert!(first.is_served() && third.is_served() && fourth.is_served());
+        assert_eq!(connections.count(), 3);
+        drop(second);
+        assert_eq!(connections.count(), 3, "its place was taken");
+    }
+
+    #[tokio::test]
+    async fn none_that_is_served_gives_way_and_the_next_waits() {
+        let connections = Connections::new(2);
+        let [first, second] = [(); 2].map(|()| open(&connections).unwrap());
+        assert!(first.is_served() && second.is_served());
+        let mut third = pin!(connections.open());
+        assert!(poll!(&mut third).is_pending());
+        second.waits(second.now());
+        let third = third.now_or_never().expect("the one that waits gives way");
+        assert!(has_given_way(&second) && third.is_served());
+        let mut fourth = pin!(connections.open());
+        assert!(poll!(&mut fourth).is_pending());
+        drop(first);
+        assert!(fourth.now_or_never().is_some(), "a free place");
     }
 }

@@ -1,81 +1,102 @@
 //! One connection with HTTP/2.
 //!
 //! The framework's own HTTP/2 sets no limit on the requests of a connection or on their headers, lets a handler run on
-//! after its client reset the stream, and says no GOAWAY at a stop. So the connection is served here, with `h2` itself.
+//! after its client reset the stream, and says no GOAWAY at a stop. So the connection is served here, with `h2` itself,
+//! which closes a connection (ENHANCE_YOUR_CALM) that sends too many frames without content, or too many resets.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     future::poll_fn,
     io,
     pin::{Pin, pin},
     rc::Rc,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::SystemTime,
 };
 
 use actix_http::{Payload, Request, Response, error::PayloadError};
 use actix_server::GracefulShutdownSignal;
-use actix_service::Service;
 use actix_web::{
-    Error,
     body::{BodySize, BoxBody, MessageBody as _},
-    dev::ServiceResponse,
     http::{
-        Method, StatusCode,
-        header::{CONTENT_LENGTH, DATE, HttpDate, TryIntoHeaderValue as _},
+        Method, StatusCode, Uri, Version,
+        header::{HOST, HeaderName, HeaderValue, HttpDate},
     },
     web::Bytes,
 };
-use futures_util::{Stream, StreamExt as _, stream::FuturesUnordered};
+use futures_util::{
+    FutureExt as _, Stream, StreamExt as _,
+    stream::{self, FuturesUnordered},
+};
 use h2::{
-    Reason, RecvStream,
+    Reason, RecvStream, SendStream,
     server::{Builder, Connection, SendResponse},
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    time::{Duration, Instant, sleep, timeout},
+    sync::Semaphore,
+    time::{Duration, Instant, sleep, timeout, timeout_at},
 };
 
-use super::limits::{KEEP_ALIVE, REQUEST_TIMEOUT};
-use crate::clock;
+use super::{
+    exchange::{App, respond},
+    limits::{ANSWER_TIMEOUT, CLOSE_TIMEOUT, KEEP_ALIVE, REQUEST_TIMEOUT},
+    peer::Peer,
+    stream::Stream as Bytestream,
+};
+use crate::{api::budget::Budget, clock};
 
-/// How many requests of a connection are served at the same time. A client sends more of them later.
-const STREAMS_MAX: u32 = 32;
+/// How many requests of a connection may be open at the same time.
+pub(super) const STREAMS_MAX: u32 = 128;
+
+/// How many requests of a connection are served at the same time. The others wait.
+pub(super) const STREAMS_SERVED_MAX: usize = 32;
 
 /// How large the headers of a request may be, as HTTP/2 counts them.
-const HEADERS_BYTES_MAX: u32 = 64 * 1024;
+pub(super) const HEADERS_BYTES_MAX: u32 = 64 * 1024;
 
-/// How much of one body may be on its way at the same time.
-const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+/// How much of the bodies of a connection may be on its way, or not read yet. One body may use all of it.
+pub(super) const WINDOW_BYTES: u32 = 64 * 1024;
 
-/// How much of all bodies of a connection may be on its way at the same time.
-const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+/// What frames with little content may cost a connection until they are read, as `h2` counts it: 256 bytes each.
+const SMALL_FRAMES_BYTES: usize = 64 * 1024;
 
 /// How much of an answer may wait in the connection.
 const SEND_BUFFER_BYTES: usize = 64 * 1024;
 
-/// How long a client may take to make room for a part of an answer.
-const TAKE_TIMEOUT: Duration = Duration::from_secs(30);
+/// What a header costs besides its text, in bytes: more than HTTP/2 counts, about as much as it occupies.
+const HEADER_BYTES: usize = 200;
 
 /// How long the rest of a body is read and thrown away, after its request was answered.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a client may take to confirm that the connection ends.
-const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
+/// What the requests of a connection share.
+struct Shared<'a, A> {
+    app: &'a A,
+    peer: &'a Rc<Peer>,
+    bodies: &'a Budget,
+    turns: Arc<Semaphore>,
+}
 
-/// The handlers of the service.
-pub(super) trait App: Service<Request, Response = ServiceResponse<BoxBody>, Error = Error> {}
-
-impl<S: Service<Request, Response = ServiceResponse<BoxBody>, Error = Error>> App for S {}
+/// The error of a client that does not take its answers.
+struct TooSlow;
 
 /// Serves a connection to its end.
-pub(super) async fn serve<T: AsyncRead + AsyncWrite + Unpin>(
-    stream: T,
+pub(super) async fn serve(
+    stream: Bytestream,
     app: &impl App,
+    bodies: &Budget,
     stop: &GracefulShutdownSignal,
 ) {
-    if let Ok(Ok(connection)) = timeout(REQUEST_TIMEOUT, settings().handshake(stream)).await {
-        answer_all(connection, app, stop).await;
+    let peer = Rc::clone(&stream.peer);
+    let turns = Arc::new(Semaphore::new(STREAMS_SERVED_MAX));
+    let handshake = timeout(REQUEST_TIMEOUT, settings().handshake(stream));
+    let handshake = tokio::select! {
+        connection = handshake => connection,
+        () = peer.given_way() => return,
+    };
+    if let Ok(Ok(connection)) = handshake {
+        answer_all(connection, &Shared { app, peer: &peer, bodies, turns }, stop).await;
     }
 }
 
@@ -84,17 +105,18 @@ fn settings() -> Builder {
     settings
         .max_concurrent_streams(STREAMS_MAX)
         .max_header_list_size(HEADERS_BYTES_MAX)
-        .initial_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .initial_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(WINDOW_BYTES)
+        .data_frame_budget(SMALL_FRAMES_BYTES)
         .max_send_buffer_size(SEND_BUFFER_BYTES);
     settings
 }
 
-/// Answers requests until the client goes away, is idle for too long, or the server stops. A request that is not
+/// Answers requests until the client goes away, is idle or slow for too long, or the server stops. A request that is not
 /// answered then is dropped, as on a connection with HTTP/1.1.
-async fn answer_all<T: AsyncRead + AsyncWrite + Unpin>(
-    mut connection: Connection<T, Bytes>,
-    app: &impl App,
+async fn answer_all(
+    mut connection: Connection<Bytestream, Bytes>,
+    shared: &Shared<'_, impl App>,
     stop: &GracefulShutdownSignal,
 ) {
     let mut answers = FuturesUnordered::new();
@@ -104,10 +126,12 @@ async fn answer_all<T: AsyncRead + AsyncWrite + Unpin>(
     loop {
         tokio::select! {
             accepted = connection.accept() => match accepted {
-                Some(Ok((request, respond))) => answers.push(answer(app, request, respond)),
+                Some(Ok((request, respond))) => answers.push(answer(shared, request, respond)),
                 Some(Err(_)) | None => return,
             },
-            Some(()) = answers.next() => {}
+            Some(answered) = answers.next() => if let Err(TooSlow) = answered {
+                return;
+            },
             () = &mut stopped, if !is_ending => {
                 is_ending = true;
                 connection.graceful_shutdown();
@@ -119,44 +143,110 @@ async fn answer_all<T: AsyncRead + AsyncWrite + Unpin>(
                 is_ending = true;
                 connection.graceful_shutdown();
             }
+            () = shared.peer.given_way() => {
+                // No request is served. Those that are on their way are not processed, and the client may repeat them.
+                connection.abrupt_shutdown(Reason::NO_ERROR);
+                let _ = timeout(CLOSE_TIMEOUT, poll_fn(|context| connection.poll_closed(context))).await;
+                return;
+            }
         }
         if answers.is_empty() {
-            let limit = if is_ending { GOODBYE_TIMEOUT } else { KEEP_ALIVE };
+            let limit = if is_ending { CLOSE_TIMEOUT } else { KEEP_ALIVE };
             patience.as_mut().reset(Instant::now() + limit);
         }
     }
 }
 
 /// Answers a request. If the client resets the stream, the handler is dropped: nobody waits for its answer.
-async fn answer(app: &impl App, request: http::Request<RecvStream>, mut respond: SendResponse<Bytes>) {
-    let is_head = request.method() == Method::HEAD;
-    let (request, mut body) = to_request(request);
+async fn answer(
+    shared: &Shared<'_, impl App>,
+    request: http::Request<RecvStream>,
+    mut reply: SendResponse<Bytes>,
+) -> Result<(), TooSlow> {
+    let mut head = shared.bodies.share(shared.peer.allowance());
+    if head.grow(head_bytes(&request)).is_err() {
+        reply.send_reset(Reason::REFUSED_STREAM);
+        return Ok(());
+    }
+    let is_head = request.method() == http::Method::HEAD;
+    let (parts, body) = request.into_parts();
+    let mut body = Body(Rc::new(RefCell::new(body)));
     let response = tokio::select! {
         biased;
-        _reset = poll_fn(|context| respond.poll_reset(context)) => return,
-        response = app.call(request) => response,
+        _reset = poll_fn(|context| reply.poll_reset(context)) => return Ok(()),
+        response = serve_one(shared, parts, body.clone()) => response,
     };
-    let response = response.map_or_else(Into::into, Response::from);
-    if send(response, is_head, &mut respond).await.is_ok() {
-        // A client that still sends its body may overlook an answer that is followed by a reset at once.
-        let _ = timeout(DISCARD_TIMEOUT, async { while let Some(Ok(_)) = body.next().await {} }).await;
+    drop(head);
+    let Some(response) = response else {
+        reply.send_reset(Reason::PROTOCOL_ERROR);
+        return Ok(());
+    };
+    let sent = timeout(ANSWER_TIMEOUT, send(response, is_head, &mut reply, shared.peer)).await;
+    match sent {
+        Ok(Ok(())) => {
+            // A client that still sends its body may overlook an answer that is followed by a reset at once.
+            let _ = timeout(DISCARD_TIMEOUT, async { while let Some(Ok(_)) = body.next().await {} }).await;
+            Ok(())
+        }
+        Ok(Err(error)) => error.map_or(Ok(()), Err),
+        Err(_late) => {
+            reply.send_reset(Reason::CANCEL);
+            Ok(())
+        }
     }
 }
 
-/// The request, and its body for what the handler leaves of it.
-fn to_request(request: http::Request<RecvStream>) -> (Request, Body) {
-    let (parts, body) = request.into_parts();
-    let is_empty = body.is_end_stream();
-    let body = Body(Rc::new(RefCell::new(body)));
-    let payload =
-        if is_empty { Payload::None } else { Payload::Stream { payload: Box::pin(body.clone()) as _ } };
+/// Lets the app respond to a request, if there is one that it can understand. One with a body takes its turn when its body
+/// is there, so that no body waits in the connection and keeps out those of others.
+async fn serve_one(
+    shared: &Shared<'_, impl App>,
+    parts: http::request::Parts,
+    body: Body,
+) -> Option<Response<BoxBody>> {
+    let (turn, turns) = (Rc::new(Cell::new(None)), Arc::clone(&shared.turns));
+    let take_turn = {
+        let turn = Rc::clone(&turn);
+        async move { turn.set(turns.acquire_owned().await.ok()) }
+    };
+    let payload = if body.0.borrow().is_end_stream() {
+        take_turn.await;
+        Payload::None
+    } else {
+        let end = stream::once(take_turn.map(|()| Ok(Bytes::new())));
+        Payload::Stream { payload: Box::pin(body.chain(end)) as _ }
+    };
+    Some(respond(shared.app, shared.peer, to_request(parts, payload)?).await)
+}
+
+/// What the head of a request occupies.
+fn head_bytes(request: &http::Request<RecvStream>) -> usize {
+    let texts = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len());
+    texts.map(|bytes| HEADER_BYTES + bytes).sum()
+}
+
+/// The request as the app knows it, which is as it would be with HTTP/1.1. The framework has another version of the same
+/// types.
+fn to_request(parts: http::request::Parts, payload: Payload) -> Option<Request> {
+    let http::request::Parts { method, uri, headers, .. } = parts;
     let mut request = Request::with_payload(payload);
     let head = request.head_mut();
-    head.uri = parts.uri;
-    head.method = parts.method;
-    head.version = parts.version;
-    head.headers = parts.headers.into();
-    (request, body)
+    head.version = Version::HTTP_2;
+    head.method = Method::from_bytes(method.as_str().as_bytes()).ok()?;
+    head.uri = match (uri.path_and_query(), uri.authority()) {
+        (Some(path_and_query), _) => Uri::try_from(path_and_query.as_str()).ok()?,
+        (None, Some(authority)) => Uri::try_from(authority.as_str()).ok()?,
+        (None, None) => return None,
+    };
+    for (name, value) in &headers {
+        let name = HeaderName::from_bytes(name.as_str().as_bytes()).ok()?;
+        head.headers.append(name, HeaderValue::from_bytes(value.as_bytes()).ok()?);
+    }
+    if let Some(authority) = uri.authority()
+        && !head.headers.contains_key(HOST)
+    {
+        head.headers.insert(HOST, HeaderValue::from_str(authority.as_str()).ok()?);
+    }
+    Some(request)
 }
 
 /// The parts of a body. What was taken makes room for more.
@@ -178,14 +268,16 @@ impl Stream for Body {
     }
 }
 
+/// Sends a response. The error is that of a slow client, or none: the stream has ended then.
 async fn send(
     response: Response<BoxBody>,
     is_head: bool,
-    respond: &mut SendResponse<Bytes>,
-) -> Result<(), h2::Error> {
-    let (response, body) = to_response(response);
+    reply: &mut SendResponse<Bytes>,
+    peer: &Rc<Peer>,
+) -> Result<(), Option<TooSlow>> {
+    let (response, body) = to_response(response).ok_or(None)?;
     let is_end = is_head || body.size().is_eof();
-    let mut stream = respond.send_response(response, is_end)?;
+    let mut stream = reply.send_response(response, is_end).map_err(|_| None)?;
     if is_end {
         return Ok(());
     }
@@ -197,30 +289,51 @@ async fn send(
         };
         while !chunk.is_empty() {
             stream.reserve_capacity(chunk.len());
-            let room = timeout(TAKE_TIMEOUT, poll_fn(|context| stream.poll_capacity(context))).await;
-            let Ok(Some(room)) = room else {
-                stream.send_reset(Reason::CANCEL);
-                return Ok(());
-            };
-            stream.send_data(chunk.split_to(chunk.len().min(room?)), false)?;
+            let room = room(&mut stream, peer).await?.min(chunk.len());
+            stream.send_data(chunk.split_to(room), false).map_err(|_| None)?;
         }
     }
-    stream.send_data(Bytes::new(), true)
+    stream.send_data(Bytes::new(), true).map_err(|_| None)
+}
+
+/// How much the client takes now. It may take none for a while.
+async fn room(stream: &mut SendStream<Bytes>, peer: &Rc<Peer>) -> Result<usize, Option<TooSlow>> {
+    let mut room = pin!(poll_fn(|context| stream.poll_capacity(context)));
+    let mut found = room.as_mut().now_or_never();
+    let _stall = found.is_none().then(|| peer.stall());
+    loop {
+        if let Some(room) = found {
+            return room.and_then(Result::ok).ok_or(None);
+        }
+        let deadline = peer.take_deadline().map_or_else(Instant::now, Instant::from_std);
+        found = timeout_at(deadline, room.as_mut()).await.ok();
+        // Meanwhile it may have taken other answers.
+        let is_late =
+            peer.take_deadline().is_some_and(|deadline| Instant::from_std(deadline) <= Instant::now());
+        if found.is_none() && is_late {
+            return Err(Some(TooSlow));
+        }
+    }
 }
 
 /// The head of a response, with the headers that HTTP/1.1 has by the framework.
-fn to_response(response: Response<BoxBody>) -> (http::Response<()>, BoxBody) {
-    let (mut response, body) = response.into_parts();
+fn to_response(response: Response<BoxBody>) -> Option<(http::Response<()>, BoxBody)> {
+    let (response, body) = response.into_parts();
     let status = response.status();
     let mut head = http::Response::new(());
-    *head.status_mut() = status;
+    *head.status_mut() = http::StatusCode::from_u16(status.as_u16()).ok()?;
     let headers = head.headers_mut();
-    *headers = std::mem::take(response.headers_mut()).into();
-    if let (BodySize::Sized(bytes), true) = (body.size(), status != StatusCode::NO_CONTENT) {
-        headers.insert(CONTENT_LENGTH, bytes.into());
+    for (name, value) in response.headers() {
+        let name = http::HeaderName::from_bytes(name.as_str().as_bytes()).ok()?;
+        headers.append(name, http::HeaderValue::from_bytes(value.as_bytes()).ok()?);
     }
-    if let Ok(date) = HttpDate::from(SystemTime::from(clock::now())).try_into_value() {
-        headers.insert(DATE, date);
+    let has_length = ![StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
+    if let (BodySize::Sized(bytes), true) = (body.size(), has_length) {
+        headers.insert(http::header::CONTENT_LENGTH, bytes.into());
     }
-    (head, body)
+    if !headers.contains_key(http::header::DATE) {
+        let date = HttpDate::from(SystemTime::from(clock::now())).to_string();
+        headers.insert(http::header::DATE, date.try_into().ok()?);
+    }
+    Some((head, body))
 }

@@ -20,7 +20,9 @@ use uuid::Uuid;
 
 use super::{health, routes};
 use crate::{
+    account::Account,
     api::{
+        budget::Allowance,
         error::ApiError,
         operation::{Asked, Operation},
         state::Api,
@@ -71,6 +73,7 @@ pub(super) async fn respond(
                 }
                 None => response.map_into_boxed_body(),
             };
+            response = within_budget(response, id, operation);
             set_headers(response.headers_mut(), id);
             if asks_for_upgrade {
                 // The framework would answer `Connection: upgrade`, and close the connection.
@@ -85,6 +88,29 @@ pub(super) async fn respond(
             Err(finish(error_response(&error, id, None), line))
         }
     }
+}
+
+/// The response, if there is room for its body until the client has taken it. Static files are shared, and need none.
+fn within_budget(
+    response: ServiceResponse<BoxBody>,
+    id: Uuid,
+    operation: Option<&'static Operation>,
+) -> ServiceResponse<BoxBody> {
+    let Some(api) = response.request().app_data::<Data<Api>>() else { return response };
+    let account = response.request().extensions().get::<Account>().cloned();
+    let share = api.answers.share(Allowance::of(response.request())).of(account);
+    let (request, response) = response.into_parts();
+    let (response, body) = response.into_parts();
+    let kept = match body.try_into_bytes() {
+        Ok(bytes) if bytes.is_unique() => share.keep(bytes).map(BoxBody::new),
+        Ok(bytes) => Ok(BoxBody::new(bytes)),
+        Err(body) => Ok(body),
+    };
+    let response = match kept {
+        Ok(body) => response.set_body(body),
+        Err(error) => render(&error.into(), id, operation),
+    };
+    ServiceResponse::new(request, response)
 }
 
 /// The response to an error: one of ours as it is, one of the framework by its status.

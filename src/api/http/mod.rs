@@ -1,13 +1,18 @@
 //! The server: sockets, paths, and what is done around every request.
 
 mod certificate;
+mod connection;
 mod connections;
+mod exchange;
 mod health;
 mod http2;
 mod limits;
 mod middleware;
+mod pace;
+mod peer;
 mod routes;
 mod server;
+mod stream;
 mod tls;
 
 pub use certificate::{Certificate, InvalidCertificate};

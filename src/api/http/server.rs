@@ -15,11 +15,11 @@ use tokio::{
 
 use super::{
     certificate::Certificate,
+    connection::{self, Common},
     connections::Connections,
-    limits::{KEEP_ALIVE, REQUEST_TIMEOUT},
+    limits::REQUEST_TIMEOUT,
     middleware::{Scheme, respond},
     routes,
-    tls::{self, Tls},
 };
 use crate::api::state::Api;
 
@@ -29,8 +29,14 @@ const SHUTDOWN_SECONDS: u64 = 24 * 60 * 60;
 /// How many connections the admin listener takes.
 const ADMIN_CONNECTIONS_MAX: usize = 64;
 
+/// How many connections of each worker wait for a place, if all are being served.
+const WAITING_CONNECTIONS_MAX: usize = 64;
+
 /// How many connections the system keeps until they are accepted.
 const BACKLOG: u32 = 2048;
+
+/// How many bytes of answers the system keeps for a connection until the client takes them. It doubles the number.
+const SEND_BUFFER_BYTES: u32 = 128 * 1024;
 
 /// Where the server listens, and how many threads it has.
 #[derive(Debug, Clone)]
@@ -39,7 +45,7 @@ pub struct Sockets {
     pub listen: SocketAddr,
     /// The number of worker threads.
     pub workers: usize,
-    /// How many connections may be open. More of them wait until others are closed.
+    /// How many connections may be open. If there are more, those that have waited longest for their clients are closed.
     pub connections_max: usize,
     /// The certificate; with it, all connections have TLS.
     pub tls: Option<Certificate>,
@@ -123,8 +129,8 @@ impl Stopper {
 /// Starts to listen. The caller handles signals.
 pub fn run(api: Api, sockets: Sockets) -> io::Result<Server> {
     let Sockets { listen, workers, connections_max, tls } = sockets;
-    let (api, connections) = (Data::new(api), Connections::new(connections_max));
-    let (data, opened) = (Data::clone(&api), connections.clone());
+    let api = Data::new(api);
+    let data = Data::clone(&api);
     let scheme = if tls.is_some() { "https" } else { "http" };
     let app = move || {
         App::new()
@@ -133,34 +139,20 @@ pub fn run(api: Api, sockets: Sockets) -> io::Result<Server> {
             .configure(|config| routes::configure(config, &data.settings.base_path))
             .wrap(from_fn(respond))
     };
-    // The framework limits the connections of each worker.
+    let tls = tls.map(|certificate| certificate.server_config()).transpose().map_err(io::Error::other)?;
+    let listener = bind(listen)?;
+    let address = listener.local_addr()?;
     let workers = workers.min(connections_max);
-    let worker_connections_max = connections_max / workers;
-    let (address, running) = if let Some(certificate) = tls {
-        let config = Arc::new(certificate.server_config().map_err(io::Error::other)?);
-        let listener = bind(listen)?;
-        let address = listener.local_addr()?;
-        let server = actix_server::Server::build()
-            .workers(workers)
-            .max_concurrent_connections(worker_connections_max)
-            .shutdown_timeout(SHUTDOWN_SECONDS)
-            .disable_signals();
-        let tls = Tls { config, connections: opened, stop: server.graceful_shutdown_signal() };
-        let service = move || tls::service(app.clone(), tls.clone());
-        (address, server.listen("https", listener, service)?.run())
-    } else {
-        let server = HttpServer::new(app)
-            .workers(workers)
-            .max_connections(worker_connections_max)
-            .on_connect(move |_, extensions| drop(extensions.insert(opened.open())))
-            .client_request_timeout(REQUEST_TIMEOUT)
-            .keep_alive(KEEP_ALIVE)
-            .shutdown_timeout(SHUTDOWN_SECONDS)
-            .disable_signals()
-            .bind(listen)?;
-        let address = server.addrs().first().copied().ok_or(io::ErrorKind::AddrNotAvailable)?;
-        (address, server.run())
-    };
+    let server = actix_server::Server::build()
+        .workers(workers)
+        .max_concurrent_connections(connections_max.div_ceil(workers) + WAITING_CONNECTIONS_MAX)
+        .shutdown_timeout(SHUTDOWN_SECONDS)
+        .disable_signals();
+    let (tls, connections) = (tls.map(Arc::new), Connections::new(connections_max));
+    let (bodies, stop) = (api.bodies.clone(), server.graceful_shutdown_signal());
+    let common = Common { tls, connections: connections.clone(), bodies, stop };
+    let service = move || connection::service(app.clone(), common.clone());
+    let running = server.listen(scheme, listener, service)?.run();
     Ok(Server { address, scheme, handle: running.handle(), running, connections, api })
 }
 
@@ -168,6 +160,8 @@ pub fn run(api: Api, sockets: Sockets) -> io::Result<Server> {
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
+    // Accepted sockets inherit it. Without it, the system keeps up to 4 MiB for each client that reads nothing.
+    socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)?.into_std()
 }

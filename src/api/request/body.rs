@@ -11,32 +11,28 @@ use futures_util::StreamExt as _;
 use tokio::time::timeout;
 
 use crate::api::{
-    body_budget::{BodyBudget, NoRoom},
+    budget::{Allowance, Budget},
     error::ApiError,
     settings::BODY_BYTES_MAX,
 };
 
 /// How long a body may take to arrive, so that a slow sender does not hold a connection.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+pub(in crate::api) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Reads the body. What it occupies counts until the request is answered.
 pub(super) async fn read(
     request: &HttpRequest,
     payload: Payload,
-    budget: &BodyBudget,
+    budget: &Budget,
 ) -> Result<Bytes, ApiError> {
     timeout(BODY_TIMEOUT, collect(request, payload, budget)).await.map_err(|_late| ApiError::Malformed)?
 }
 
-async fn collect(
-    request: &HttpRequest,
-    mut payload: Payload,
-    budget: &BodyBudget,
-) -> Result<Bytes, ApiError> {
+async fn collect(request: &HttpRequest, mut payload: Payload, budget: &Budget) -> Result<Bytes, ApiError> {
     if declared_bytes(request)? > BODY_BYTES_MAX {
         return Err(ApiError::ContentTooLarge);
     }
-    let (mut body, mut share) = (BytesMut::new(), budget.share());
+    let (mut body, mut share) = (BytesMut::new(), budget.share(Allowance::of(request)));
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| unreadable(&error))?;
         let bytes = body.len() + chunk.len();
@@ -59,12 +55,5 @@ fn unreadable(error: &PayloadError) -> ApiError {
     match error {
         PayloadError::Overflow => ApiError::ContentTooLarge,
         _ => ApiError::Malformed,
-    }
-}
-
-impl From<NoRoom> for ApiError {
-    fn from(error: NoRoom) -> Self {
-        tracing::warn!("{error}");
-        Self::Unavailable(None)
     }
 }

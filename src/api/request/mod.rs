@@ -8,6 +8,8 @@ mod parts;
 mod signed;
 mod undocumented;
 
+#[cfg(test)]
+pub(super) use body::BODY_TIMEOUT;
 pub(super) use entity_tag::{Asterisk, EntityTags, etag};
 pub(super) use parts::Parts;
 pub(super) use signed::{FromParts, Signed, operation};

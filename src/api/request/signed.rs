@@ -1,6 +1,6 @@
 use std::{future::Future, pin::Pin};
 
-use actix_web::{FromRequest, Handler, HttpRequest, Responder, dev::Payload, web::Data};
+use actix_web::{FromRequest, Handler, HttpMessage as _, HttpRequest, Responder, dev::Payload, web::Data};
 use utoipa::Path;
 
 use super::{body, connection, parts::Parts, undocumented};
@@ -61,8 +61,10 @@ impl<T: FromParts> FromRequest for Signed<T> {
             let api = request
                 .app_data::<Data<Api>>()
                 .ok_or_else(|| ApiError::Internal("the request has no state".into()))?;
-            let body = body::read(&request, payload, &api.body_budget).await?;
+            let body = body::read(&request, payload, &api.bodies).await?;
             let (account, signature) = authenticate(api, &request, &body).await?;
+            // Its answer will count as that of the account.
+            request.extensions_mut().insert(account.clone());
             // All requests that arrived together are verified before the first one goes on.
             api.store.await_others().await;
             let operation = Operation::of(&request);
@@ -72,7 +74,7 @@ impl<T: FromParts> FromRequest for Signed<T> {
             let input = T::from_parts(&mut parts)?;
             let (refused_body, mut violations) = (parts.refused_body, parts.violations);
             if let Some(schema) = refused_body {
-                violations.body = api.explainer.explain(schema, &body).await?;
+                violations.body = api.explainer.explain(&account, schema, &body).await?;
             }
             match input {
                 Some(input) if violations == RequestExtension::default() => {

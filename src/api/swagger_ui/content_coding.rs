@@ -1,11 +1,15 @@
 //! Content codings (RFC 9110, 12.5.3): the vendored files are kept as gzip, and not every client reads that.
 
-use std::{borrow::Cow, io::Read as _};
+use std::{
+    collections::BTreeMap,
+    io::{self, Read as _},
+    sync::{Mutex, PoisonError},
+};
 
 use actix_web::{
     HttpRequest,
     http::header::{AcceptEncoding, Encoding, Header as _},
-    web,
+    web::{self, Bytes},
 };
 use flate2::read::GzDecoder;
 
@@ -18,12 +22,26 @@ pub(super) fn asks_for_gzip(request: &HttpRequest) -> bool {
     asked.is_ok_and(|asked| asked.negotiate(offered.iter()) == Some(Encoding::gzip()))
 }
 
+/// The files without their coding, by name. They are few, and each is decoded once.
+static DECODED: Mutex<BTreeMap<String, Bytes>> = Mutex::new(BTreeMap::new());
+
 /// A file without its coding. No worker waits while it is decoded.
-pub(super) async fn without_gzip(gzip: Cow<'static, [u8]>) -> Result<Vec<u8>, ApiError> {
+pub(super) async fn without_gzip(name: String, gzip: Bytes) -> Result<Bytes, ApiError> {
+    let known = DECODED.try_lock().ok().and_then(|decoded| decoded.get(&name).cloned());
+    if let Some(bytes) = known {
+        return Ok(bytes);
+    }
     let decoded = web::block(move || {
+        let mut decoded = DECODED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bytes) = decoded.get(&name) {
+            return Ok(bytes.clone());
+        }
         let mut bytes = Vec::new();
-        GzDecoder::new(gzip.as_ref()).read_to_end(&mut bytes).map(|_| bytes)
+        GzDecoder::new(gzip.as_ref()).read_to_end(&mut bytes)?;
+        let bytes = Bytes::from(bytes);
+        decoded.insert(name, bytes.clone());
+        Ok(bytes)
     });
     let decoded = decoded.await.map_err(|error| ApiError::Internal(error.to_string().into()))?;
-    decoded.map_err(|error| ApiError::Internal(error.into()))
+    decoded.map_err(|error: io::Error| ApiError::Internal(error.into()))
 }

@@ -2,7 +2,10 @@
 
 mod content_coding;
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    borrow::Cow,
+    sync::{Arc, LazyLock},
+};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -10,7 +13,7 @@ use actix_web::{
         CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, VARY,
         X_CONTENT_TYPE_OPTIONS,
     },
-    web::{Data, Path},
+    web::{Bytes, Data, Path},
 };
 use serde_json::json;
 use utoipa_swagger_ui::{Config, SwaggerFile};
@@ -41,18 +44,22 @@ pub(crate) async fn file(
     let vendored = vendored.map_err(|error| ApiError::Internal(error.to_string().into()))?;
     let SwaggerFile { bytes, content_type, gzpipped, .. } = vendored.ok_or(ApiError::RouteNotFound)?;
     response.insert_header((CONTENT_TYPE, content_type));
+    let bytes = match bytes {
+        Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+        Cow::Owned(bytes) => Bytes::from(bytes),
+    };
     if !gzpipped {
-        return Ok(response.body(bytes.into_owned()));
+        return Ok(response.body(bytes));
     }
     response.insert_header((VARY, "Accept-Encoding"));
     if content_coding::asks_for_gzip(&request) {
-        return Ok(response.insert_header((CONTENT_ENCODING, "gzip")).body(bytes.into_owned()));
+        return Ok(response.insert_header((CONTENT_ENCODING, "gzip")).body(bytes));
     }
-    Ok(response.body(content_coding::without_gzip(bytes).await?))
+    Ok(response.body(content_coding::without_gzip(name.into_inner(), bytes).await?))
 }
 
 /// The files that replace or extend the vendored ones.
-fn own_file(name: &str, api: &Api) -> Option<(&'static str, String)> {
+fn own_file(name: &str, api: &Api) -> Option<(&'static str, Bytes)> {
     let (media_type, text) = match name {
         "" | "index.html" => ("text/html; charset=utf-8", include_str!("index.html")),
         "initializer.js" => ("text/javascript; charset=utf-8", include_str!("initializer.js")),
@@ -60,10 +67,10 @@ fn own_file(name: &str, api: &Api) -> Option<(&'static str, String)> {
         "signing.css" => ("text/css; charset=utf-8", include_str!("signing.css")),
         // Browsers show plain text, and download Markdown.
         "signing.md" => ("text/plain; charset=utf-8", include_str!("../../../docs/signing.md")),
-        "config.json" => return Some(("application/json", config(api))),
+        "config.json" => return Some(("application/json", config(api).into())),
         _ => return None,
     };
-    Some((media_type, text.to_owned()))
+    Some((media_type, Bytes::from_static(text.as_bytes())))
 }
 
 /// What the page must know to sign requests, and to say where it is.

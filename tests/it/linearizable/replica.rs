@@ -3,14 +3,9 @@
 use std::{
     cell::RefCell,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use actix_web::rt::task::spawn_blocking;
-use awc::{
-    Client, ClientRequest,
-    http::header::{ETAG, IF_MATCH, IF_NONE_MATCH},
-};
 use customers_api::{
     account::Account,
     model::CustomerInput,
@@ -22,7 +17,7 @@ use super::{
     checker::{Call, Content, Reply, When},
     history::{Request, Tags},
 };
-use crate::support::{Service, eventually};
+use crate::support::{Answer, Client, ClientRequest, Service, eventually};
 
 /// One of the places that serve the same customers.
 pub(super) enum Replica {
@@ -117,7 +112,7 @@ impl Process {
         Self {
             database_url: database_url.to_owned(),
             log: log.to_owned(),
-            client: Client::builder().timeout(Duration::from_secs(20)).finish(),
+            client: Client::new(),
             address: RefCell::new(service.address.clone()),
             service: RefCell::new(Some(service)),
         }
@@ -138,37 +133,35 @@ impl Process {
 
     async fn is_ready(&self) -> bool {
         let url = format!("http://{}/readyz", self.address.borrow());
-        self.client.get(url).send().await.is_ok_and(|response| response.status() == 204)
+        self.client.get(url).try_send().await.is_some_and(|answer| answer.status == 204)
     }
 
-    async fn ask(&self, request: &Request, tags: &RefCell<Tags>) -> Option<Reply> {
+    async fn ask<'a>(&'a self, request: &Request, tags: &RefCell<Tags>) -> Option<Reply> {
         let Request { customer_id, call, token, .. } = request;
         let call = *call;
         let url = format!("http://{}/customers/{customer_id}", self.address.borrow());
-        let if_match = |request: ClientRequest, held: Option<Content>| match held {
-            Some(held) => request.insert_header((IF_MATCH, format!("\"{}\"", tags.borrow().tag(held)))),
+        let if_match = |request: ClientRequest<'a>, held: Option<Content>| match held {
+            Some(held) => request.header("if-match", format!("\"{}\"", tags.borrow().tag(held))),
             None => request,
         };
-        let (request, body) = match call {
-            Call::Get => (self.client.get(url), String::new()),
-            Call::Delete(held) => (if_match(self.client.delete(url), held), String::new()),
+        let request = match call {
+            Call::Get => self.client.get(url),
+            Call::Delete(held) => if_match(self.client.delete(url), held),
             Call::Put(content, when) => {
-                let request = self.client.put(url).insert_header(("content-type", "application/json"));
-                let request = match when {
+                let request = self.client.put(url).json(customer(content).to_string());
+                match when {
                     When::Always => request,
-                    When::Absent => request.insert_header((IF_NONE_MATCH, "*")),
-                    When::Present => request.insert_header((IF_MATCH, "*")),
+                    When::Absent => request.header("if-none-match", "*"),
+                    When::Present => request.header("if-match", "*"),
                     When::Holds(held) => if_match(request, Some(held)),
-                };
-                (request, customer(content).to_string())
+                }
             }
         };
-        let request = request.insert_header(("Api-Signature", token.as_deref().unwrap_or_default()));
-        let mut response = request.send_body(body).await.ok()?;
-        let body = response.body().await.ok()?;
-        let tag = response.headers().get(ETAG).map(|tag| tag.to_str().unwrap().trim_matches('"').to_owned());
+        let request = request.header("Api-Signature", token.as_deref().unwrap_or_default());
+        let Answer { status, headers, body } = request.try_send().await?;
+        let tag = headers.get("etag").map(|tag| tag.to_str().unwrap().trim_matches('"').to_owned());
         let mut tags = tags.borrow_mut();
-        match (call, response.status().as_u16(), tag) {
+        match (call, status.as_u16(), tag) {
             (_, 503, _) => None,
             (Call::Get, 200, Some(tag)) => Some(tags.found(&tag, content_of(&body))),
             (Call::Put(content, _), 201, Some(tag)) => Some(tags.put(&tag, content, Reply::Created)),

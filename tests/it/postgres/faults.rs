@@ -22,7 +22,7 @@ use customers_api::{
 use super::{account, ids, open, put};
 use crate::{
     postgres_cluster::{Cluster, connect, database},
-    support::{Service, command, mia},
+    support::{Client, Service, command, mia},
 };
 
 /// Clients that put new customers, each until it is acknowledged.
@@ -211,27 +211,26 @@ async fn requests_get_503_with_retry_after_while_the_server_is_away() {
     let directory = tempfile::tempdir().unwrap();
     let mut cluster = Cluster::start("");
     let service = Service::start(&cluster.url("postgres"), &directory.path().join("log"), &["--sandbox"]);
-    let client = awc::Client::builder().timeout(Duration::from_secs(20)).finish();
+    let client = Client::new();
     let customers = format!("http://{}/customers", service.address);
     let put = async |customer_id: &str| {
-        let put = client.put(format!("{customers}/{customer_id}"));
-        put.insert_header(("content-type", "application/json")).send_body(mia().to_string()).await.unwrap()
+        client.put(format!("{customers}/{customer_id}")).json(mia().to_string()).send().await
     };
-    assert_eq!(put("c-1").await.status(), 201);
+    assert_eq!(put("c-1").await.status, 201);
     cluster = with(cluster, Cluster::kill).await;
 
-    for refused in [put("c-2").await, client.get(format!("{customers}/c-1")).send().await.unwrap()] {
-        assert_eq!(refused.status(), 503);
-        assert!(refused.headers().contains_key("retry-after"));
+    for refused in [put("c-2").await, client.get(format!("{customers}/c-1")).send().await] {
+        assert_eq!(refused.status, 503);
+        assert!(refused.headers.contains_key("retry-after"));
     }
 
     let _cluster = with(cluster, Cluster::restart).await;
     let start = Instant::now();
-    while put("c-2").await.status() == 503 {
+    while put("c-2").await.status == 503 {
         assert!(start.elapsed() < Duration::from_secs(5), "it recovers within seconds");
         sleep(Duration::from_millis(10)).await;
     }
-    assert_eq!(client.get(format!("{customers}/c-1")).send().await.unwrap().status(), 200);
+    assert_eq!(client.get(format!("{customers}/c-1")).status().await, 200);
 }
 
 fn migrate(url: &str, wait: &str) -> Output {

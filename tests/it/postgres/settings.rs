@@ -14,7 +14,7 @@ use super::{account, id, ids, open, put};
 use crate::{
     operations::repository,
     postgres_cluster::{blank_database, connect, database, execute},
-    support::{Service, Signer, command, eventually, mia, token_for},
+    support::{Client, Service, Signer, command, eventually, mia, token_for},
 };
 
 /// What others may set, and what a statement would not survive.
@@ -38,16 +38,14 @@ async fn requests_are_served_whatever_the_database_sets() {
     let directory = tempfile::tempdir().unwrap();
     let log = directory.path().join("log");
     let service = Service::start(&url, &log, &["--sandbox"]);
-    let client = awc::Client::default();
+    let client = Client::new();
     let path = |path: &str| format!("http://{}/customers{path}", service.address);
     for round in 0..3 {
         for number in 0..5 {
-            let put = client.put(path(&format!("/c-{number}")));
-            let put =
-                put.insert_header(("content-type", "application/json")).send_body(mia().to_string()).await;
-            assert_eq!(put.unwrap().status(), if round == 0 { 201 } else { 204 });
-            assert_eq!(client.get(path(&format!("/c-{number}"))).send().await.unwrap().status(), 200);
-            assert_eq!(client.get(path("?PageSize=2")).send().await.unwrap().status(), 200);
+            let put = client.put(path(&format!("/c-{number}"))).json(mia().to_string());
+            assert_eq!(put.status().await, if round == 0 { 201 } else { 204 });
+            assert_eq!(client.get(path(&format!("/c-{number}"))).status().await, 200);
+            assert_eq!(client.get(path("?PageSize=2")).status().await, 200);
         }
         // Somebody else's session is ended meanwhile.
         let idle = connect(&url).await;
@@ -120,7 +118,7 @@ async fn the_grants_of_the_page_are_enough_to_serve() {
     let log = directory.path().join("log");
     let running = Service::start(&of(&service), &log, &["--seal-keys", &file("seal-keys")]);
     let signer = Signer { account: account(), key, key_id: "k-1".to_owned() };
-    let client = awc::Client::default();
+    let client = Client::new();
     let body = serde_json::to_string(&serde_json::from_value::<CustomerInput>(mia()).unwrap()).unwrap();
     let calls = [
         ("PUT", "/customers/c-1", 201),
@@ -134,10 +132,9 @@ async fn the_grants_of_the_page_are_enough_to_serve() {
     for (method, path, status) in calls {
         let body = if method == "PUT" { body.clone() } else { String::new() };
         let token = token_for(&signer, method, path, body.as_bytes());
-        let request = client.request(method.parse().unwrap(), format!("http://{}{path}", running.address));
-        let request = request.insert_header(("content-type", "application/json"));
-        let answer = request.insert_header(("Api-Signature", token)).send_body(body).await.unwrap();
-        assert_eq!(answer.status(), status, "{method} {path}: {:?}", fs::read_to_string(&log));
+        let request = client.request(method, format!("http://{}{path}", running.address)).json(body);
+        let answered = request.header("Api-Signature", token).status().await;
+        assert_eq!(answered, status, "{method} {path}: {:?}", fs::read_to_string(&log));
     }
     // Expired signatures are pruned every few seconds, and notes are renewed.
     let renewed = "SELECT max(expires_at) FROM sealers";

@@ -1,13 +1,12 @@
 //! The real binary with a file of seal keys.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, process::Output, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, process::Output};
 
-use awc::Client;
 use customers_api::record::generate_key_line;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{Answer, Database, Engine, Service, command};
+use crate::support::{Answer, Client, Database, Engine, Service, command};
 
 /// A database, a file with the key `k1`, and a log.
 pub(super) struct Place {
@@ -63,8 +62,8 @@ impl Place {
     }
 
     fn start(&self, arguments: &[&str]) -> Running {
-        let client = Client::builder().timeout(Duration::from_secs(20)).finish();
-        Running { service: Service::start(&self.database.url, &self.log_file(), arguments), client }
+        let service = Service::start(&self.database.url, &self.log_file(), arguments);
+        Running { service, client: Client::new() }
     }
 
     pub(super) fn output(&self, arguments: &[&str]) -> Output {
@@ -113,15 +112,11 @@ impl Running {
     }
 
     pub(super) async fn put(&self, customer_id: &str, customer: &Value) -> Answer {
-        let put = self.client.put(self.url(customer_id)).insert_header(("content-type", "application/json"));
-        let response = put.send_body(customer.to_string()).await.unwrap();
-        Answer { status: response.status(), headers: response.headers().clone(), body: Vec::new() }
+        self.client.put(self.url(customer_id)).json(customer.to_string()).send().await
     }
 
     pub(super) async fn get(&self, customer_id: &str) -> Answer {
-        let mut response = self.client.get(self.url(customer_id)).send().await.unwrap();
-        let body = response.body().await.unwrap().to_vec();
-        Answer { status: response.status(), headers: response.headers().clone(), body }
+        self.client.get(self.url(customer_id)).send().await
     }
 }
 

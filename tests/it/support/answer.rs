@@ -1,4 +1,4 @@
-use awc::http::{StatusCode, header::HeaderMap};
+use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
 /// An answer that the contract documents.

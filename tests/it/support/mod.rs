@@ -3,6 +3,7 @@
 mod answer;
 mod api;
 mod certificates;
+mod client;
 mod conformance;
 mod dice;
 mod engine;
@@ -13,6 +14,7 @@ mod service;
 pub(crate) use answer::Answer;
 pub(crate) use api::{Request, Signer, TestApi, eventually, register, token_for};
 pub(crate) use certificates::certify;
+pub(crate) use client::{Client, ClientRequest};
 pub(crate) use dice::Dice;
 pub(crate) use engine::{Database, Engine, on_each_engine};
 pub(crate) use people::{full, mia, without};

@@ -9,7 +9,7 @@ use super::{
     Place,
     client::{Http2, certificate},
 };
-use crate::support::{Service, eventually, mia};
+use crate::support::{Client, Service, eventually, mia};
 
 /// Connects again and again, and sends some requests each time; one connection is kept. Every request must succeed.
 async fn load(place: &Place, service: &Service, number: usize, is_over: &Cell<bool>) -> usize {
@@ -161,8 +161,7 @@ fn expires(place: &Place, name: &str) -> f64 {
 
 async fn shown(service: &Service) -> Option<f64> {
     let url = format!("http://{}/metrics", service.admin.as_ref().unwrap());
-    let metrics = awc::Client::default().get(url).send().await.unwrap().body().await.unwrap();
-    let metrics = String::from_utf8(metrics.to_vec()).unwrap();
+    let metrics = String::from_utf8(Client::new().get(url).send().await.body).unwrap();
     let mut lines = metrics.lines().filter_map(|line| line.split_once(' '));
     let value = lines.find(|(name, _)| *name == "customers_tls_certificate_expiry_timestamp_seconds")?.1;
     Some(value.parse().unwrap())

@@ -1,0 +1,144 @@
+//! One request and its answer, on a connection of any version of HTTP.
+
+use std::{
+    cell::RefCell,
+    future::pending,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+};
+
+use actix_http::{HttpMessage as _, Payload, Request, Response, error::PayloadError};
+use actix_service::{Service, always_ready};
+use actix_web::{
+    Error,
+    body::{BodySize, BoxBody, MessageBody},
+    dev::ServiceResponse,
+    web::Bytes,
+};
+use futures_util::{Stream, future::LocalBoxFuture};
+
+use super::{
+    limits::PIECE_BYTES_MAX,
+    peer::{Exchange, Peer, Turn},
+};
+
+/// The handlers of the service.
+pub(super) trait App: Service<Request, Response = ServiceResponse<BoxBody>, Error = Error> {}
+
+impl<S: Service<Request, Response = ServiceResponse<BoxBody>, Error = Error>> App for S {}
+
+/// The handlers, for the connections of HTTP/1.1.
+pub(super) struct Exchanges<S>(pub(super) Rc<S>);
+
+impl<S: App + 'static> Service<Request> for Exchanges<S> {
+    type Response = Response<BoxBody>;
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Response<BoxBody>, Error>>;
+
+    always_ready!();
+
+    fn call(&self, request: Request) -> Self::Future {
+        let (app, peer) = (Rc::clone(&self.0), request.conn_data::<Rc<Peer>>().cloned());
+        Box::pin(async move {
+            match peer {
+                Some(peer) => Ok(respond(&*app, &peer, request).await),
+                None => app.call(request).await.map(Response::from),
+            }
+        })
+    }
+}
+
+/// Responds to a request. While its body is awaited, it is the client's turn.
+pub(super) async fn respond(app: &impl App, peer: &Rc<Peer>, mut request: Request) -> Response<BoxBody> {
+    // The end of the connection ends this, too.
+    let Some((turn, exchange)) = peer.begin() else { return pending().await };
+    let turn = Rc::new(RefCell::new(Some(turn)));
+    request.extensions_mut().insert(peer.allowance());
+    let payload = match request.take_payload() {
+        Payload::None => Payload::None,
+        payload => {
+            let body = Body { payload, peer: Rc::clone(peer), turn: Rc::clone(&turn), paused: None };
+            Payload::Stream { payload: Box::pin(body) as _ }
+        }
+    };
+    let request = request.replace_payload(payload).0;
+    let response = app.call(request).await.map_or_else(Into::into, Response::from);
+    drop(turn.take());
+    response.map_body(|_, body| {
+        BoxBody::new(Answer { size: body.size(), body, piece: Bytes::new(), _exchange: exchange })
+    })
+}
+
+/// The body of a request.
+struct Body {
+    payload: Payload,
+    peer: Rc<Peer>,
+    /// Whose turn it is: `None` while the client has to send.
+    turn: Rc<RefCell<Option<Turn>>>,
+    /// When the client had to send for the first time.
+    paused: Option<u64>,
+}
+
+impl Stream for Body {
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Poll::Ready(chunk) = Pin::new(&mut self.payload).poll_next(context) else {
+            let turn = self.turn.take();
+            if let Some(turn) = turn {
+                turn.pause(&mut self.paused);
+            }
+            return Poll::Pending;
+        };
+        if self.resume() { Poll::Ready(chunk) } else { Poll::Pending }
+    }
+}
+
+impl Body {
+    /// False if the connection had to give way meanwhile.
+    fn resume(&self) -> bool {
+        let mut turn = self.turn.borrow_mut();
+        if turn.is_none() {
+            *turn = Turn::take(&self.peer);
+        }
+        turn.is_some()
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        // The handler goes on without the rest.
+        self.resume();
+    }
+}
+
+/// The body of an answer, in pieces, so that the connection copies no more than one of them.
+struct Answer {
+    size: BodySize,
+    body: BoxBody,
+    piece: Bytes,
+    _exchange: Exchange,
+}
+
+impl MessageBody for Answer {
+    type Error = Box<dyn std::error::Error>;
+
+    fn size(&self) -> BodySize {
+        self.size
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        while self.piece.is_empty() {
+            match ready!(Pin::new(&mut self.body).poll_next(context)) {
+                Some(Ok(piece)) => self.piece = piece,
+                end => return Poll::Ready(end),
+            }
+        }
+        let bytes = self.piece.len().min(PIECE_BYTES_MAX);
+        Poll::Ready(Some(Ok(self.piece.split_to(bytes))))
+    }
+}
