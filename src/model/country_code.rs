@@ -66,12 +66,7 @@ impl<'de> Deserialize<'de> for CountryCode {
 
 impl PartialSchema for CountryCode {
     fn schema() -> RefOr<Schema> {
-        ObjectBuilder::new()
-            .schema_type(Type::String)
-            .description(Some("ISO 3166-1 alpha-2 country code."))
-            .enum_values(Some(CODES))
-            .examples(["US"])
-            .into()
+        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(CODES)).into()
     }
 }
 

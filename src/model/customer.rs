@@ -30,7 +30,7 @@ impl Customer {
 
 impl PartialSchema for Customer {
     fn schema() -> RefOr<Schema> {
-        kept::<CustomerId, CustomerInput>("customer")
+        kept::<CustomerId, CustomerInput>()
     }
 }
 

@@ -9,7 +9,7 @@ use super::text::without_nul;
 /// The customer's identifier, chosen by the caller and unique within the account.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Validate, ToSchema)]
 #[garde(transparent)]
-#[schema(as = CustomerID, min_length = 1, max_length = 36, pattern = r"^[^\u0000]*$", examples("c-1001"))]
+#[schema(as = CustomerID, min_length = 1, max_length = 36, pattern = r"^[^\u0000]*$")]
 pub struct CustomerId(#[garde(length(chars, min = 1, max = 36), custom(without_nul))] String);
 
 /// Why a text is not a [`CustomerId`].

@@ -9,7 +9,7 @@ use super::strict;
 /// A calendar date: year, month and day.
 // RFC 3339 `full-date`: years 0000 to 9999 of the proleptic Gregorian calendar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ToSchema)]
-#[schema(value_type = String, format = Date, min_length = 10, max_length = 10, examples("2024-04-16"))]
+#[schema(value_type = String, format = Date, min_length = 10, max_length = 10)]
 pub struct Date(NaiveDate);
 
 /// Why a text is not a [`Date`].

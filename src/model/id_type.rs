@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 /// - ResidencePermit
 /// - TaxID
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = IDType, examples("Passport"))]
+#[schema(as = IDType)]
 pub enum IdType {
     /// A licence to drive.
     DrivingLicense,

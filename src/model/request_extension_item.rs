@@ -12,11 +12,11 @@ pub const FIELD_LENGTH_MAX: usize = 256;
 pub struct RequestExtensionItem {
     /// The parameter, or the path of the member, such as `FullName.LastName` or `Identities[0].IDType`. It is empty
     /// for the body as a whole. A longer path is cut, and ends with `...`.
-    #[schema(max_length = 256, examples("Identities[0].IDType"))]
+    #[schema(max_length = 256)]
     pub field: String,
     /// The kind of the violation.
     pub reason: Reason,
     /// What is wrong with it.
-    #[schema(pattern = r"^[^\u0000]*$", examples("is required"))]
+    #[schema(pattern = r"^[^\u0000]*$")]
     pub description: String,
 }

@@ -60,7 +60,7 @@ impl Modify for StateRule {
                 .map(|(country, states)| {
                     json!({
                         "if": { "properties": { "Country": { "const": country } }, "required": ["Country"] },
-                        "then": { "properties": { "State": { "description": SUBDIVISION, "enum": states } } }
+                        "then": { "properties": { "State": { "enum": states } } }
                     })
                 })
                 .collect();

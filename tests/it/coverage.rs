@@ -3,15 +3,16 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use actix_web::rt::time::sleep;
-use customers_api::{api::BODY_BYTES_MAX, contract};
+use customers_api::api::BODY_BYTES_MAX;
 use futures_util::{
     FutureExt as _,
     future::LocalBoxFuture,
     stream::{self, StreamExt as _},
 };
-use serde_json::Value;
 
-use crate::support::{Answer, Engine, Request, TestApi, eventually, mia, on_each_engine};
+use crate::support::{
+    Answer, Engine, Operation, Request, TestApi, eventually, mia, on_each_engine, operations,
+};
 
 /// What makes a fresh service, in which nobody is, answer an operation with a status.
 pub(crate) type Provocation = for<'a> fn(&'a TestApi, &'a str) -> LocalBoxFuture<'a, Answer>;
@@ -113,13 +114,8 @@ pub(crate) async fn without_keys(api: &TestApi, operation: &str) -> Answer {
 
 /// Each operation with each status that it documents.
 fn documented() -> BTreeSet<(&'static str, u16)> {
-    let operations = contract::document()["paths"].as_object().unwrap().values();
-    let operations = operations.flat_map(|item| item.as_object().unwrap().values());
-    let statuses = |operation: &'static Value| {
-        let name = operation["operationId"].as_str().unwrap();
-        operation["responses"].as_object().unwrap().keys().map(move |status| (name, status.parse().unwrap()))
-    };
-    operations.flat_map(statuses).collect()
+    let each = |operation: Operation| operation.statuses().map(move |status| (operation.id(), status));
+    operations().flat_map(each).collect()
 }
 
 fn provoked() -> BTreeSet<(&'static str, u16)> {

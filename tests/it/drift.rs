@@ -1,17 +1,40 @@
-//! The document that the code makes is the document that is written.
+//! The document that the code makes is the document that is written, in all that has a meaning for a machine.
 
 use customers_api::{
     api::{document, operations},
     contract,
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 #[test]
 fn the_code_makes_the_contract_as_it_is_written() {
     let made = serde_json::to_value(document(operations())).unwrap();
-    let mut found = Vec::new();
-    compare("", contract::document(), &made, &mut found);
+    let found = differences(contract::document(), &made);
     assert!(found.is_empty(), "openapi.yaml and the code differ:\n{}", found.join("\n"));
+}
+
+#[test]
+fn only_words_and_examples_may_differ() {
+    let change = |pointer: &str, value: Value| {
+        let mut changed = contract::document().clone();
+        let (parent, name) = pointer.rsplit_once('/').unwrap();
+        let parent = changed.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+        assert!(parent.insert(name.to_owned(), value).is_some(), "{pointer}");
+        differences(contract::document(), &changed)
+    };
+    let put = "/paths/~1customers~1{CustomerID}/put";
+    for words in ["summary", "description", "parameters/0/example", "responses/201/description"] {
+        assert_eq!(change(&format!("{put}/{words}"), "x".into()), Vec::<String>::new(), "{words}");
+    }
+    for meaning in
+        ["operationId", "tags", "parameters/0/required", "parameters/2/schema/pattern", "responses/400"]
+    {
+        assert_eq!(change(&format!("{put}/{meaning}"), "x".into()).len(), 1, "{meaning}");
+    }
+    let schemas = "/components/schemas";
+    for meaning in ["IDType/enum", "Date/format", "RequestExtensionItem/properties/Description"] {
+        assert_eq!(change(&format!("{schemas}/{meaning}"), "x".into()).len(), 1, "{meaning}");
+    }
 }
 
 #[test]
@@ -104,6 +127,70 @@ fn every_member_has_the_words_and_examples_of_the_page() {
     );
     assert!(put["parameters"][1]["description"].as_str().unwrap().starts_with("Digitally signed JWT."));
     assert_eq!(put["responses"]["201"]["description"], "Customer created");
+}
+
+/// Every difference that has a meaning for a machine, by JSON pointer.
+fn differences(written: &Value, made: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    compare("", &without_words(written, Keys::Keywords), &without_words(made, Keys::Keywords), &mut found);
+    found
+}
+
+/// What the keys of an object are.
+#[derive(Clone, Copy, PartialEq)]
+enum Keys {
+    /// Words of OpenAPI and JSON Schema.
+    Keywords,
+    /// Chosen by the author of the document.
+    Names,
+}
+
+/// What only a reader needs.
+const WORDS_AND_EXAMPLES: [&str; 4] = ["description", "summary", "example", "examples"];
+
+/// The keywords whose values are objects with names.
+const NAMED: [&str; 11] = [
+    "paths",
+    "responses",
+    "headers",
+    "content",
+    "links",
+    "schemas",
+    "properties",
+    "parameters",
+    "callbacks",
+    "requestBodies",
+    "securitySchemes",
+];
+
+/// The document without what only a reader needs.
+fn without_words(value: &Value, keys: Keys) -> Value {
+    match value {
+        Value::Object(members) => {
+            let is_kept = |key: &str| keys == Keys::Names || !WORDS_AND_EXAMPLES.contains(&key);
+            let kept = members.iter().filter(|(key, _)| is_kept(key));
+            let below = |key: &str| {
+                if keys == Keys::Keywords && NAMED.contains(&key) { Keys::Names } else { Keys::Keywords }
+            };
+            let by_name = |key: &str, value: &Value| match (keys, key, value) {
+                (Keys::Keywords, "parameters", Value::Array(parameters)) => by_place_and_name(parameters),
+                _ => value.clone(),
+            };
+            kept.map(|(key, value)| (key.clone(), without_words(&by_name(key, value), below(key)))).collect()
+        }
+        Value::Array(items) => items.iter().map(|item| without_words(item, Keys::Keywords)).collect(),
+        _ => value.clone(),
+    }
+}
+
+/// The order of parameters has no meaning: what tells them apart is where they stand, and their names.
+fn by_place_and_name(parameters: &[Value]) -> Value {
+    let key = |parameter: &Value| {
+        format!("{} {}", parameter["in"].as_str().unwrap(), parameter["name"].as_str().unwrap())
+    };
+    let named: Map<_, _> = parameters.iter().map(|parameter| (key(parameter), parameter.clone())).collect();
+    assert_eq!(named.len(), parameters.len(), "no parameter is there twice");
+    Value::Object(named)
 }
 
 /// Notes every difference by JSON pointer, in both directions.

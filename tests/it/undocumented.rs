@@ -2,20 +2,13 @@
 
 use serde_json::json;
 
-use crate::support::{Engine, Request, TestApi, mia, on_each_engine};
+use crate::support::{Engine, TestApi, mia, on_each_engine, operations};
 
-/// A request of each operation, with more behind its path.
-fn requests<'a>(api: &'a TestApi, more: &str) -> [(&'static str, Request<'a>); 6] {
-    let one = format!("/customers/c-1{more}");
-    let all = format!("/customers{more}");
-    [
-        ("putCustomer", api.request("PUT", &one).json(&mia())),
-        ("getCustomer", api.request("GET", &one)),
-        ("headCustomer", api.request("HEAD", &one)),
-        ("deleteCustomer", api.request("DELETE", &one)),
-        ("listCustomers", api.request("GET", &all)),
-        ("headCustomers", api.request("HEAD", &all)),
-    ]
+/// Puts everything that can be put, under the ids of the contract's examples.
+async fn put_all(api: &TestApi) {
+    for put in operations().filter(|operation| operation.method == "put") {
+        assert!(put.request(api, "").send().await.status.is_success(), "{}", put.id());
+    }
 }
 
 async fn an_undocumented_query_parameter_is_refused_and_named(engine: Engine) {
@@ -31,12 +24,12 @@ async fn an_undocumented_query_parameter_is_refused_and_named(engine: Engine) {
         ("?pagesize=1", &["pagesize"]),
         ("?Api-Signature=abc", &["Api-Signature"]),
     ] {
-        for (operation, request) in requests(&api, query) {
-            let refused = request.send().await.expect(400);
+        for operation in operations() {
+            let refused = operation.request(&api, query).send().await.expect(400);
             if !refused.body.is_empty() {
                 let expected: Vec<_> =
                     fields.iter().map(|field| format!("{field}: is not a known parameter")).collect();
-                assert_eq!(refused.violations("Query"), expected, "{operation} {query}");
+                assert_eq!(refused.violations("Query"), expected, "{} {query}", operation.id());
             }
         }
     }
@@ -51,32 +44,31 @@ async fn an_undocumented_query_parameter_is_refused_and_named(engine: Engine) {
 async fn a_precondition_that_would_be_ignored_is_refused_and_named(engine: Engine) {
     const MATCH: &str = "is not a precondition of this operation: send If-Match instead";
     const NOTHING: &str = "is not a precondition of this operation: leave it out";
+    const ID: &str = "c-1001";
     const PAST: &str = "Sat, 01 Jan 2000 00:00:00 GMT";
     let api = TestApi::start(engine).await;
-    let tag = api.put("c-1", &mia()).send().await.expect(201).header("etag").to_owned();
-    for (operation, request) in requests(&api, "") {
-        let (unknown, description): (&[_], _) = match operation {
-            "putCustomer" => (&["If-Unmodified-Since"], MATCH),
-            "deleteCustomer" => (&["If-None-Match", "If-Unmodified-Since"], MATCH),
-            "getCustomer" | "headCustomer" => (&["If-Match", "If-Unmodified-Since"], NOTHING),
-            _ => (&["If-Match", "If-None-Match", "If-Unmodified-Since"], NOTHING),
-        };
-        let value = |name| if name == "If-Unmodified-Since" { PAST } else { tag.as_str() };
-        let request = unknown.iter().fold(request, |request, name| request.header(name, value(*name)));
+    put_all(&api).await;
+    let version = || async { api.get(ID).send().await.expect(200).header("etag").to_owned() };
+    let tag = version().await;
+    for operation in operations() {
+        let values = [("If-Match", tag.as_str()), ("If-None-Match", &tag), ("If-Unmodified-Since", PAST)];
+        let unknown: Vec<_> = values.into_iter().filter(|(name, _)| !operation.has_header(name)).collect();
+        assert!(!unknown.is_empty(), "{} has no If-Unmodified-Since", operation.id());
+        let request = operation.request(&api, "");
+        let request = unknown.iter().fold(request, |request, (name, value)| request.header(name, value));
         let refused = request.send().await.expect(400);
         if !refused.body.is_empty() {
-            let expected: Vec<_> = unknown.iter().map(|name| format!("{name}: {description}")).collect();
-            assert_eq!(refused.violations("Header"), expected, "{operation}");
+            let description = if operation.has_header("If-Match") { MATCH } else { NOTHING };
+            let expected: Vec<_> = unknown.iter().map(|(name, _)| format!("{name}: {description}")).collect();
+            assert_eq!(refused.violations("Header"), expected, "{}", operation.id());
         }
     }
-    assert_eq!(api.get("c-1").send().await.expect(200).header("etag"), tag, "nothing was changed");
-    for (operation, request) in
-        requests(&api, "").into_iter().filter(|(operation, _)| *operation != "getCustomer")
-    {
-        // RFC 9110, 13.1.3: it has no meaning there, and must be ignored.
-        let ignored = request.header("if-modified-since", PAST).send().await;
-        assert!(ignored.status.is_success(), "{operation}: {}", ignored.status);
-        api.put("c-1", &mia()).send().await;
+    assert_eq!(version().await, tag, "nothing was changed");
+    for operation in operations() {
+        put_all(&api).await;
+        // RFC 9110, 13.1.3: where it has no meaning, it must be ignored.
+        let answer = operation.request(&api, "").header("if-modified-since", PAST).send().await;
+        assert!(answer.status.is_success(), "{}: {}", operation.id(), answer.status);
     }
 }
 
@@ -100,16 +92,17 @@ async fn all_that_is_undocumented_is_listed_at_once(engine: Engine) {
 
 async fn a_body_is_refused_where_none_is_documented(engine: Engine) {
     let api = TestApi::start(engine).await;
-    api.put("c-1", &mia()).send().await.expect(201);
+    put_all(&api).await;
     for body in [mia().to_string(), json!({}).to_string(), " ".to_owned()] {
-        for (operation, request) in requests(&api, "").into_iter().skip(1) {
-            let refused = request.bytes(body.clone()).send().await.expect(400);
+        for operation in operations().filter(|operation| !operation.has_body()) {
+            let refused = operation.request(&api, "").bytes(body.clone()).send().await.expect(400);
             if !refused.body.is_empty() {
                 let expected = ": must be absent: this operation has no body";
-                assert_eq!(refused.violations("Body"), [expected], "{operation}");
+                assert_eq!(refused.violations("Body"), [expected], "{}", operation.id());
             }
         }
     }
+    api.put("c-1", &mia()).send().await.expect(201);
     api.get("c-1").header("content-type", "text/plain").send().await.expect(200);
     api.delete("c-1").bytes("").send().await.expect(204);
 }
@@ -117,9 +110,16 @@ async fn a_body_is_refused_where_none_is_documented(engine: Engine) {
 async fn a_part_of_a_customer_is_not_taken_for_the_whole(engine: Engine) {
     let api = TestApi::start(engine).await;
     for range in ["bytes 0-3/10", "bytes */10", "x"] {
-        let refused = api.put("c-1", &mia()).header("content-range", range).send().await.expect(400);
-        let expected = "Content-Range: is not supported: send the whole body, without it";
-        assert_eq!(refused.violations("Header"), [expected]);
+        for operation in operations().filter(|operation| operation.has_body()) {
+            let request = operation.request(&api, "").header("content-range", range);
+            let expected = "Content-Range: is not supported: send the whole body, without it";
+            assert_eq!(
+                request.send().await.expect(400).violations("Header"),
+                [expected],
+                "{}",
+                operation.id()
+            );
+        }
     }
     api.get("c-1").header("content-range", "bytes 0-3/10").send().await.expect(404);
 }

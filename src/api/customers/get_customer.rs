@@ -1,31 +1,18 @@
-use std::{
-    collections::BTreeMap,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use actix_web::{
     HttpRequest, HttpResponse, Responder, body,
     body::BoxBody,
-    http::header::{ContentType, DATE, ETAG, HttpDate, IF_NONE_MATCH, LAST_MODIFIED},
+    http::header::{ContentType, DATE, ETAG, HttpDate, LAST_MODIFIED},
     web::Data,
 };
-use utoipa::{
-    IntoResponses,
-    openapi::{RefOr, Response},
-};
+use utoipa::IntoResponses;
 
-use super::{
-    examples,
-    parameters::{CustomerIdParameter, IfModifiedSinceParameter, IfNoneMatchParameter},
-};
 use crate::{
     api::{
-        document::{
-            ApiSignatureParameter, BadRequest, ContentTooLarge, InternalServerError, JSON, NotFound,
-            ServiceUnavailable, Unauthorized, content, response,
-        },
+        document::{JSON, NotFound, Responses, content, response, responses},
         error::ApiError,
-        request::{EntityTags, FromParts, Parts, Signed, etag},
+        request::{IfModifiedSince, IfNoneMatch, Signed, etag, input},
         state::Api,
     },
     clock,
@@ -33,31 +20,25 @@ use crate::{
     store::StoredCustomer,
 };
 
-/// Get Customer
-///
-/// Returns the customer and its current `ETag`. The request changes nothing.
-///
-/// With `If-None-Match` or `If-Modified-Since`, an unchanged customer is not sent again: the response is 304.
-///
-/// If several errors apply, the response is the first of this list: 413, 401, 400, 404, 503 or 500.
+input! {
+    /// What `getCustomer` takes from a request.
+    pub(super) struct GetCustomer {
+        id: CustomerId,
+        if_none_match: Option<IfNoneMatch>,
+        if_modified_since: Option<IfModifiedSince>,
+    }
+}
+
+/// Returns the customer and its version, unless the caller has it already.
 #[utoipa::path(
     get,
-    impl_for = GetCustomerRequest,
+    impl_for = GetCustomer,
     path = "/customers/{CustomerID}",
     operation_id = "getCustomer",
-    params(CustomerIdParameter, ApiSignatureParameter, IfNoneMatchParameter, IfModifiedSinceParameter),
-    responses(
-        GetCustomerResponse,
-        (status = 400, response = BadRequest),
-        (status = 401, response = Unauthorized),
-        (status = 404, response = NotFound),
-        (status = 413, response = ContentTooLarge),
-        (status = 500, response = InternalServerError),
-        (status = 503, response = ServiceUnavailable)
-    )
+    responses(NotFound)
 )]
 pub(super) async fn get_customer(
-    request: Signed<GetCustomerRequest>,
+    request: Signed<GetCustomer>,
     api: Data<Api>,
 ) -> Result<GetCustomerResponse, ApiError> {
     let Signed { account, signature: _, input } = request;
@@ -71,30 +52,14 @@ pub(super) async fn get_customer(
     Ok(GetCustomerResponse::Found(stored, json))
 }
 
-/// The input of `getCustomer`.
-pub(super) struct GetCustomerRequest {
-    id: CustomerId,
-    if_none_match: Option<EntityTags>,
-    if_modified_since: Option<SystemTime>,
-}
-
-impl GetCustomerRequest {
+impl GetCustomer {
     /// Whether the caller has the customer already (RFC 9110, 13.2.2).
     fn knows(&self, stored: &StoredCustomer) -> bool {
-        match (&self.if_none_match, self.if_modified_since) {
-            (Some(tags), _) => tags.include(stored.version),
-            (None, Some(since)) => last_modified(stored.updated) <= since,
-            (None, None) => false,
+        match (&self.if_none_match, &self.if_modified_since) {
+            (Some(known), _) => known.include(stored.version),
+            (None, Some(IfModifiedSince(Some(since)))) => last_modified(stored.updated) <= *since,
+            (None, _) => false,
         }
-    }
-}
-
-impl FromParts for GetCustomerRequest {
-    fn from_parts(parts: &mut Parts<'_>) -> Result<Option<Self>, ApiError> {
-        let id: Option<CustomerId> = parts.path_value("CustomerID");
-        let if_none_match = parts.header_value(&IF_NONE_MATCH, "If-None-Match");
-        let if_modified_since = parts.if_modified_since();
-        Ok(id.map(|id| Self { id, if_none_match, if_modified_since }))
     }
 }
 
@@ -136,12 +101,9 @@ impl Responder for GetCustomerResponse {
 }
 
 impl IntoResponses for GetCustomerResponse {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let customer = content("Customer").example(Some(examples::full_customer()));
-        let found = response("The customer", &["ETag", "Last-Modified"]).content(JSON, customer.build());
-        let not_modified = response("The customer is unchanged", &["ETag", "Last-Modified"]);
-        [("200", found), ("304", not_modified)]
-            .map(|(status, response)| (status.to_owned(), response.build().into()))
-            .into()
+    fn responses() -> Responses {
+        let headers = ["ETag", "Last-Modified"];
+        let found = response(headers).content(JSON, content("Customer"));
+        responses([(200, found), (304, response(headers))])
     }
 }

@@ -2,7 +2,13 @@ use super::{
     delete_customer::delete_customer, get_customer::get_customer, list_customers::list_customers,
     put_customer::put_customer,
 };
-use crate::api::{operation::Operation, request::operation};
+use crate::{
+    api::{
+        operation::Operation,
+        request::{PathParameter, operation},
+    },
+    model::CustomerId,
+};
 
 /// The tag of these operations in the document.
 const TAG: &str = "Customers";
@@ -16,3 +22,5 @@ pub(in crate::api) fn operations() -> Vec<Operation> {
         operation(TAG, list_customers),
     ]
 }
+
+impl PathParameter for CustomerId {}

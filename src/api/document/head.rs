@@ -19,10 +19,6 @@ fn head(get: &Operation, shared: &Responses) -> Operation {
     let mut head = get.clone();
     let id = get.operation_id.as_deref().unwrap_or_default();
     let resource = id.trim_start_matches(|letter: char| letter.is_ascii_lowercase());
-    head.summary = get.summary.as_ref().map(|summary| format!("{summary} (headers only)"));
-    head.description = Some(format!(
-        "The response is that of `{id}`, without content. The claim `method` of the signature is `HEAD`."
-    ));
     head.operation_id = Some(format!("head{resource}"));
     for response in head.responses.responses.values_mut() {
         *response = without_content(response, shared).into();

@@ -1,16 +1,12 @@
-//! The OpenAPI document that the annotations make. The tests hold it equal to `openapi.yaml`.
+//! The OpenAPI document that the annotations and the types make, without the texts and examples that only a reader needs. The
+//! tests hold it equal to `openapi.yaml`.
 
 mod errors;
 mod head;
 mod headers;
 mod openapi;
-mod parameters;
 mod responses;
 
-pub(super) use errors::{
-    BadRequest, ContentTooLarge, InternalServerError, NotFound, PreconditionFailed, ServiceUnavailable,
-    Unauthorized, UnsupportedMediaType,
-};
+pub(super) use errors::{NotFound, PreconditionFailed, errors_of_signed_requests};
 pub use openapi::document;
-pub(super) use parameters::ApiSignatureParameter;
-pub(super) use responses::{JSON, content, link, response};
+pub(super) use responses::{JSON, Responses, content, link, response, responses};

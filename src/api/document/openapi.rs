@@ -4,14 +4,7 @@ use utoipa::{
     openapi::{OpenApi, PathsBuilder, RefOr, Schema},
 };
 
-use super::{
-    errors::{
-        BadRequest, ContentTooLarge, InternalServerError, NotFound, PreconditionFailed, ServiceUnavailable,
-        Unauthorized, UnsupportedMediaType,
-    },
-    head,
-    headers::Headers,
-};
+use super::{errors, head, headers};
 use crate::{
     api::operation::Operation,
     model::{
@@ -28,6 +21,10 @@ pub fn document(operations: &[Operation]) -> OpenApi {
     let add =
         |paths: PathsBuilder, operation: &Operation| paths.path(operation.path(), operation.path_item());
     document.paths = operations.iter().fold(PathsBuilder::new(), add).build();
+    let components = document.components.get_or_insert_default();
+    components.responses = errors::components();
+    components.headers =
+        headers::components().map(|(name, header)| (name.to_owned(), header.into())).collect();
     head::add(&mut document);
     name_actions(&mut document, operations);
     document
@@ -48,45 +45,15 @@ fn name_actions(document: &mut OpenApi, operations: &[Operation]) {
 #[openapi(
     info(
         title = "Customers API",
-        description = DESCRIPTION,
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
-    servers((url = ".", description = "The server that serves this document")),
-    tags((name = "Customers", description = "The customers of an account")),
+    servers((url = ".")),
+    tags((name = "Customers")),
     security(),
-    components(
-        schemas(
-            CustomerId, CustomerInput, Customer, Customers, FullName, Date, CustomerIdentity, IdType, StreetAddress,
-            CountryCode, SortDirection, Error, ErrorType, RequestExtension, RequestExtensionItem, Reason
-        ),
-        responses(
-            BadRequest, Unauthorized, NotFound, PreconditionFailed, ContentTooLarge, UnsupportedMediaType,
-            InternalServerError, ServiceUnavailable
-        )
-    ),
-    modifiers(&Headers, &StateRule)
+    components(schemas(
+        CustomerId, CustomerInput, Customer, Customers, FullName, Date, CustomerIdentity, IdType, StreetAddress,
+        CountryCode, SortDirection, Error, ErrorType, RequestExtension, RequestExtensionItem, Reason
+    )),
+    modifiers(&StateRule)
 )]
 struct Components;
-
-const DESCRIPTION: &str = "\
-Create, replace, read, list and delete the customers of an account.
-
-Every request carries a digitally signed JWT in `Api-Signature`. An account sees only its own customers.
-
-The contract is exact: the service accepts a request if, and only if, this document does. It refuses unknown
-members, members that are given twice, query parameters that the operation does not list, and a body if the
-operation has none. `null` does not mean absent. Lengths count Unicode code points. Nothing is trimmed.
-
-A body is `application/json` in UTF-8, without a byte order mark and without a content coding. If the media type
-has the parameter `charset`, it must be `utf-8`; other parameters are ignored. A body that nests deeper than 127
-levels is refused.
-
-A precondition (RFC 9110, 13.1) that the operation does not list is refused with 400, because an update could be
-lost if it were ignored. No operation lists `If-Unmodified-Since`, because a date cannot tell apart two changes of
-one second. Only `If-Modified-Since` is ignored where it is not listed, as the RFC says. A body with a
-`Content-Range` is refused with 400. An `Expect` other than `100-continue` is refused with 400 before the body is
-read. All other headers are ignored.
-
-If several errors apply, the response is the first of this list: an unknown path (404) or method (405), 413, 401,
-415, 400, an unknown customer (404), 412, and finally 503 and 500. Every error has the same form: `Error`. If a
-service is too busy for another large body, the response is 503 before any other check.";

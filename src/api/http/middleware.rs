@@ -24,7 +24,7 @@ use crate::{
     api::{
         budget::Allowance,
         error::ApiError,
-        operation::{Asked, Operation},
+        operation::{Operation, OperationCell},
         state::Api,
     },
     random,
@@ -59,13 +59,13 @@ pub(super) async fn respond(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let (id, asked) = (random::uuid(), Asked::default());
+    let (id, asked) = (random::uuid(), OperationCell::default());
     let mut line = Line::new(id, &request, asked.clone());
     let asks_for_upgrade = request.head().connection_type() == ConnectionType::Upgrade;
-    request.extensions_mut().insert(asked);
+    request.extensions_mut().insert(asked.clone());
     match AssertUnwindSafe(next.call(request)).catch_unwind().await {
         Ok(Ok(response)) => {
-            let operation = Operation::of(response.request());
+            let operation = asked.get().copied();
             let mut response = match response.response().error() {
                 Some(error) => {
                     let error_response = error_response(error, id, operation);
@@ -163,7 +163,7 @@ struct Line {
     started: Instant,
     probe: Option<&'static str>,
     span: Span,
-    asked: Asked,
+    asked: OperationCell,
     measured: Option<Measured>,
     is_noted: bool,
 }
@@ -175,7 +175,7 @@ struct Measured {
 }
 
 impl Line {
-    fn new(id: Uuid, request: &ServiceRequest, asked: Asked) -> Self {
+    fn new(id: Uuid, request: &ServiceRequest, asked: OperationCell) -> Self {
         let api = request.app_data::<Data<Api>>();
         let method = known_method(request.method());
         Self {
@@ -221,7 +221,7 @@ impl Line {
 impl Drop for Line {
     fn drop(&mut self) {
         if !self.is_noted {
-            let route = self.asked.operation().map(Operation::path).or(self.probe);
+            let route = self.asked.get().map(|operation| operation.path()).or(self.probe);
             let status = StatusCode::from_u16(CLIENT_GONE).unwrap_or(StatusCode::REQUEST_TIMEOUT);
             self.note(route, status, "not answered: the client is gone");
         }

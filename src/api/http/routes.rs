@@ -14,13 +14,7 @@ use actix_web::{
 
 use super::health::{self, LIVE, METRICS, READY};
 use crate::{
-    api::{
-        base_path::BasePath,
-        error::ApiError,
-        operation::{Operation, PathOperations},
-        operations::operations,
-        swagger_ui,
-    },
+    api::{base_path::BasePath, error::ApiError, operation::Operation, operations::operations, swagger_ui},
     contract,
 };
 
@@ -43,7 +37,7 @@ pub(super) fn configure(config: &mut ServiceConfig, base_path: &BasePath) {
     }
     for (path, operations) in paths {
         let routes = operations.iter().flat_map(|operation| operation.routes());
-        config.service(resource(base, path, routes).app_data(PathOperations(operations)));
+        config.service(resource(base, path, routes));
     }
     if !base.is_empty() {
         config.service(get(base, "", to_swagger_ui));

@@ -11,7 +11,7 @@ use actix_web::{
 };
 use futures_util::{StreamExt as _, stream::unfold};
 
-use super::parts::violation;
+use super::violation::violation;
 use crate::{api::error::ApiError, model::RequestExtension};
 
 /// The body of a request.

@@ -1,13 +1,13 @@
-//! Entity tags (RFC 9110, 8.8.3) and the headers that list them (13.1).
+//! Entity tags (RFC 9110, 8.8.3), and lists of them.
 
 use std::str::FromStr;
 
 use crate::store::Version;
 
 /// The longest list of entity tags that is accepted, in bytes.
-const ENTITY_TAGS_BYTES_MAX: usize = 4096;
+pub(super) const ENTITY_TAGS_BYTES_MAX: usize = 4096;
 
-/// The value of `If-Match` and `If-None-Match`.
+/// A list of entity tags, as in `If-Match` and `If-None-Match` (RFC 9110, 13.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum EntityTags {
     /// `*`: any version.
@@ -84,18 +84,6 @@ fn tag(text: &str) -> Option<(EntityTag, &str)> {
     let (opaque, rest) = quoted.strip_prefix('"')?.split_once('"')?;
     let allowed = |byte: u8| byte == b'!' || (b'#'..=b'~').contains(&byte);
     opaque.bytes().all(allowed).then(|| (EntityTag { is_weak, opaque: opaque.to_owned() }, rest))
-}
-
-/// `*`, the only value of `If-None-Match` on a PUT.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Asterisk;
-
-impl FromStr for Asterisk {
-    type Err = InvalidEntityTags;
-
-    fn from_str(text: &str) -> Result<Self, InvalidEntityTags> {
-        if text == "*" { Ok(Self) } else { Err(InvalidEntityTags) }
-    }
 }
 
 /// A version as a strong entity tag.

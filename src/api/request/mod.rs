@@ -3,13 +3,19 @@
 mod body;
 mod connection;
 mod entity_tag;
+pub(super) mod input;
 mod media_type;
-mod parts;
+mod page;
+mod precondition;
+pub(super) mod reading;
 mod signed;
 mod undocumented;
+mod violation;
 
 #[cfg(test)]
 pub(super) use body::BODY_TIMEOUT;
-pub(super) use entity_tag::{Asterisk, EntityTags, etag};
-pub(super) use parts::Parts;
-pub(super) use signed::{FromParts, Signed, operation};
+pub(super) use entity_tag::etag;
+pub(super) use input::{Body, PathParameter, input};
+pub(super) use page::PageStart;
+pub(super) use precondition::{IfMatch, IfModifiedSince, IfNoneMatch, OnlyIfAbsent};
+pub(super) use signed::{Signed, operation};

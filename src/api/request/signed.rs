@@ -1,14 +1,21 @@
-use std::{future::Future, pin::Pin};
+use std::future::Future;
 
-use actix_web::{FromRequest, Handler, HttpMessage as _, HttpRequest, Responder, dev::Payload, web::Data};
-use utoipa::Path;
+use actix_web::{
+    HttpMessage as _, HttpRequest, Responder, dev,
+    web::{self, Data, Payload},
+};
+use utoipa::{
+    IntoResponses, Path,
+    openapi::{ObjectBuilder, Required, ResponsesBuilder, Type, path::ParameterIn},
+};
 
-use super::{body, connection, parts::Parts, undocumented};
+use super::{body, connection, input::Input, media_type, reading::Reading};
 use crate::{
     account::Account,
     api::{
+        document::errors_of_signed_requests,
         error::ApiError,
-        operation::{Asked, Operation},
+        operation::{Inputs, Operation},
         settings::SIGNATURE_HEADER,
         state::Api,
     },
@@ -20,10 +27,11 @@ use crate::{
     telemetry::SignatureResult,
 };
 
-/// A request whose sender is proven, and which the contract accepts.
+/// A request whose sender is proven, and which the contract accepts. Only an [`operation`] makes one, so what the operation
+/// documents is always known.
 ///
-/// One extractor does all of it, in the order in which the errors win: 413, 401, 415, 400. Separate extractors would
-/// run side by side, and a parser would read bytes before their signature is verified.
+/// One function does all of it, in the order in which the errors win. Separate extractors would run side by side, and a
+/// parser would read bytes before their signature is verified.
 pub(crate) struct Signed<T> {
     /// The account whose key signed the request.
     pub account: Account,
@@ -33,56 +41,62 @@ pub(crate) struct Signed<T> {
     pub input: T,
 }
 
-/// The input of an operation, read from the parts of a request.
-pub(crate) trait FromParts: Sized + 'static {
-    /// Reads the input, and notes every violation.
-    fn from_parts(parts: &mut Parts<'_>) -> Result<Option<Self>, ApiError>;
-}
-
-/// An operation whose requests are signed. The annotation stands on the type that the handler takes, so that the two belong
-/// together. `tag` is the operation's in the document.
-pub(crate) fn operation<T, H>(tag: &'static str, handler: H) -> Operation
+/// An operation whose requests are signed. What it takes and answers is what its handler takes and answers, besides what
+/// goes with a signature. The annotation stands on the type that the handler takes, so that the two belong together. `tag`
+/// is the operation's in the document.
+pub(crate) fn operation<T, R, F>(tag: &str, handler: fn(Signed<T>, Data<Api>) -> F) -> Operation
 where
-    T: FromParts + Path,
-    H: Handler<(Signed<T>, Data<Api>), Output: Responder + 'static> + Send + Sync,
+    T: Input + Path,
+    R: Responder + IntoResponses + 'static,
+    F: Future<Output = Result<R, ApiError>> + 'static,
 {
-    Operation::new::<T, _, _>(tag, handler)
-}
-
-impl<T: FromParts> FromRequest for Signed<T> {
-    type Error = ApiError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        Asked::note(request);
-        let (request, payload) = (request.clone(), connection::body(request, payload.take()));
-        Box::pin(async move {
-            connection::check_expectations(&request)?;
-            let api = request
-                .app_data::<Data<Api>>()
-                .ok_or_else(|| ApiError::Internal("the request has no state".into()))?;
-            let body = body::read(&request, payload, &api.bodies).await?;
-            let (account, signature) = authenticate(api, &request, &body).await?;
-            // Its answer will count as that of the account.
-            request.extensions_mut().insert(account.clone());
-            // All requests that arrived together are verified before the first one goes on.
-            api.store.await_others().await;
-            let operation = Operation::of(&request);
-            let undocumented =
-                operation.map(|operation| undocumented::violations(operation, &request, &body));
-            let mut parts = Parts::new(api, &account, &request, &body, undocumented.unwrap_or_default());
-            let input = T::from_parts(&mut parts)?;
-            let (refused_body, mut violations) = (parts.refused_body, parts.violations);
-            if let Some(schema) = refused_body {
-                violations.body = api.explainer.explain(&account, schema, &body).await?;
-            }
-            match input {
-                Some(input) if violations == RequestExtension::default() => {
-                    Ok(Self { account, signature, input })
-                }
-                _ => Err(ApiError::invalid(violations)),
+    let mut inputs = Inputs::default();
+    T::document(&mut inputs);
+    let signature = ObjectBuilder::new().schema_type(Type::String);
+    inputs.add(ParameterIn::Header, SIGNATURE_HEADER, Required::False, signature);
+    let responses = ResponsesBuilder::new().responses_from_into_responses::<R>();
+    let responses = responses.responses_from_iter(errors_of_signed_requests(inputs.body.is_some()));
+    Operation::new::<T>(tag, inputs, responses.build(), move |operation| {
+        web::to(move |request: HttpRequest, payload: Payload, api: Data<Api>| {
+            operation.note(&request);
+            async move {
+                let signed = Signed::read(operation, request, payload.into_inner(), &api).await?;
+                handler(signed, api).await
             }
         })
+    })
+}
+
+impl<T: Input> Signed<T> {
+    async fn read(
+        operation: &'static Operation,
+        request: HttpRequest,
+        payload: dev::Payload,
+        api: &Api,
+    ) -> Result<Self, ApiError> {
+        connection::check_expectations(&request)?;
+        let payload = connection::body(&request, payload);
+        let body = body::read(&request, payload, &api.bodies).await?;
+        let (account, signature) = authenticate(api, &request, &body).await?;
+        // Its answer will count as that of the account.
+        request.extensions_mut().insert(account.clone());
+        // All requests that arrived together are verified before the first one goes on.
+        api.store.await_others().await;
+        if operation.has_body() && !body.is_empty() {
+            media_type::check(&request)?;
+        }
+        let mut reading = Reading::new(api, &account, operation, &request, &body);
+        let input = T::read(&mut reading);
+        let (refused_body, mut violations) = (reading.refused_body, reading.violations);
+        if let Some(schema) = refused_body {
+            violations.body = api.explainer.explain(&account, schema, &body).await?;
+        }
+        match input {
+            Some(input) if violations == RequestExtension::default() => {
+                Ok(Self { account, signature, input })
+            }
+            _ => Err(ApiError::invalid(violations)),
+        }
     }
 }
 

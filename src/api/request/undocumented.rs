@@ -5,7 +5,7 @@ use actix_web::{
     http::header::{CONTENT_RANGE, HeaderName, IF_MATCH, IF_NONE_MATCH, IF_UNMODIFIED_SINCE},
 };
 
-use super::parts::violation;
+use super::violation::violation;
 use crate::{
     api::operation::Operation,
     contract::{Segment, field_of},

@@ -1,0 +1,75 @@
+//! The parameters of a list: where a page begins, in which order, and how long it is.
+
+use serde_json::json;
+use utoipa::{
+    ToSchema as _,
+    openapi::{
+        KnownFormat, ObjectBuilder, RefOr, Required, Schema, SchemaFormat, Type, path::ParameterIn,
+        schema::RefBuilder,
+    },
+};
+
+use super::{
+    input::{Input, OptionalParameter},
+    reading::{Location, Reading},
+};
+use crate::{
+    api::operation::Inputs,
+    model::{PAGE_ITEMS_MAX, PageSize, SortDirection},
+    store::Position,
+};
+
+const PAGE_TOKEN: &str = "PageToken";
+
+/// The parameters `PageToken` and `SortDirection`, which must agree.
+pub(crate) struct PageStart {
+    /// The order.
+    pub(crate) direction: SortDirection,
+    /// The position before the first item of the page; `None` for the first page.
+    pub(crate) after: Option<Position>,
+}
+
+impl Input for PageStart {
+    fn document(inputs: &mut Inputs) {
+        let token = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(2048));
+        let token = token.pattern(Some(r"^[^\u0000]*$"));
+        inputs.add(ParameterIn::Query, PAGE_TOKEN, Required::False, token);
+        Option::<SortDirection>::document(inputs);
+    }
+
+    fn read(reading: &mut Reading<'_>) -> Option<Self> {
+        let (page_tokens, account) = (&reading.api.page_tokens, reading.account);
+        let token = reading.value(Location::Query, PAGE_TOKEN, |token| page_tokens.read(account, token));
+        let asked = Option::<SortDirection>::read(reading)?;
+        let Some((direction, after)) = token else {
+            return Some(Self { direction: asked.unwrap_or_default(), after: None });
+        };
+        if asked.is_some_and(|asked| asked != direction) {
+            let description = "must be the direction of the PageToken, or absent";
+            reading.refuse_query(SortDirection::NAME, description);
+        }
+        Some(Self { direction, after: Some(after) })
+    }
+}
+
+impl OptionalParameter for PageSize {
+    const LOCATION: Location = Location::Query;
+    const NAME: &'static str = "PageSize";
+
+    fn schema() -> RefOr<Schema> {
+        let size = ObjectBuilder::new().schema_type(Type::Integer);
+        let size = size.format(Some(SchemaFormat::KnownFormat(KnownFormat::Int32)));
+        let size = size.minimum(Some(1)).maximum(Some(PAGE_ITEMS_MAX));
+        size.default(Some(json!(PageSize::default().get()))).into()
+    }
+}
+
+impl OptionalParameter for SortDirection {
+    const LOCATION: Location = Location::Query;
+    const NAME: &'static str = "SortDirection";
+
+    fn schema() -> RefOr<Schema> {
+        let direction = RefBuilder::new().ref_location_from_schema_name(Self::name());
+        direction.default(Some(json!(Self::default()))).into()
+    }
+}
