@@ -8,9 +8,10 @@ use std::{
     time::Duration,
 };
 
-/// The binary under test.
+/// The binary under test. It does not ignore SIGHUP, although the tests may have been started by somebody who does.
 pub(crate) fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_customers-api"));
+    let mut command = Command::new("env");
+    command.args(["--default-signal=HUP", env!("CARGO_BIN_EXE_customers-api")]);
     let is_ours = |name: &str| {
         name == "DATABASE_URL" || ["CUSTOMERS_", "OTEL_"].iter().any(|start| name.starts_with(start))
     };
