@@ -57,6 +57,8 @@ struct State<'a> {
     /// Whether what is there now is another customer than the one that was there: walks that were begun before leave it out.
     is_new: bool,
     current: Option<Current>,
+    /// When what is there now came from another database, if it did.
+    imported: Option<i64>,
     /// The last write that changed it.
     by: Option<&'a Write>,
 }
@@ -98,7 +100,7 @@ pub(super) fn decide_all(group: &[Write], found: Vec<Found>) -> (Vec<Told>, Draf
 
 impl<'a> State<'a> {
     fn new(current: Option<Current>) -> Self {
-        Self { was_there: current.is_some(), is_new: current.is_none(), current, by: None }
+        Self { was_there: current.is_some(), is_new: current.is_none(), current, imported: None, by: None }
     }
 
     fn apply(&mut self, effect: Effect, write: &'a Write) {
@@ -108,14 +110,17 @@ impl<'a> State<'a> {
             Effect::Delete => None,
         };
         let created = |customer: &Option<Current>| customer.map(|customer| customer.created);
-        self.is_new |= created(&next) != created(&self.current);
+        if created(&next) != created(&self.current) {
+            self.is_new = true;
+            self.imported = matches!(write.change, Change::Import { .. }).then_some(write.timestamp);
+        }
         (self.current, self.by) = (next, Some(write));
     }
 }
 
 impl<'a> Draft<'a> {
     fn add(&mut self, state: &State<'a>, by: &'a Write) {
-        let State { was_there, is_new, current, by: _ } = *state;
+        let State { was_there, is_new, current, imported, by: _ } = *state;
         let key = by.key();
         if was_there && is_new {
             self.deleted.push(key);
@@ -126,7 +131,6 @@ impl<'a> Draft<'a> {
         else {
             return;
         };
-        let imported = matches!(by.change, Change::Import { .. }).then_some(by.timestamp);
         if imported.is_some() {
             self.high_water = self.high_water.max(Some(created));
         }

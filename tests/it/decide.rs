@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use customers_api::{
     account::Account,
     clock,
-    model::CustomerId,
+    model::{CustomerId, Timestamp},
     random,
     signature_id::SignatureId,
     store::{
-        Change, Condition, Current, Decision, DeleteOutcome, Effect, NewVersion, Outcome, PutOutcome, Record,
-        Store, Version, decide,
+        Change, Condition, Current, Decision, DeleteOutcome, Effect, ImportOutcome, ImportedCustomer,
+        NewVersion, Outcome, PutOutcome, Record, Store, StoredCustomer, Version, decide,
     },
 };
 use futures_util::future::{LocalBoxFuture, join_all};
@@ -352,6 +352,27 @@ async fn a_store_does_what_is_decided_one_write_after_the_other(engine: Engine) 
             }
         }
     }
+}
+
+/// Walks that were begun before leave an imported customer out, and go by that time.
+#[actix_web::test]
+async fn a_customer_that_is_put_right_after_its_import_still_says_when_it_came() {
+    let database = Engine::Postgres.database().await;
+    let store = database.open().await;
+    for round in 0..20 {
+        let created = Timestamp::from_micros(1_000_000 + i64::from(round)).unwrap();
+        let customer_id: CustomerId = format!("c-{round}").parse().unwrap();
+        let (version, updated) = (Version::new(), created);
+        let customer =
+            StoredCustomer { customer_id: customer_id.clone(), record: record(), version, created, updated };
+        let imported = [ImportedCustomer { account: account(), customer }];
+        let acme = account();
+        let put = store.put(&acme, customer_id, NewVersion::of(None), record(), Condition::Present);
+        let (imported, put) = tokio::join!(biased; store.import(&imported, false), put);
+        assert_eq!(imported.unwrap(), [ImportOutcome::Written]);
+        assert!(matches!(put, Ok(PutOutcome::Updated(_))), "{put:?}");
+    }
+    assert_eq!(database.count("customers WHERE imported_at IS NOT NULL").await, 20);
 }
 
 on_each_engine! {
