@@ -5,7 +5,7 @@ use jsonwebtoken::Header;
 use serde::Serialize;
 
 use super::{
-    claims::Facts,
+    facts::Facts,
     key::{InvalidKey, PrivateKey},
 };
 use crate::random;
@@ -52,7 +52,7 @@ pub fn sign(
     facts: &Facts<'_>,
     expires_in: i64,
 ) -> Result<String, SignError> {
-    let Facts { audience, now, method, path, query, body } = *facts;
+    let Facts { audience, now, method, path, base_path: _, template: _, query, body } = *facts;
     let claims = Claims {
         aud: audience,
         iat: now,

@@ -38,7 +38,16 @@ impl<'a> Vector<'a> {
         let [method, target, "HTTP/1.1"] = words[..] else { panic!("{line}") };
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let now = self.claims()["iat"].as_i64().unwrap();
-        Facts { audience: "customers-api", now, method, path, query, body: body.as_bytes() }
+        Facts {
+            audience: "customers-api",
+            now,
+            method,
+            path,
+            base_path: "",
+            template: "",
+            query,
+            body: body.as_bytes(),
+        }
     }
 
     fn keyring(&self) -> Keyring {

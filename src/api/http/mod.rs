@@ -3,6 +3,7 @@
 mod certificate;
 mod connection;
 mod connections;
+mod documents;
 mod exchange;
 mod health;
 mod http2;

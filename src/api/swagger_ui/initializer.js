@@ -86,6 +86,13 @@ const setResponse = (original, swaggerUi) => (path, method, response) => {
   return result;
 };
 
+/** The document names the path below which the service is; a reverse proxy may have moved it to where this page is. */
+const updateJsonSpec = (original) => (document) => {
+  const [server] = document.servers ?? [];
+  const servers = [{ ...server, url: root.pathname.replace(/(.)\/$/, '$1') }];
+  return original({ ...document, servers });
+};
+
 /* The page around it, in the React that Swagger UI brings along and hands to its plugins. */
 
 let system;
@@ -300,7 +307,7 @@ function signingPlugin({ isSandbox }) {
         VersionStamp: withNext(Stamp),
         parameterRow,
       },
-      statePlugins: { spec: { wrapActions: { setResponse } } },
+      statePlugins: { spec: { wrapActions: { setResponse, updateJsonSpec } } },
     };
   };
 }
