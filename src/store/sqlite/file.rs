@@ -8,6 +8,7 @@ use std::{
     fs::{self, OpenOptions},
     io::{self, Read as _},
     mem::ManuallyDrop,
+    os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::{Duration, Instant},
@@ -56,9 +57,7 @@ pub(super) fn find(path: &Path, access: Access) -> Result<(PathBuf, PathBuf), St
     let refused = |error: io::Error| format!("cannot open {}: {error}", given.display());
     check_log(&fs::canonicalize(&given).unwrap_or_else(|_| given.clone()))?;
     let mut options = OpenOptions::new();
-    options.read(true).write(true).create(access == Access::Create);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.read(true).write(true).create(access == Access::Create).mode(0o600);
     options.open(&given).map_err(refused).map_err(StoreError::unavailable)?;
     let real = fs::canonicalize(&given).map_err(refused).map_err(StoreError::unavailable)?;
     Ok((given, real))
@@ -151,25 +150,11 @@ impl File {
     }
 }
 
-#[cfg(unix)]
 fn identity(path: &Path) -> io::Result<Identity> {
-    use std::os::unix::fs::MetadataExt as _;
     fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
-#[cfg(unix)]
 fn has_header(file: &fs::File) -> bool {
-    use std::os::unix::fs::FileExt as _;
     let mut header = [0; HEADER.len()];
     file.read_exact_at(&mut header, 0).is_ok() && header == *HEADER
-}
-
-#[cfg(not(unix))]
-fn has_header(_file: &fs::File) -> bool {
-    true
-}
-
-#[cfg(not(unix))]
-fn identity(path: &Path) -> io::Result<Identity> {
-    fs::metadata(path).map(|_| (0, 0))
 }
