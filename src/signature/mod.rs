@@ -6,19 +6,19 @@
 
 mod algorithm;
 mod claims;
-mod der;
+mod encoding;
 mod facts;
 mod key;
 mod keyring;
-mod pkcs8;
 mod refusal;
 mod sign;
 mod verify;
 mod wording;
 
 pub use algorithm::Algorithm;
+pub use encoding::InvalidKey;
 pub use facts::{EXPIRY_SECONDS_MAX, Facts};
-pub use key::{InvalidKey, PrivateKey, PublicKey};
+pub use key::{PrivateKey, PublicKey};
 pub use keyring::{Key, Keyring};
 pub use refusal::{Refusal, RefusalKind, Violation};
 pub use sign::{SignError, sign};

@@ -1,13 +1,9 @@
 use std::collections::BTreeMap;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use jsonwebtoken::Header;
 use serde::Serialize;
 
-use super::{
-    facts::Facts,
-    key::{InvalidKey, PrivateKey},
-};
+use super::{claims::hex_sha256, encoding::InvalidKey, facts::Facts, key::PrivateKey};
 use crate::random;
 
 /// Why a request could not be signed.
@@ -61,7 +57,7 @@ pub fn sign(
         method,
         path,
         query_params: query_params(query),
-        body_hash: (!body.is_empty()).then(|| hex::encode(digest(&SHA256, body))),
+        body_hash: (!body.is_empty()).then(|| hex_sha256(body)),
     };
     let header = Header { kid: key_id.map(str::to_owned), ..Header::new(key.algorithm().jose()) };
     Ok(jsonwebtoken::encode(&header, &claims, &key.encoding()?)?)
