@@ -5,12 +5,13 @@ use crate::contract;
 
 /// Print the API contract, openapi.yaml
 #[derive(Debug, Args)]
+#[command(disable_version_flag = true)]
 pub(super) struct Openapi {
     /// The format to print
     #[arg(long, default_value = "yaml")]
     format: Format,
     /// The version of OpenAPI
-    #[arg(long, default_value = "3.1")]
+    #[arg(long, default_value = "3.1", value_name = "VERSION")]
     version: Version,
 }
 

@@ -6,6 +6,18 @@ use serde_json::{Value, json};
 use super::{claims, hash, header, now, refused, token};
 use crate::support::{Engine, TestApi, mia, on_each_engine, token_for};
 
+async fn all_wrong_claims_are_named_at_once(engine: Engine) {
+    let api = TestApi::start(engine).await;
+    let nothing = token(&api.signer, &header(&api.signer), &json!({}));
+    let answer = api.put("c-1", &mia()).token(nothing).send().await.expect(401);
+    let fields: Vec<_> =
+        answer.violations("Header").iter().map(|line| line.split(':').next().unwrap().to_owned()).collect();
+    assert_eq!(
+        fields,
+        ["aud", "iat", "exp", "method", "path", "bodyHash"].map(|claim| format!("Api-Signature.{claim}"))
+    );
+}
+
 async fn a_refusal_says_what_the_server_saw_and_what_to_do(engine: Engine) {
     let api = TestApi::start(engine).await;
     let body = mia().to_string();
@@ -154,6 +166,7 @@ async fn a_signature_in_der_is_told_from_one_that_is_wrong(engine: Engine) {
 }
 
 on_each_engine! {
+    all_wrong_claims_are_named_at_once,
     a_refusal_says_what_the_server_saw_and_what_to_do,
     a_refusal_says_how_the_query_differs,
     a_refusal_tells_a_prefix_from_the_base_path,
