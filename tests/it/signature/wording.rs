@@ -35,7 +35,7 @@ async fn a_refusal_says_what_the_server_saw_and_what_to_do(engine: Engine) {
             json!(now() - 200_000),
             "exp is more than 2 days in the past, by the server's clock".to_owned(),
         ),
-        ("nbf", json!(now() + 630), "nbf is 10 minutes ahead of the server's clock".to_owned()),
+        ("nbf", json!(now() + 615), "nbf is 10 minutes ahead of the server's clock".to_owned()),
         (
             "path",
             json!("/v1/customers/c-1"),
