@@ -29,6 +29,8 @@ async fn the_page_and_its_files_are_served_under_a_strict_policy() {
         ("", "text/html; charset=utf-8"),
         ("index.html", "text/html; charset=utf-8"),
         ("initializer.js", "text/javascript; charset=utf-8"),
+        ("accessible.js", "text/javascript; charset=utf-8"),
+        ("accessible.css", "text/css; charset=utf-8"),
         ("signing.js", "text/javascript; charset=utf-8"),
         ("signing.css", "text/css; charset=utf-8"),
         ("swagger-ui.css", "text/css"),

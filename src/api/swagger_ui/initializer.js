@@ -5,6 +5,7 @@
  * belongs to. The cryptography is in `signing.js`.
  */
 
+import { deepLink, keepAccessible } from './accessible.js';
 import { canSign, claimsOf, decoded, InvalidKey, PEM_BYTES_MAX, SigningKey } from './signing.js';
 
 const SIGNATURE_HEADER = 'Api-Signature';
@@ -302,6 +303,7 @@ function signingPlugin({ isSandbox }) {
     return {
       wrapComponents: {
         curl: withNext(Sent),
+        DeepLink: deepLink(h),
         InfoContainer: withNext(Guide, Notice),
         ServersContainer: withNext(Control),
         VersionStamp: withNext(Stamp),
@@ -332,6 +334,8 @@ async function start() {
 
 // In Swagger UI this is part of the top bar, which is not used here: it loads other documents.
 document.documentElement.classList.toggle('dark-mode', matchMedia('(prefers-color-scheme: dark)').matches);
+
+keepAccessible(document.getElementById('swagger-ui'));
 
 start().catch((error) => {
   document.getElementById('swagger-ui').textContent = `This page could not start. ${error.message}`;
