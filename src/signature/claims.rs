@@ -12,7 +12,7 @@ use super::{
 };
 
 /// The query as it was sent: its names, each with its decoded values in order.
-type Query<'a> = BTreeMap<Cow<'a, str>, Vec<Cow<'a, str>>>;
+pub(super) type Query<'a> = BTreeMap<Cow<'a, str>, Vec<Cow<'a, str>>>;
 
 /// When a signature with these claims expires, rounded up to a second. The claims must be without violations.
 #[allow(
@@ -99,10 +99,7 @@ fn path(claim: Option<&Value>, facts: &Facts<'_>) -> Result<(), String> {
 }
 
 fn query_params(claim: Option<&Value>, query: &str) -> Result<(), String> {
-    let mut pairs = Query::new();
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        pairs.entry(name).or_default().push(value);
-    }
+    let pairs = pairs(query);
     match claim {
         None if pairs.is_empty() => Ok(()),
         None => Err(wording::query_params_missing(pairs.len())),
@@ -119,6 +116,15 @@ fn difference(claimed: &Map<String, Value>, query: &Query<'_>) -> QueryDifferenc
     let equal = same.clone().filter(|(claimed, values)| are_values(claimed, values)).count();
     let same = same.count();
     QueryDifference { lacks: query.len() - same, more: claimed.len() - same, others: same - equal }
+}
+
+/// The decoded values of each query parameter.
+pub(super) fn pairs(query: &str) -> Query<'_> {
+    let mut pairs = Query::new();
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        pairs.entry(name).or_default().push(value);
+    }
+    pairs
 }
 
 /// One value stands for itself, a list for a name that is given several times, in order.
