@@ -19,7 +19,7 @@ use super::{
         decide::Outcome,
         draft::{Draft, Found, decide_all},
         error::StoreError,
-        group::{Engine, Failure},
+        group::{Committer, Failure},
         row::CurrentRow,
         write::{Told, Write},
     },
@@ -121,7 +121,7 @@ fn part_of(pause: Duration) -> Duration {
     pause * u32::from(random::uuid().as_bytes()[0]) / 256
 }
 
-impl Engine for Writer {
+impl Committer for Writer {
     async fn commit(&mut self, group: &mut [Write]) -> Result<Vec<Told>, Failure> {
         sleep_until(self.retry_at).await;
         // Stable, so that the writes of one customer keep their order.
