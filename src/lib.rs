@@ -13,6 +13,7 @@
 //! - [`files`] – files that are read again when they change, and who may read a secret
 //! - [`telemetry`] – logs, metrics, traces
 //! - [`by_account`] – what waits, in turn by account
+//! - `scheduling` – requests that came together are served together
 //! - [`account`], [`signature_id`], [`clock`], [`random`] – who owns what, what tells signatures apart, and the seams
 //!   through which time and randomness come
 //!
@@ -29,6 +30,7 @@ pub mod model;
 pub mod random;
 pub mod record;
 pub mod registry;
+pub(crate) mod scheduling;
 pub mod signature;
 pub mod signature_id;
 pub mod store;

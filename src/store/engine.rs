@@ -12,7 +12,7 @@ use super::{
     types::Access,
     url::DatabaseUrl,
 };
-use crate::{telemetry::StoreMetrics, threads::Threads};
+use crate::{scheduling::yielding::behind_new_tasks, telemetry::StoreMetrics, threads::Threads};
 
 /// How long a caller waits for an answer, whatever the database does. The limits of the engines are shorter; this one
 /// holds when several of them add up.
@@ -54,7 +54,7 @@ impl Store {
     /// elsewhere meanwhile. A single request continues immediately.
     pub async fn await_others(&self) {
         if matches!(self.engine, Engine::Sqlite(_)) {
-            tokio::task::yield_now().await;
+            behind_new_tasks().await;
         }
     }
 

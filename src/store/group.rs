@@ -20,11 +20,11 @@ use super::{
     claims::Claims,
     decide::Change,
     error::StoreError,
-    turns,
     write::{Told, Write, tell_committed},
 };
 use crate::{
     clock,
+    scheduling::queue,
     telemetry::{StoreMetrics, WriteOutcome},
 };
 
@@ -134,7 +134,7 @@ async fn settle(committer: &mut impl Committer, group: Vec<Write>, metrics: &Sto
 /// The sending side of the queue.
 #[derive(Clone)]
 pub(super) struct Queue {
-    writes: Arc<turns::Sender<Write>>,
+    writes: Arc<queue::Sender<Write>>,
     claims: Claims,
     stall: Arc<Stall>,
     metrics: StoreMetrics,
@@ -148,7 +148,7 @@ impl Queue {
     ) -> (Self, [Lane; LANES]) {
         // One lane alone is busy until it has committed, and then takes what has come.
         let enough = if LANES == 1 { group_writes_max } else { ENOUGH_WRITES.min(group_writes_max) };
-        let (sender, writes) = turns::channel(QUEUE_WRITES_MAX, enough, |write: &Write| &write.account);
+        let (sender, writes) = queue::channel(QUEUE_WRITES_MAX, enough, |write: &Write| &write.account);
         let (writes, stamps) = (Arc::new(Turn::new(writes)), Arc::new(Stamps::default()));
         let (claims, stall) = (Claims::default(), Arc::new(Stall::default()));
         let lanes = array::from_fn(|number| Lane {
@@ -191,7 +191,7 @@ impl Queue {
 /// Takes groups of writes, in turn with the other lanes: one group fills up while others commit.
 pub(super) struct Lane {
     number: usize,
-    writes: Arc<Turn<turns::Receiver<Write>>>,
+    writes: Arc<Turn<queue::Receiver<Write>>>,
     claims: Claims,
     stamps: Arc<Stamps>,
     stall: Arc<Stall>,

@@ -12,7 +12,7 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use super::{
     super::{
         error::StoreError,
-        page::{Part, Batch},
+        page::{Batch, Part},
         row::{CustomerRow, SigningKeyRow, raw},
         schema::{customers, signing_keys},
         types::{Exported, SigningKey},
