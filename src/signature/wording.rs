@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn a_span_is_told_in_the_largest_fitting_unit() {
         for (seconds, text) in [
-            (-0.0, "0 seconds"),
+            (0.0, "0 seconds"),
             (0.2, "1 second"),
             (119.5, "120 seconds"),
             (125.0, "2 minutes"),
