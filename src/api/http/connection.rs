@@ -133,15 +133,18 @@ impl<S: App, H: Service<(Stream, Option<SocketAddr>), Response = ()>> Worker<S, 
                 return;
             }
         };
-        if is_http2 {
-            http2::serve(stream.clone(), &*self.app, bodies, stop).await;
-        } else {
-            tokio::select! {
-                // What a client sends wrong is not an error of the service.
-                _ = self.http1.call((stream.clone(), None)) => {}
-                () = peer.given_way() => {}
+        let served = async {
+            if is_http2 {
+                http2::serve(stream.clone(), &*self.app, bodies, stop).await;
+            } else {
+                tokio::select! {
+                    // What a client sends wrong is not an error of the service.
+                    _ = self.http1.call((stream.clone(), None)) => {}
+                    () = peer.given_way() => {}
+                }
             }
-        }
+        };
+        peer.gate.serve(served).await;
         stream.close().await;
     }
 

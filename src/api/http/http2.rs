@@ -5,12 +5,11 @@
 //! which closes a connection (ENHANCE_YOUR_CALM) that sends too many frames without content, or too many resets.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::RefCell,
     future::poll_fn,
     io,
     pin::{Pin, pin},
     rc::Rc,
-    sync::Arc,
     task::{Context, Poll, ready},
     time::SystemTime,
 };
@@ -25,18 +24,12 @@ use actix_web::{
     },
     web::Bytes,
 };
-use futures_util::{
-    FutureExt as _, Stream, StreamExt as _,
-    stream::{self, FuturesUnordered},
-};
+use futures_util::{FutureExt as _, Stream, StreamExt as _, stream::FuturesUnordered};
 use h2::{
     Reason, RecvStream, SendStream,
     server::{Builder, Connection, SendResponse},
 };
-use tokio::{
-    sync::Semaphore,
-    time::{Duration, Instant, sleep, timeout, timeout_at},
-};
+use tokio::time::{Duration, Instant, sleep, timeout, timeout_at};
 
 use super::{
     exchange::{App, respond},
@@ -48,9 +41,6 @@ use crate::{api::budget::Budget, clock};
 
 /// How many requests of a connection may be open at the same time.
 pub(super) const STREAMS_MAX: u32 = 128;
-
-/// How many requests of a connection are served at the same time. The others wait.
-pub(super) const STREAMS_SERVED_MAX: usize = 32;
 
 /// How large the headers of a request may be, as HTTP/2 counts them.
 pub(super) const HEADERS_BYTES_MAX: u32 = 64 * 1024;
@@ -75,7 +65,6 @@ struct Shared<'a, A> {
     app: &'a A,
     peer: &'a Rc<Peer>,
     bodies: &'a Budget,
-    turns: Arc<Semaphore>,
 }
 
 /// The error of a client that does not take its answers.
@@ -89,14 +78,13 @@ pub(super) async fn serve(
     stop: &GracefulShutdownSignal,
 ) {
     let peer = Rc::clone(&stream.peer);
-    let turns = Arc::new(Semaphore::new(STREAMS_SERVED_MAX));
     let handshake = timeout(REQUEST_TIMEOUT, settings().handshake(stream));
     let handshake = tokio::select! {
         connection = handshake => connection,
         () = peer.given_way() => return,
     };
     if let Ok(Ok(connection)) = handshake {
-        answer_all(connection, &Shared { app, peer: &peer, bodies, turns }, stop).await;
+        answer_all(connection, &Shared { app, peer: &peer, bodies }, stop).await;
     }
 }
 
@@ -171,16 +159,23 @@ async fn answer(
     let is_head = request.method() == http::Method::HEAD;
     let (parts, body) = request.into_parts();
     let mut body = Body(Rc::new(RefCell::new(body)));
-    let response = tokio::select! {
-        biased;
-        _reset = poll_fn(|context| reply.poll_reset(context)) => return Ok(()),
-        response = serve_one(shared, parts, body.clone()) => response,
+    let payload = if body.0.borrow().is_end_stream() {
+        Payload::None
+    } else {
+        Payload::Stream { payload: Box::pin(body.clone()) as _ }
     };
-    drop(head);
-    let Some(response) = response else {
+    let Some(request) = to_request(parts, payload) else {
         reply.send_reset(Reason::PROTOCOL_ERROR);
         return Ok(());
     };
+    // In a box, which is gone while the answer waits for the client.
+    let response = Box::pin(respond(shared.app, shared.peer, request));
+    let response = tokio::select! {
+        biased;
+        _reset = poll_fn(|context| reply.poll_reset(context)) => return Ok(()),
+        response = response => response,
+    };
+    drop(head);
     let sent = timeout(ANSWER_TIMEOUT, send(response, is_head, &mut reply, shared.peer)).await;
     match sent {
         Ok(Ok(())) => {
@@ -194,28 +189,6 @@ async fn answer(
             Ok(())
         }
     }
-}
-
-/// Lets the app respond to a request, if there is one that it can understand. One with a body takes its turn when its body
-/// is there, so that no body waits in the connection and keeps out those of others.
-async fn serve_one(
-    shared: &Shared<'_, impl App>,
-    parts: http::request::Parts,
-    body: Body,
-) -> Option<Response<BoxBody>> {
-    let (turn, turns) = (Rc::new(Cell::new(None)), Arc::clone(&shared.turns));
-    let take_turn = {
-        let turn = Rc::clone(&turn);
-        async move { turn.set(turns.acquire_owned().await.ok()) }
-    };
-    let payload = if body.0.borrow().is_end_stream() {
-        take_turn.await;
-        Payload::None
-    } else {
-        let end = stream::once(take_turn.map(|()| Ok(Bytes::new())));
-        Payload::Stream { payload: Box::pin(body.chain(end)) as _ }
-    };
-    Some(respond(shared.app, shared.peer, to_request(parts, payload)?).await)
 }
 
 /// What the head of a request occupies.

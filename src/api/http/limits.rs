@@ -29,7 +29,10 @@ mod tests {
     use crate::{
         api::{
             budget::{ANSWERS_BYTES_MAX, BODIES_BYTES_MAX, CONNECTION_BYTES_MAX},
-            http::http2::{HEADERS_BYTES_MAX, STREAMS_MAX, STREAMS_SERVED_MAX, WINDOW_BYTES},
+            http::{
+                gate::SERVED_MAX,
+                http2::{HEADERS_BYTES_MAX, STREAMS_MAX, WINDOW_BYTES},
+            },
             request::BODY_TIMEOUT,
             settings::BODY_BYTES_MAX,
             state::LISTS_MAX,
@@ -62,7 +65,7 @@ mod tests {
             ("the time for a TLS handshake, and for the head of each request", time(REQUEST_TIMEOUT)),
             ("the headers of a request with HTTP/2", bytes(HEADERS_BYTES_MAX as usize)),
             ("requests of a connection with HTTP/2 at a time", STREAMS_MAX.to_string()),
-            ("those of them that are served", STREAMS_SERVED_MAX.to_string()),
+            ("those of them that are served", SERVED_MAX.to_string()),
             ("bodies on their way on a connection with HTTP/2", bytes(WINDOW_BYTES as usize)),
             ("all bodies together", bytes(BODIES_BYTES_MAX)),
             ("all answers together that clients have not taken", bytes(ANSWERS_BYTES_MAX)),

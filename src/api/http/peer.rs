@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     connections::Open,
+    gate::Gate,
     limits::{KEEP_ALIVE, REQUEST_TIMEOUT},
     pace::Pace,
 };
@@ -18,6 +19,8 @@ const KEEP_ALIVE_GRACE: Duration = Duration::from_secs(5);
 
 /// The client of a connection.
 pub(super) struct Peer {
+    /// Which of its requests are served.
+    pub(super) gate: Rc<Gate>,
     open: Open,
     allowance: Allowance,
     /// How many requests the server works on.
@@ -35,6 +38,7 @@ impl Peer {
     pub(super) fn new(open: Open) -> Rc<Self> {
         let now = Instant::now();
         Rc::new(Self {
+            gate: Gate::new(),
             open,
             allowance: Allowance::default(),
             served: Cell::new(0),

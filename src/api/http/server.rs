@@ -18,7 +18,8 @@ use super::{
     connection::{self, Common},
     connections::Connections,
     limits::REQUEST_TIMEOUT,
-    middleware::{Scheme, respond},
+    middleware::respond,
+    observed::Scheme,
     routes,
 };
 use crate::api::state::Api;
