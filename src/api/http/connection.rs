@@ -9,6 +9,7 @@ use actix_web::{
     Error,
     body::BoxBody,
     dev::{AppConfig, ServiceResponse},
+    rt,
 };
 use futures_util::future::{LocalBoxFuture, ready};
 use rustls::ServerConfig;
@@ -18,6 +19,7 @@ use super::{
     certificate::HTTP_2,
     connections::Connections,
     exchange::{App, Exchanges},
+    gate::Line,
     http2,
     limits::{CLOSE_TIMEOUT, KEEP_ALIVE, PIECE_BYTES_MAX, REQUEST_TIMEOUT},
     peer::Peer,
@@ -40,6 +42,7 @@ pub(super) struct Common {
 /// Serves the connections of one worker.
 struct Worker<S, H> {
     common: Common,
+    line: Rc<Line>,
     app: Rc<S>,
     http1: Rc<H>,
 }
@@ -66,7 +69,10 @@ where
         async move {
             let app = Rc::new(app.await?);
             let http1 = Rc::new(http1(Rc::clone(&app), common.stop.clone()).await?);
-            Ok(Worker { common, app, http1 })
+            let line = Rc::new(Line::default());
+            let running = Rc::clone(&line);
+            rt::spawn(async move { running.run().await });
+            Ok(Worker { common, line, app, http1 })
         }
     })
 }
@@ -104,8 +110,9 @@ where
     always_ready!();
 
     fn call(&self, stream: TcpStream) -> Self::Future {
-        let Self { common, app, http1 } = self;
-        let worker = Self { common: common.clone(), app: Rc::clone(app), http1: Rc::clone(http1) };
+        let Self { common, line, app, http1 } = self;
+        let (common, line) = (common.clone(), Rc::clone(line));
+        let worker = Self { common, line, app: Rc::clone(app), http1: Rc::clone(http1) };
         Box::pin(async move {
             worker.serve(stream).await;
             Ok(())
@@ -117,7 +124,7 @@ impl<S: App, H: Service<(Stream, Option<SocketAddr>), Response = ()>> Worker<S, 
     async fn serve(&self, stream: TcpStream) {
         let Common { tls: _, connections, bodies, stop } = &self.common;
         let peer = tokio::select! {
-            open = connections.open() => Peer::new(open),
+            open = connections.open() => Peer::new(open, &self.line),
             () = stop.notified() => return,
         };
         let accepted = tokio::select! {

@@ -72,7 +72,8 @@ pub(super) async fn respond(app: &impl App, peer: &Rc<Peer>, mut request: Reques
         }
     };
     let request = request.replace_payload(payload).0;
-    let response = app.call(request).await.map_or_else(Into::into, Response::from);
+    // In a box, so that a request that waits, or whose answer does, has no room for it.
+    let response = Box::pin(app.call(request)).await.map_or_else(Into::into, Response::from);
     drop((turn.take(), place.take()));
     response.map_body(|_, body| {
         BoxBody::new(Answer { size: body.size(), body, piece: Bytes::new(), _exchange: exchange })

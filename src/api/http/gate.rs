@@ -1,70 +1,119 @@
-//! How many requests of a connection begin and are served at a time.
+//! When a request of a connection begins.
+//!
+//! The first request of a connection begins at once. Those that come while it is served wait in the line of the worker, which
+//! lets one of them begin each time that the worker has been at everything else that is ready. So a connection with many
+//! requests holds up its own ones, and not those of others.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
+    collections::VecDeque,
     future::{Future, poll_fn},
     pin::pin,
     rc::Rc,
 };
 
-use tokio::sync::Semaphore;
+use tokio::{
+    sync::{Notify, Semaphore},
+    task::yield_now,
+};
 
 /// How many requests of a connection are served at the same time. The others wait.
 pub(super) const SERVED_MAX: usize = 32;
 
-/// One request of a connection begins each time that the worker comes to the connection. So a connection with many requests
-/// holds up its own ones, and not those of others.
+/// The connections of a worker that have requests which wait, each of them once.
+#[derive(Default)]
+pub(super) struct Line {
+    gates: RefCell<VecDeque<Rc<Gate>>>,
+    added: Notify,
+}
+
+/// Lets the requests of a connection begin.
 pub(super) struct Gate {
+    line: Rc<Line>,
+    is_in_line: Cell<bool>,
+    /// Has a permit for the request that begins next.
     entry: Semaphore,
     waiting: Cell<usize>,
-    inside: Cell<usize>,
+    served: Cell<usize>,
+    /// Whether a request has begun since the worker came to the connection.
+    has_begun: Cell<bool>,
 }
 
 /// The place of a request that is served, until this is dropped.
 pub(super) struct Place(Rc<Gate>);
 
+impl Line {
+    /// Lets requests begin, one of each connection in turn.
+    pub(super) async fn run(&self) {
+        loop {
+            let next = self.gates.borrow_mut().pop_front();
+            match next {
+                Some(gate) => {
+                    gate.is_in_line.set(false);
+                    // There is one if the request that it was meant for has gone.
+                    if gate.entry.available_permits() == 0 {
+                        gate.entry.add_permits(1);
+                    }
+                    yield_now().await;
+                    gate.wait_in_line();
+                }
+                None => self.added.notified().await,
+            }
+        }
+    }
+}
+
 impl Gate {
-    pub(super) fn new() -> Rc<Self> {
-        Rc::new(Self { entry: Semaphore::new(1), waiting: Cell::new(0), inside: Cell::new(0) })
+    pub(super) fn new(line: &Rc<Line>) -> Rc<Self> {
+        Rc::new(Self {
+            line: Rc::clone(line),
+            is_in_line: Cell::new(false),
+            entry: Semaphore::new(0),
+            waiting: Cell::new(0),
+            served: Cell::new(0),
+            has_begun: Cell::new(false),
+        })
     }
 
     /// Waits until a request may begin.
     pub(super) async fn enter(self: Rc<Self>) -> Place {
-        let waiting = Counted::new(&self.waiting);
-        // It is never closed.
-        if let Ok(permit) = self.entry.acquire().await {
-            permit.forget();
+        if self.served.get() + self.waiting.get() > 0 || self.has_begun.replace(true) {
+            let waiting = Counted::new(&self.waiting);
+            self.wait_in_line();
+            // It is never closed.
+            if let Ok(permit) = self.entry.acquire().await {
+                permit.forget();
+            }
+            drop(waiting);
         }
-        drop(waiting);
-        self.inside.set(self.inside.get() + 1);
+        self.served.set(self.served.get() + 1);
         Place(self)
     }
 
-    /// Serves the connection, and opens the gate each time that the worker comes to it.
+    /// Serves the connection.
     pub(super) async fn serve<T>(&self, connection: impl Future<Output = T>) -> T {
         let mut connection = pin!(connection);
         poll_fn(|context| {
-            if self.has_room() && self.entry.available_permits() == 0 {
-                self.entry.add_permits(1);
-            }
-            let polled = connection.as_mut().poll(context);
-            if self.has_room() && self.waiting.get() > 0 {
-                // The worker comes again when it has been at the other connections.
-                context.waker().wake_by_ref();
-            }
-            polled
+            self.has_begun.set(false);
+            connection.as_mut().poll(context)
         })
         .await
     }
 
-    fn has_room(&self) -> bool {
-        self.inside.get() < SERVED_MAX
+    fn wait_in_line(self: &Rc<Self>) {
+        let may_begin = self.waiting.get() > 0 && self.served.get() < SERVED_MAX;
+        if may_begin && !self.is_in_line.replace(true) {
+            self.line.gates.borrow_mut().push_back(Rc::clone(self));
+            self.line.added.notify_one();
+        }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.inside.set(self.0.inside.get() - 1);
+        let Self(gate) = self;
+        gate.served.set(gate.served.get() - 1);
+        gate.wait_in_line();
     }
 }
 
@@ -86,50 +135,87 @@ impl Drop for Counted<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
-
-    use futures_util::{future::join_all, poll};
+    use futures_util::future::{join, join_all};
 
     use super::*;
 
-    #[tokio::test]
-    async fn one_request_begins_each_time_that_the_worker_comes_to_the_connection() {
-        let order = RefCell::new(Vec::new());
-        let connection = async |name: &'static str, requests: usize| {
-            let gate = Gate::new();
+    /// Lets everything run that is ready.
+    async fn settle() {
+        for _ in 0..10 * SERVED_MAX {
+            yield_now().await;
+        }
+    }
+
+    /// The order in which requests begin, those of one connection after the other.
+    async fn order(requests: [(&'static str, usize); 2]) -> Vec<&'static str> {
+        let (line, order) = (Rc::new(Line::default()), RefCell::new(Vec::new()));
+        let connection = async |(name, requests): (&'static str, usize)| {
+            let gate = Gate::new(&line);
             let requests = join_all((0..requests).map(|_| async {
                 let _place = Rc::clone(&gate).enter().await;
                 order.borrow_mut().push(name);
+                yield_now().await;
             }));
             gate.serve(requests).await;
         };
-        let (mut many, mut few) = (pin!(connection("many", 5)), pin!(connection("few", 1)));
-        while poll!(&mut many).is_pending() {
-            if order.borrow().len() == 1 {
-                assert!(poll!(&mut few).is_ready());
-            }
+        let [first, second] = requests.map(connection);
+        tokio::select! {
+            _ = join(first, second) => {}
+            () = line.run() => {}
         }
-        assert_eq!(*order.borrow(), ["many", "few", "many", "many", "many", "many"]);
+        order.take()
+    }
+
+    #[tokio::test]
+    async fn a_connection_with_many_requests_holds_up_no_other() {
+        assert_eq!(order([("many", 4), ("few", 1)]).await, ["many", "few", "many", "many", "many"]);
+        let both = order([("many", 5), ("few", 3)]).await;
+        assert_eq!(both, ["many", "few", "many", "few", "many", "few", "many", "many"]);
     }
 
     #[tokio::test]
     async fn a_request_beyond_those_that_are_served_waits_for_one_of_them() {
-        let (gate, leave, begun) = (Gate::new(), Semaphore::new(0), Cell::new(0));
+        let line = Rc::new(Line::default());
+        let (gate, leave, begun) = (Gate::new(&line), Semaphore::new(0), Cell::new(0));
         let requests = join_all((0..=SERVED_MAX).map(|_| async {
             let place = Rc::clone(&gate).enter().await;
             begun.set(begun.get() + 1);
             leave.acquire().await.unwrap().forget();
             drop(place);
         }));
-        let mut connection = pin!(gate.serve(requests));
-        for _ in 0..2 * SERVED_MAX {
-            assert!(poll!(&mut connection).is_pending());
+        let watch = async {
+            settle().await;
+            assert_eq!(begun.get(), SERVED_MAX);
+            leave.add_permits(1);
+            settle().await;
+            assert_eq!(begun.get(), SERVED_MAX + 1);
+        };
+        tokio::select! {
+            () = watch => {}
+            () = line.run() => {}
+            _ = gate.serve(requests) => {}
         }
-        assert_eq!(begun.get(), SERVED_MAX);
-        leave.add_permits(1);
-        for _ in 0..2 {
-            assert!(poll!(&mut connection).is_pending());
+    }
+
+    #[tokio::test]
+    async fn a_request_that_is_given_up_while_it_waits_holds_up_none() {
+        let line = Rc::new(Line::default());
+        let gate = Gate::new(&line);
+        let first = Rc::clone(&gate).enter().await;
+        let given_up = tokio::select! {
+            biased;
+            _ = Rc::clone(&gate).enter() => false,
+            () = settle() => true,
+        };
+        assert!(given_up);
+        let next = async {
+            drop(Rc::clone(&gate).enter().await);
+            drop(Rc::clone(&gate).enter().await);
+        };
+        tokio::select! {
+            () = next => {}
+            () = line.run() => {}
         }
-        assert_eq!(begun.get(), SERVED_MAX + 1);
+        drop(first);
     }
 }

@@ -54,6 +54,9 @@ const SMALL_FRAMES_BYTES: usize = 64 * 1024;
 /// How much of an answer may wait in the connection.
 const SEND_BUFFER_BYTES: usize = 64 * 1024;
 
+/// What a request costs besides its headers, in bytes.
+const REQUEST_BYTES: usize = 6 * 1024;
+
 /// What a header costs besides its text, in bytes: more than HTTP/2 counts, about as much as it occupies.
 const HEADER_BYTES: usize = 200;
 
@@ -151,8 +154,9 @@ async fn answer(
     request: http::Request<RecvStream>,
     mut reply: SendResponse<Bytes>,
 ) -> Result<(), TooSlow> {
-    let mut head = shared.bodies.share(shared.peer.allowance());
-    if head.grow(head_bytes(&request)).is_err() {
+    // Until the answer is sent.
+    let mut share = shared.bodies.share(shared.peer.allowance());
+    if share.grow(request_bytes(&request)).is_err() {
         reply.send_reset(Reason::REFUSED_STREAM);
         return Ok(());
     }
@@ -168,14 +172,11 @@ async fn answer(
         reply.send_reset(Reason::PROTOCOL_ERROR);
         return Ok(());
     };
-    // In a box, which is gone while the answer waits for the client.
-    let response = Box::pin(respond(shared.app, shared.peer, request));
     let response = tokio::select! {
         biased;
         _reset = poll_fn(|context| reply.poll_reset(context)) => return Ok(()),
-        response = response => response,
+        response = respond(shared.app, shared.peer, request) => response,
     };
-    drop(head);
     let sent = timeout(ANSWER_TIMEOUT, send(response, is_head, &mut reply, shared.peer)).await;
     match sent {
         Ok(Ok(())) => {
@@ -191,10 +192,10 @@ async fn answer(
     }
 }
 
-/// What the head of a request occupies.
-fn head_bytes(request: &http::Request<RecvStream>) -> usize {
+/// What a request occupies, without its body.
+fn request_bytes(request: &http::Request<RecvStream>) -> usize {
     let texts = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len());
-    texts.map(|bytes| HEADER_BYTES + bytes).sum()
+    REQUEST_BYTES + texts.map(|bytes| HEADER_BYTES + bytes).sum::<usize>()
 }
 
 /// The request as the app knows it, which is as it would be with HTTP/1.1. The framework has another version of the same

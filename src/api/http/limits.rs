@@ -21,7 +21,7 @@ pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
 pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How much of an answer is handed to the connection at once, in bytes.
-pub(super) const PIECE_BYTES_MAX: usize = 16 * 1024;
+pub(super) const PIECE_BYTES_MAX: usize = 8 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     connections::Open,
-    gate::Gate,
+    gate::{Gate, Line},
     limits::{KEEP_ALIVE, REQUEST_TIMEOUT},
     pace::Pace,
 };
@@ -35,10 +35,10 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    pub(super) fn new(open: Open) -> Rc<Self> {
+    pub(super) fn new(open: Open, line: &Rc<Line>) -> Rc<Self> {
         let now = Instant::now();
         Rc::new(Self {
-            gate: Gate::new(),
+            gate: Gate::new(line),
             open,
             allowance: Allowance::default(),
             served: Cell::new(0),
