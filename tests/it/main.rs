@@ -33,6 +33,7 @@ mod readme;
 mod record;
 mod registry;
 mod released;
+mod rename;
 mod seal;
 mod signature;
 mod signature_vectors;
