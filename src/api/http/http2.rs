@@ -33,7 +33,7 @@ use tokio::time::{Duration, Instant, sleep, timeout, timeout_at};
 
 use super::{
     exchange::{App, respond},
-    limits::{ANSWER_TIMEOUT, CLOSE_TIMEOUT, KEEP_ALIVE, REQUEST_TIMEOUT},
+    limits::{CLOSE_TIMEOUT, KEEP_ALIVE, REQUEST_TIMEOUT},
     peer::Peer,
     stream::Stream as Bytestream,
 };
@@ -177,7 +177,7 @@ async fn answer(
         _reset = poll_fn(|context| reply.poll_reset(context)) => return Ok(()),
         response = respond(shared.app, shared.peer, request) => response,
     };
-    let sent = timeout(ANSWER_TIMEOUT, send(response, is_head, &mut reply, shared.peer)).await;
+    let sent = timeout(shared.peer.patience.answer, send(response, is_head, &mut reply, shared.peer)).await;
     match sent {
         Ok(Ok(())) => {
             // A client that still sends its body may overlook an answer that is followed by a reset at once.

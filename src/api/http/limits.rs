@@ -17,6 +17,21 @@ pub(super) const TAKE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a client may take for one answer of HTTP/2, however much it takes of others.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
 
+/// How patient the server is with a client that does not take its answers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// How much longer than at [`TAKE_RATE`] a client may take.
+    pub(super) taking: Duration,
+    /// How long it may take for one answer of HTTP/2.
+    pub(super) answer: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { taking: TAKE_TIMEOUT, answer: ANSWER_TIMEOUT }
+    }
+}
+
 /// How long a client may take to close its side, or to confirm that the connection ends.
 pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 

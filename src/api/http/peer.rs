@@ -9,7 +9,7 @@ use std::{
 use super::{
     connections::Open,
     gate::{Gate, Line},
-    limits::{KEEP_ALIVE, REQUEST_TIMEOUT},
+    limits::{KEEP_ALIVE, Patience, REQUEST_TIMEOUT},
     pace::Pace,
 };
 use crate::api::budget::Allowance;
@@ -21,6 +21,7 @@ const KEEP_ALIVE_GRACE: Duration = Duration::from_secs(5);
 pub(super) struct Peer {
     /// Which of its requests are served.
     pub(super) gate: Rc<Gate>,
+    pub(super) patience: Patience,
     open: Open,
     allowance: Allowance,
     /// How many requests the server works on.
@@ -35,17 +36,18 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    pub(super) fn new(open: Open, line: &Rc<Line>) -> Rc<Self> {
+    pub(super) fn new(open: Open, line: &Rc<Line>, patience: Patience) -> Rc<Self> {
         let now = Instant::now();
         Rc::new(Self {
             gate: Gate::new(line),
+            patience,
             open,
             allowance: Allowance::default(),
             served: Cell::new(0),
             exchanges: Cell::new(0),
             idle_since: Cell::new(now),
             head_since: Cell::new(None),
-            pace: RefCell::new(Pace::new(now)),
+            pace: RefCell::new(Pace::new(now, patience.taking)),
         })
     }
 
