@@ -218,7 +218,9 @@ mod tests {
         let (mut client, stream) = connect(Patience { taking: SHORT, answer: LONG }).await;
         let http1 = http1(app().await, stop()).await.unwrap();
         client.write_all(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
-        let ended = timeout(LONG, http1.call((stream, None))).await.expect("it is cut off in time");
+        let gate = Rc::clone(&stream.peer.gate);
+        let ended =
+            timeout(LONG, gate.serve(http1.call((stream, None)))).await.expect("it is cut off in time");
         let is_late = |error: &io::Error| error.kind() == io::ErrorKind::TimedOut;
         assert!(matches!(&ended, Err(DispatchError::Io(error)) if is_late(error)), "{ended:?}");
     }
@@ -227,8 +229,9 @@ mod tests {
     async fn http2(patience: Patience) -> (client::SendRequest<web::Bytes>, rt::task::JoinHandle<()>) {
         let (client, stream) = connect(patience).await;
         let app = app().await;
+        let (gate, bodies) = (Rc::clone(&stream.peer.gate), Budget::new(usize::MAX));
         let served =
-            rt::spawn(async move { http2::serve(stream, &*app, &Budget::new(usize::MAX), &stop()).await });
+            rt::spawn(async move { gate.serve(http2::serve(stream, &*app, &bodies, &stop())).await });
         let (requests, connection) = client::handshake(client).await.unwrap();
         rt::spawn(async move { drop(connection.await) });
         (requests, served)

@@ -20,6 +20,10 @@ use tokio::{
 /// How many requests of a connection are served at the same time. The others wait.
 pub(super) const SERVED_MAX: usize = 32;
 
+/// How much is read from a connection each time that the worker comes to it, in bytes. What comes with one read is dealt with,
+/// or refused, before there is more of it.
+pub(super) const READ_BYTES_MAX: usize = 16 * 1024;
+
 /// The connections of a worker that have requests which wait, each of them once.
 #[derive(Default)]
 pub(super) struct Line {
@@ -37,6 +41,8 @@ pub(super) struct Gate {
     served: Cell<usize>,
     /// Whether a request has begun since the worker came to the connection.
     has_begun: Cell<bool>,
+    /// How many bytes were read since then.
+    read: Cell<usize>,
 }
 
 /// The place of a request that is served, until this is dropped.
@@ -72,6 +78,7 @@ impl Gate {
             waiting: Cell::new(0),
             served: Cell::new(0),
             has_begun: Cell::new(false),
+            read: Cell::new(0),
         })
     }
 
@@ -95,9 +102,20 @@ impl Gate {
         let mut connection = pin!(connection);
         poll_fn(|context| {
             self.has_begun.set(false);
+            self.read.set(0);
             connection.as_mut().poll(context)
         })
         .await
+    }
+
+    /// Whether more is read before the worker goes on to other connections.
+    pub(super) fn may_read(&self) -> bool {
+        self.read.get() < READ_BYTES_MAX
+    }
+
+    /// Notes that so many bytes were read.
+    pub(super) fn read(&self, bytes: usize) {
+        self.read.set(self.read.get() + bytes);
     }
 
     fn wait_in_line(self: &Rc<Self>) {

@@ -55,7 +55,7 @@ const SMALL_FRAMES_BYTES: usize = 64 * 1024;
 const SEND_BUFFER_BYTES: usize = 64 * 1024;
 
 /// What a request costs besides its headers, in bytes.
-const REQUEST_BYTES: usize = 6 * 1024;
+const REQUEST_BYTES: usize = 8 * 1024;
 
 /// What a header costs besides its text, in bytes: more than HTTP/2 counts, about as much as it occupies.
 const HEADER_BYTES: usize = 200;

@@ -69,8 +69,9 @@ impl Peer {
         Some((turn, Exchange(Rc::clone(self))))
     }
 
-    /// Notes that bytes came from the client.
-    pub(super) fn received(&self) {
+    /// Notes that so many bytes came from the client.
+    pub(super) fn received(&self, bytes: usize) {
+        self.gate.read(bytes);
         if self.exchanges.get() == 0 && self.head_since.get().is_none() {
             self.head_since.set(Some(Instant::now()));
         }
