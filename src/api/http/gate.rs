@@ -38,6 +38,7 @@ pub(super) struct Gate {
     /// Has a permit for the request that begins next.
     entry: Semaphore,
     waiting: Cell<usize>,
+    /// The requests that are served, and the one that has the permit.
     served: Cell<usize>,
     /// Whether a request has begun since the worker came to the connection.
     has_begun: Cell<bool>,
@@ -56,10 +57,7 @@ impl Line {
             match next {
                 Some(gate) => {
                     gate.is_in_line.set(false);
-                    // There is one if the request that it was meant for has gone.
-                    if gate.entry.available_permits() == 0 {
-                        gate.entry.add_permits(1);
-                    }
+                    gate.open();
                     yield_now().await;
                     gate.wait_in_line();
                 }
@@ -92,8 +90,9 @@ impl Gate {
                 permit.forget();
             }
             drop(waiting);
+        } else {
+            self.served.set(self.served.get() + 1);
         }
-        self.served.set(self.served.get() + 1);
         Place(self)
     }
 
@@ -116,6 +115,14 @@ impl Gate {
     /// Notes that so many bytes were read.
     pub(super) fn read(&self, bytes: usize) {
         self.read.set(self.read.get() + bytes);
+    }
+
+    /// Lets one request begin. There is a permit already if the one that it was meant for has gone.
+    fn open(&self) {
+        if self.waiting.get() > 0 && self.entry.available_permits() == 0 {
+            self.served.set(self.served.get() + 1);
+            self.entry.add_permits(1);
+        }
     }
 
     fn wait_in_line(self: &Rc<Self>) {
@@ -178,6 +185,7 @@ mod tests {
         };
         let [first, second] = requests.map(connection);
         tokio::select! {
+            biased;
             _ = join(first, second) => {}
             () = line.run() => {}
         }
