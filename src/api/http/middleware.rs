@@ -191,10 +191,6 @@ impl Line {
     }
 
     fn answered(&mut self, route: Option<&'static str>, status: StatusCode) {
-        if let Some(gathering) = telemetry::gather_lines() {
-            // Its turn comes after that of all requests which came together with this one.
-            actix_web::rt::spawn(async move { drop(gathering) });
-        }
         self.note(route, status, "answered");
     }
 
