@@ -12,10 +12,9 @@ use std::{
     rc::Rc,
 };
 
-use tokio::{
-    sync::{Notify, Semaphore},
-    task::yield_now,
-};
+use tokio::sync::{Notify, Semaphore};
+
+use crate::scheduling::yielding::behind_new_tasks;
 
 /// How many requests of a connection are served at the same time. The others wait.
 pub(super) const SERVED_MAX: usize = 32;
@@ -58,7 +57,7 @@ impl Line {
                 Some(gate) => {
                     gate.is_in_line.set(false);
                     gate.open();
-                    yield_now().await;
+                    behind_new_tasks().await;
                     gate.wait_in_line();
                 }
                 None => self.added.notified().await,
@@ -161,6 +160,7 @@ impl Drop for Counted<'_> {
 #[cfg(test)]
 mod tests {
     use futures_util::future::{join, join_all};
+    use tokio::task::yield_now;
 
     use super::*;
 

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::health;
 use crate::{
     api::{operation::OperationCell, state::Api},
-    telemetry::{self, ActiveRequest, Answered, Asked, OTHER_METHOD, Span, TraceParent},
+    telemetry::{ActiveRequest, Answered, Asked, OTHER_METHOD, Span, TraceParent},
 };
 
 /// Names the caller's span (W3C Trace Context).
@@ -73,10 +73,6 @@ impl Observed {
 
     /// The request has its answer.
     pub(super) fn answered(&mut self, route: Option<&'static str>, status: StatusCode) {
-        if let Some(gathering) = telemetry::gather_lines() {
-            // Its turn comes after that of all requests which came together with this one.
-            actix_web::rt::spawn(async move { drop(gathering) });
-        }
         self.note(route, status, "answered");
     }
 
