@@ -13,8 +13,8 @@
 //! - [`files`] – files that are read again when they change, and who may read a secret
 //! - [`telemetry`] – logs, metrics, traces
 //! - [`by_account`] – what waits, in turn by account
-//! - [`account`], [`signature_id`], [`clock`], [`random`] – who owns what, what tells signatures apart, and the seams
-//!   through which time and randomness come
+//! - [`account`], [`scope`], [`signature_id`], [`clock`], [`random`] – who owns what, what a key may do, what tells
+//!   signatures apart, and the seams through which time and randomness come
 //!
 //! Imports point one way: `cli` → `api` → `registry` → (`signature`, `model`, `store`, `contract`) → (`account`, `clock`, `random`).
 
@@ -29,6 +29,7 @@ pub mod model;
 pub mod random;
 pub mod record;
 pub mod registry;
+pub mod scope;
 pub mod signature;
 pub mod signature_id;
 pub mod store;

@@ -3,8 +3,10 @@
 
 use std::{
     collections::HashMap,
+    convert::Infallible,
+    iter, mem,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -32,6 +34,11 @@ const AGE_MAX: Duration = Duration::from_secs(5);
 /// The shortest time between two reads, however many tokens name unknown keys.
 const REFRESH_PAUSE: Duration = Duration::from_millis(100);
 
+/// The shortest time between two notes in the database of which keys were used.
+const USES_PAUSE: Duration = Duration::from_secs(60);
+
+const DAY_SECONDS: i64 = 24 * 60 * 60;
+
 /// The registered keys of a store. Cheap to clone.
 #[derive(Clone)]
 pub struct Registry {
@@ -52,7 +59,7 @@ pub enum RegistryError {
     Unavailable,
 }
 
-/// The task that reads the keys. It ends with the last clone of the registry.
+/// The task that reads the keys, and notes their uses. It ends with the last clone of the registry.
 struct Refresher(JoinHandle<()>);
 
 struct Shared {
@@ -61,6 +68,16 @@ struct Shared {
     wanted: Notify,
     /// The number of the last read that has started.
     started: AtomicU64,
+    uses: Mutex<Uses>,
+    were_used: Notify,
+}
+
+/// The last day on which each key was used, by its id, in days since the Unix epoch.
+#[derive(Default)]
+struct Uses {
+    noted: HashMap<String, i64>,
+    /// What the database does not know yet.
+    new: HashMap<String, i64>,
 }
 
 struct Snapshot {
@@ -73,22 +90,35 @@ impl Registry {
     /// Reads the keys, and keeps reading them until the last clone is dropped. Must be called on a runtime's thread.
     pub async fn start(store: Store) -> Result<Self, StoreError> {
         let snapshot = ArcSwap::from_pointee(Snapshot::read(&store, None).await?);
-        let shared = Arc::new(Shared { store, snapshot, wanted: Notify::new(), started: AtomicU64::new(0) });
+        let shared = Arc::new(Shared {
+            store,
+            snapshot,
+            wanted: Notify::new(),
+            started: AtomicU64::new(0),
+            uses: Mutex::default(),
+            were_used: Notify::new(),
+        });
         let (sender, finished) = watch::channel(0);
-        let refresher = tokio::task::spawn(refresh(Arc::clone(&shared), sender));
+        let tasks = (refresh(Arc::clone(&shared), sender), note_uses(Arc::clone(&shared)));
+        let refresher = tokio::task::spawn(async { tokio::join!(tasks.0, tasks.1).0 });
         Ok(Self { shared, finished, _refresher: Arc::new(Refresher(refresher)) })
     }
 
     /// Proves whose key signed exactly this request.
     pub async fn verify(&self, token: &str, facts: &Facts<'_>) -> Result<Verified, RegistryError> {
-        match verify(token, self.shared.keyring()?.as_ref(), facts) {
-            Ok(verified) => Ok(verified),
-            Err(refusal) if refusal.key_is_unknown() => {
-                self.read_again().await;
-                verify(token, self.shared.keyring()?.as_ref(), facts).map_err(RegistryError::Refused)
-            }
-            Err(refusal) => Err(RegistryError::Refused(refusal)),
+        let mut verified = verify(token, self.shared.keyring()?.as_ref(), facts);
+        if verified.as_ref().is_err_and(Refusal::key_is_unknown) {
+            self.read_again().await;
+            verified = verify(token, self.shared.keyring()?.as_ref(), facts);
         }
+        let verified = verified.map_err(RegistryError::Refused)?;
+        self.shared.note_use(&verified.key_id, facts.now.div_euclid(DAY_SECONDS));
+        Ok(verified)
+    }
+
+    /// Writes down when the keys were last used, as far as the database does not know it yet.
+    pub async fn write_uses(&self) {
+        self.shared.write_uses().await;
     }
 
     /// Checks that the keys are fresh enough to decide.
@@ -150,7 +180,44 @@ async fn refresh(shared: Arc<Shared>, finished: watch::Sender<u64>) {
     }
 }
 
+/// Writes down soon that a key was used, and never on the way of a request.
+async fn note_uses(shared: Arc<Shared>) -> Infallible {
+    loop {
+        shared.were_used.notified().await;
+        shared.write_uses().await;
+        sleep(USES_PAUSE).await;
+    }
+}
+
 impl Shared {
+    fn uses(&self) -> MutexGuard<'_, Uses> {
+        self.uses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_use(&self, key_id: &str, day: i64) {
+        let mut uses = self.uses();
+        if uses.noted.get(key_id).is_none_or(|&noted| noted < day) {
+            uses.noted.insert(key_id.to_owned(), day);
+            uses.new.insert(key_id.to_owned(), day);
+            self.were_used.notify_one();
+        }
+    }
+
+    async fn write_uses(&self) {
+        let mut new = mem::take(&mut self.uses().new).into_iter();
+        while let Some((key_id, day)) = new.next() {
+            if let Err(error) = self.store.note_key_use(&key_id, day).await {
+                tracing::warn!(cause = %chain(&error), "the last uses of keys cannot be written");
+                let mut uses = self.uses();
+                for (key_id, day) in iter::once((key_id, day)).chain(new) {
+                    uses.new.entry(key_id).or_insert(day);
+                }
+                self.were_used.notify_one();
+                return;
+            }
+        }
+    }
+
     fn keyring(&self) -> Result<Arc<Keyring>, RegistryError> {
         let snapshot = self.snapshot.load();
         if snapshot.read_at.elapsed() > AGE_MAX {
@@ -191,11 +258,17 @@ fn usable(row: &Result<SigningKey, UnusableKey>) -> Option<&SigningKey> {
 }
 
 fn key(row: &SigningKey, parsed: Option<PublicKey>) -> Option<(String, Key)> {
-    let SigningKey { key_id, account, algorithm: _, public_key, created: _, revoked } = row;
+    let SigningKey { key_id, account, algorithm: _, public_key, created: _, scope, expires, revoked } = row;
     match parsed.map_or_else(|| PublicKey::from_pem(public_key), Ok) {
         Ok(public_key) => Some((
             key_id.clone(),
-            Key { account: account.clone(), public_key, is_revoked: revoked.is_some() },
+            Key {
+                account: account.clone(),
+                public_key,
+                scope: *scope,
+                expires_at: expires.map(|expires| expires.seconds()),
+                is_revoked: revoked.is_some(),
+            },
         )),
         Err(error) => {
             tracing::error!(key_id, %error, "a registered key cannot be used");

@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
+use chrono::NaiveDate;
 use clap::{
     Args, CommandFactory as _, Parser, Subcommand,
     builder::{PathBufValueParser, TypedValueParser as _},
@@ -16,6 +17,8 @@ use super::{database::Database, input, output};
 use crate::{
     account::Account,
     clock,
+    model::{InvalidTimestamp, Timestamp},
+    scope::Scope,
     signature::{Algorithm, PrivateKey, PublicKey},
     store::{Access, SigningKey, Store, UnusableKey},
 };
@@ -32,6 +35,7 @@ const EXAMPLES: &str = "\
 Examples:
   customers-api keys generate --account acme --out private.pem
   customers-api keys add --account acme --public-key public.pem --key-id acme-2026
+  customers-api keys generate --account acme --out reports.pem --scope read --expires 2030-01-31T00:00:00Z
   customers-api keys list
   customers-api keys revoke acme-2026";
 
@@ -58,10 +62,23 @@ struct Owner {
     account: Account,
 }
 
+/// What a key may do, and until when. Neither ever changes.
+#[derive(Debug, Args)]
+struct Limits {
+    /// What the key may do: read (GET and HEAD) or write (everything)
+    #[arg(long, default_value_t)]
+    scope: Scope,
+    /// From when on the key is refused: a time of RFC 3339 in the future, with its offset [default: never]
+    #[arg(long, value_name = "TIME", value_parser = future)]
+    expires: Option<Timestamp>,
+}
+
 #[derive(Debug, Args)]
 struct Generate {
     #[command(flatten)]
     owner: Owner,
+    #[command(flatten)]
+    limits: Limits,
     /// The algorithm of the key: ES384 or ES256
     #[arg(long, default_value = "ES384")]
     algorithm: Algorithm,
@@ -79,6 +96,8 @@ struct Generate {
 struct Add {
     #[command(flatten)]
     owner: Owner,
+    #[command(flatten)]
+    limits: Limits,
     /// The file with the public key (SPKI, PEM); - is standard input
     #[arg(long, value_name = "FILE")]
     public_key: PathBuf,
@@ -117,13 +136,13 @@ impl Keys {
 
 impl Generate {
     async fn run(self) -> anyhow::Result<()> {
-        let Self { owner, algorithm, key_id, out, database } = self;
+        let Self { owner, limits, algorithm, key_id, out, database } = self;
         let is_new = database.is_new();
         let store = database.open(Access::Create).await?;
         let key = PrivateKey::generate(algorithm)?;
         write_private(&out, key.to_pem())
             .with_context(|| format!("cannot create the file {} for the private key", out.display()))?;
-        let registered = register(&store, &owner, &key.public_key()?, key_id).await;
+        let registered = register(&store, &owner, &limits, &key.public_key()?, key_id).await;
         if registered.is_err() {
             // A private key that is not registered would be mistaken for one that is.
             fs::remove_file(&out)
@@ -135,14 +154,14 @@ impl Generate {
 
 impl Add {
     async fn run(self) -> anyhow::Result<()> {
-        let Self { owner, public_key, key_id, database } = self;
+        let Self { owner, limits, public_key, key_id, database } = self;
         let shown = public_key.display();
         let bytes = input::read(&public_key).with_context(|| format!("cannot read the key {shown}"))?;
         let key = input::pem(bytes).and_then(|pem| PublicKey::from_pem(&pem));
         let key = key.with_context(|| format!("cannot use the key {shown}"))?;
         let is_new = database.is_new();
         let store = database.open(Access::Create).await?;
-        let registered = register(&store, &owner, &key, key_id).await?;
+        let registered = register(&store, &owner, &limits, &key, key_id).await?;
         tell(&store, &database, is_new, &registered).await
     }
 }
@@ -150,14 +169,32 @@ impl Add {
 impl List {
     async fn run(self) -> anyhow::Result<()> {
         let store = self.database.open(Access::Read).await?;
-        let head = format!("{:<44} {:<20} {:<9} {:<27} REVOKED", "KEY ID", "ACCOUNT", "ALGORITHM", "CREATED");
-        let mut lines = vec![head];
+        let uses = store.key_uses().await?;
+        let head = ["KEY ID", "ACCOUNT", "ALGORITHM", "SCOPE", "CREATED", "EXPIRES", "LAST USE", "REVOKED"];
+        let mut lines = vec![line(head.map(str::to_owned))];
         for key in store.signing_keys().await? {
             match key {
-                Ok(SigningKey { key_id, account, algorithm, public_key: _, created, revoked }) => {
-                    let (key_id, account) = (printable(&key_id), account.as_str());
-                    let revoked = revoked.map_or_else(|| "-".to_owned(), |revoked| revoked.to_string());
-                    lines.push(format!("{key_id:<44} {account:<20} {algorithm:<9} {created} {revoked}"));
+                Ok(SigningKey {
+                    key_id,
+                    account,
+                    algorithm,
+                    public_key: _,
+                    created,
+                    scope,
+                    expires,
+                    revoked,
+                }) => {
+                    let last_use = uses.get(&key_id).and_then(|&day| day_of(day));
+                    lines.push(line([
+                        printable(&key_id).into_owned(),
+                        account.to_string(),
+                        algorithm,
+                        scope.to_string(),
+                        created.to_string(),
+                        or_none(expires),
+                        or_none(last_use),
+                        or_none(revoked),
+                    ]));
                 }
                 Err(UnusableKey { key_id, reason }) => {
                     output::note(format_args!("{} cannot be used: {reason}", printable(&key_id)));
@@ -166,6 +203,22 @@ impl List {
         }
         output::print(lines.join("\n"))
     }
+}
+
+/// A line of the list.
+fn line([key_id, account, algorithm, scope, created, expires, last_use, revoked]: [String; 8]) -> String {
+    format!(
+        "{key_id:<44} {account:<20} {algorithm:<9} {scope:<5} {created:<27} {expires:<27} {last_use:<10} {revoked}"
+    )
+}
+
+fn or_none(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+/// A day of the Unix epoch.
+fn day_of(days: i64) -> Option<NaiveDate> {
+    i32::try_from(days).ok().and_then(NaiveDate::from_epoch_days)
 }
 
 impl Revoke {
@@ -184,6 +237,7 @@ impl Revoke {
 async fn register(
     store: &Store,
     owner: &Owner,
+    limits: &Limits,
     key: &PublicKey,
     key_id: Option<String>,
 ) -> anyhow::Result<SigningKey> {
@@ -193,6 +247,8 @@ async fn register(
         algorithm: key.algorithm().to_string(),
         public_key: key.to_pem().to_owned(),
         created: clock::now().into(),
+        scope: limits.scope,
+        expires: limits.expires,
         revoked: None,
     };
     if !store.add_signing_key(row.clone()).await? {
@@ -214,7 +270,8 @@ async fn tell(store: &Store, database: &Database, is_new: bool, key: &SigningKey
              and the field \"Key id\" of Swagger UI"
         ));
     }
-    let is_active = |key: &Result<SigningKey, _>| matches!(key, Ok(key) if key.revoked.is_none());
+    let now = clock::now().into();
+    let is_active = |key: &Result<SigningKey, _>| matches!(key, Ok(key) if key.is_active(now));
     if store.signing_keys().await?.iter().filter(|key| is_active(key)).count() == 2 {
         output::note(
             "note: two keys are active, so tokens without kid are refused from now on, also those of the other key",
@@ -238,6 +295,12 @@ fn write_private(file: &Path, pem: &str) -> std::io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(file)?.write_all(pem.as_bytes())
+}
+
+/// A time that has not come yet.
+fn future(text: &str) -> Result<Timestamp, String> {
+    let time: Timestamp = text.parse().map_err(|error: InvalidTimestamp| error.to_string())?;
+    if time.seconds() > clock::now().timestamp() { Ok(time) } else { Err("must be in the future".to_owned()) }
 }
 
 fn new_key_id(text: &str) -> Result<String, String> {

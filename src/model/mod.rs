@@ -43,5 +43,5 @@ pub use request_extension::{RequestExtension, VIOLATIONS_MAX};
 pub use request_extension_item::{FIELD_LENGTH_MAX, RequestExtensionItem};
 pub use sort_direction::{InvalidSortDirection, SortDirection};
 pub use street_address::{StateRule, StreetAddress};
-pub(crate) use strict::object;
+pub(crate) use strict::{object, present};
 pub use timestamp::{InvalidTimestamp, Timestamp};

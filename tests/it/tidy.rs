@@ -20,30 +20,31 @@ const FILE_LINES_MAX: usize = 450;
 const HANDLER_LINES_MAX: usize = 15;
 
 /// The modules of the crate from the top down, each with those that it may import.
-const MAY_IMPORT: [(&str, &str); 18] = [
+const MAY_IMPORT: [(&str, &str); 19] = [
     (
         "lib",
-        "cli api registry record signature store contract model files telemetry account by_account signature_id clock random threads",
+        "cli api registry record signature store contract model files telemetry account by_account scope signature_id clock random threads",
     ),
     ("main", "cli"),
     (
         "cli",
-        "api registry record signature store contract model files telemetry account clock random threads",
+        "api registry record signature store contract model files telemetry account scope clock random threads",
     ),
     (
         "api",
-        "registry record signature store contract model files telemetry account by_account signature_id clock random threads",
+        "registry record signature store contract model files telemetry account by_account scope signature_id clock random threads",
     ),
-    ("registry", "signature store telemetry account clock threads"),
+    ("registry", "signature store telemetry account scope clock threads"),
     ("record", "store contract model files telemetry account random"),
-    ("signature", "account signature_id random"),
-    ("store", "model telemetry account by_account signature_id clock random threads"),
+    ("signature", "account scope signature_id random"),
+    ("store", "model telemetry account by_account scope signature_id clock random threads"),
     ("contract", "model"),
     ("model", ""),
     ("files", "telemetry"),
     ("telemetry", ""),
     ("account", ""),
     ("by_account", ""),
+    ("scope", ""),
     ("signature_id", ""),
     ("clock", ""),
     ("random", ""),

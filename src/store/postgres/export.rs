@@ -10,7 +10,7 @@ use super::{
     super::{
         error::StoreError,
         page::{Part, Parts},
-        row::{CustomerRow, SigningKeyRow, raw},
+        row::{CustomerRow, KeyLimitsRow, KeyRows, SigningKeyRow, raw},
         types::{Exported, SigningKey},
     },
     connect::Connector,
@@ -25,7 +25,8 @@ const BEGIN: &str = "\
     SET LOCAL idle_in_transaction_session_timeout = 0";
 
 const KEYS: &str = "\
-    SELECT key_id, account, algorithm, public_key, created_at, revoked_at FROM signing_keys \
+    SELECT key_id, account, algorithm, public_key, created_at, k.revoked_at, scope, expires_at, l.revoked_at \
+    FROM signing_keys k LEFT JOIN key_limits l USING (key_id) \
     WHERE $1::text IS NULL OR account = $1 ORDER BY created_at, key_id";
 
 const CUSTOMERS: &str = "\
@@ -69,15 +70,26 @@ async fn send_all(client: &Client, account: Option<&str>, parts: &Sender<Part>) 
     Ok(())
 }
 
-fn key(row: &Row) -> Result<SigningKeyRow, tokio_postgres::Error> {
-    Ok(SigningKeyRow {
-        key_id: row.try_get(0)?,
+fn key(row: &Row) -> Result<KeyRows, tokio_postgres::Error> {
+    let key_id: String = row.try_get(0)?;
+    let limits = row.try_get::<_, Option<String>>(6)?.map(|scope| {
+        Ok(KeyLimitsRow {
+            key_id: key_id.clone(),
+            scope,
+            expires_at: row.try_get(7)?,
+            revoked_at: row.try_get(8)?,
+        })
+    });
+    let limits = limits.transpose()?;
+    let key = SigningKeyRow {
+        key_id,
         account: row.try_get(1)?,
         algorithm: row.try_get(2)?,
         public_key: row.try_get(3)?,
         created_at: row.try_get(4)?,
         revoked_at: row.try_get(5)?,
-    })
+    };
+    Ok((key, limits))
 }
 
 fn customer(row: &Row) -> Result<(String, CustomerRow), tokio_postgres::Error> {
