@@ -22,9 +22,9 @@ use crate::{
 /// later get later timestamps, so one in the far future would spoil all that follow.
 const AHEAD_MAX: TimeDelta = TimeDelta::seconds(60);
 
-/// A line that was read.
+/// What a line says.
 #[allow(clippy::large_enum_variant, reason = "there is one of them at a time")]
-pub(super) enum Line {
+pub(super) enum Entry {
     Key(SigningKey),
     Customer(Identity, CustomerInput),
     /// The export is whole: so many lines came before.
@@ -140,11 +140,11 @@ pub(super) fn write_end(number: u64, lines: &mut Vec<u8>) -> anyhow::Result<()> 
 }
 
 /// Reads a line, or says what is wrong with it.
-pub(super) fn read(line: &[u8]) -> Result<Line, Vec<String>> {
+pub(super) fn read(line: &[u8]) -> Result<Entry, Vec<String>> {
     match serde_json::from_slice(line) {
-        Ok(Members::Key(members)) => key(&members).map(Line::Key),
-        Ok(Members::Customer(members)) => Ok(Line::Customer(identity(&members)?, members.record)),
-        Ok(Members::End(EndMembers { lines })) => Ok(Line::End(lines)),
+        Ok(Members::Key(members)) => key(&members).map(Entry::Key),
+        Ok(Members::Customer(members)) => Ok(Entry::Customer(identity(&members)?, members.record)),
+        Ok(Members::End(EndMembers { lines })) => Ok(Entry::End(lines)),
         Err(_) => Err(explain(line)),
     }
 }

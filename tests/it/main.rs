@@ -34,6 +34,7 @@ mod readme;
 mod record;
 mod registry;
 mod released;
+mod rename;
 mod seal;
 mod signature;
 mod signature_vectors;
