@@ -259,7 +259,8 @@ fn usable(row: &Result<SigningKey, UnusableKey>) -> Option<&SigningKey> {
 }
 
 fn key(row: &SigningKey, parsed: Option<PublicKey>) -> Option<(String, Key)> {
-    let SigningKey { key_id, account, algorithm: _, public_key, created: _, scope, expires, revoked } = row;
+    let SigningKey { key_id, account, algorithm: _, public_key, created: _, scope, expires: _, revoked } =
+        row;
     match parsed.map_or_else(|| PublicKey::from_pem(public_key), Ok) {
         Ok(public_key) => Some((
             key_id.clone(),
@@ -267,7 +268,7 @@ fn key(row: &SigningKey, parsed: Option<PublicKey>) -> Option<(String, Key)> {
                 account: account.clone(),
                 public_key,
                 scope: *scope,
-                expires_at: expires.map(|expires| expires.seconds()),
+                expires_at: row.expires_at(),
                 is_revoked: revoked.is_some(),
             },
         )),

@@ -218,17 +218,23 @@ pub struct SigningKey {
     pub created: Timestamp,
     /// What the key may do.
     pub scope: Scope,
-    /// From which second on the key is not accepted any more, if it expires.
+    /// When the key expires, if it does.
     pub expires: Option<Timestamp>,
     /// When the key was revoked, if it was.
     pub revoked: Option<Timestamp>,
 }
 
 impl SigningKey {
+    /// From which second on the key is not accepted any more, in Unix seconds, if it expires.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<i64> {
+        self.expires.map(Timestamp::seconds)
+    }
+
     /// Whether signatures by the key are accepted at this time.
     #[must_use]
     pub fn is_active(&self, now: Timestamp) -> bool {
-        self.revoked.is_none() && self.expires.is_none_or(|expires| now.seconds() < expires.seconds())
+        self.revoked.is_none() && self.expires_at().is_none_or(|expires_at| now.seconds() < expires_at)
     }
 }
 
