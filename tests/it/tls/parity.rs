@@ -1,7 +1,8 @@
 //! HTTP/1.1 and HTTP/2 give the same answers to the same requests.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fs};
 
+use customers_api::signature::{Algorithm, PrivateKey};
 use h2::client::SendRequest;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -9,7 +10,7 @@ use super::{
     Place,
     client::{Http2, connect, read},
 };
-use crate::support::{Service, mia};
+use crate::support::{Service, Signer, mia, token_for};
 
 /// Headers that say something of a connection, or that are other ones each time.
 const OF_ITS_OWN: [&str; 5] = ["connection", "date", "etag", "last-modified", "x-request-id"];
@@ -54,6 +55,7 @@ const HEADERS: [(&str, &str); 11] = [
     ("traceparent", "nonsense"),
 ];
 
+#[derive(Clone)]
 struct Request {
     method: &'static str,
     target: &'static str,
@@ -94,6 +96,24 @@ fn requests() -> Vec<Request> {
         }
     }
     requests
+}
+
+/// Requests that are signed by a key that may only read, at both places.
+fn by_a_reader(places: &[&Place]) -> Vec<Request> {
+    let key = PrivateKey::generate(Algorithm::Es256).unwrap();
+    for place in places {
+        fs::write(place.file("reader.pem"), key.public_key().unwrap().to_pem()).unwrap();
+        let add = ["keys", "add", "--account", "acme", "--public-key", "reader.pem", "--scope", "read"];
+        place.succeeds(&add);
+    }
+    let signer = Signer { account: "acme".parse().unwrap(), key_id: key.thumbprint().unwrap(), key };
+    let target = "/customers/c-4";
+    METHODS
+        .map(|method| {
+            let token = token_for(&signer, method, target, b"");
+            Request { method, target, headers: vec![("api-signature", token)], body: String::new() }
+        })
+        .into()
 }
 
 /// An answer without what belongs to this one alone.
@@ -160,7 +180,7 @@ async fn both_versions_of_http_give_the_same_answers_header_for_header() {
     let (first, second) = (Place::new(), Place::new());
     let (one, two) = (first.start(&["--sandbox"]), second.start(&["--sandbox"]));
     let client = Http2::connect(second.path(), &two.address).await;
-    let requests = requests();
+    let requests = [requests(), by_a_reader(&[&first, &second])].concat();
     assert!(requests.len() > 300);
     for request in &requests {
         let (one, two) = (http1(&first, &one, request).await, http2(&client.send, request).await);
