@@ -23,81 +23,68 @@ pub struct Key {
 
 /// All registered keys, by key id.
 #[derive(Default)]
-pub struct Keyring {
-    keys: HashMap<String, Key>,
-    /// The ids of the two keys that are active longest: they decide which key verifies a token without `kid`.
-    last_active: Vec<String>,
-    /// The ids of keys that are not their thumbprints, by thumbprint, and without the revoked ones.
-    renamed: HashMap<String, String>,
-}
+pub struct Keyring(HashMap<String, Key>);
 
 impl Key {
-    fn is_active(&self, now: i64) -> bool {
-        !self.is_revoked && self.expires_at.is_none_or(|expires_at| now < expires_at)
+    fn has_expired(&self, now: i64) -> bool {
+        self.expires_at.is_some_and(|expires_at| expires_at <= now)
     }
 }
 
 impl Keyring {
-    /// The key that `kid` names, and its id; without `kid`, the only active key. `now` is in Unix seconds.
-    pub(super) fn find(&self, key_id: Option<&str>, now: i64) -> Result<(&str, &Key), Refusal> {
-        let Some(key_id) = key_id else { return self.find_only_active(now) };
-        let refused = |kind, description| Err(Refusal::of(kind, "kid", description));
-        match self.keys.get_key_value(key_id) {
+    /// The key that `kid` names at this time in Unix seconds, and its id; without `kid`, the only active key.
+    pub(super) fn find(&self, key_id: Option<&str>, now: i64) -> Result<(&String, &Key), Refusal> {
+        let Some(key_id) = key_id else {
+            let mut active = self.active(now);
+            return match (active.next(), active.next()) {
+                (Some(found), None) => Ok(found),
+                (None, _) => Err(Refusal::of_unknown_key(
+                    "no key is active: register one with `keys generate` or `keys add`",
+                )),
+                (Some(_), Some(_)) => Err(Refusal::of(
+                    RefusalKind::AmbiguousKey,
+                    "kid",
+                    "several keys are active: send kid in the JOSE header",
+                )),
+            };
+        };
+        match self.0.get_key_value(key_id) {
             None => Err(Refusal::of_unknown_key(
                 "kid is not the id of a registered key: send the id under which the key was registered",
             )),
-            Some((_, key)) if key.is_revoked => {
-                refused(RefusalKind::RevokedKey, "the key is revoked: sign with an active key")
-            }
-            Some((_, key)) if !key.is_active(now) => {
-                refused(RefusalKind::ExpiredKey, "the key has expired: sign with an active key")
-            }
-            Some((key_id, key)) => Ok((key_id, key)),
-        }
-    }
-
-    fn find_only_active(&self, now: i64) -> Result<(&str, &Key), Refusal> {
-        let keys = self.last_active.iter().filter_map(|key_id| self.keys.get_key_value(key_id));
-        let mut active = keys.filter(|(_, key)| key.is_active(now));
-        match (active.next(), active.next()) {
-            (Some((key_id, key)), None) => Ok((key_id, key)),
-            (None, _) => Err(Refusal::of_unknown_key(
-                "no key is active: register one with `keys generate` or `keys add`",
-            )),
-            (Some(_), Some(_)) => Err(Refusal::of(
-                RefusalKind::AmbiguousKey,
+            Some((_, key)) if key.is_revoked => Err(Refusal::of(
+                RefusalKind::RevokedKey,
                 "kid",
-                "several keys are active: send kid in the JOSE header",
+                "the key is revoked: sign with an active key",
             )),
+            Some((_, key)) if key.has_expired(now) => Err(Refusal::of(
+                RefusalKind::ExpiredKey,
+                "kid",
+                "the key has expired: sign with an active key",
+            )),
+            Some(found) => Ok(found),
         }
     }
 
     /// The active key of this thumbprint, and the id under which it is registered instead.
-    pub(super) fn renamed(&self, thumbprint: &str, now: i64) -> Option<(&str, &Key)> {
-        let key_id = self.renamed.get(thumbprint)?;
-        let key = self.keys.get(key_id).filter(|key| key.is_active(now))?;
-        Some((key_id, key))
+    pub(super) fn renamed(&self, thumbprint: &str, now: i64) -> Option<(&String, &Key)> {
+        self.active(now)
+            .find(|(key_id, key)| key.public_key.thumbprint() == thumbprint && *key_id != thumbprint)
     }
 
     /// A key by its id, active or not.
     #[must_use]
     pub fn get(&self, key_id: &str) -> Option<&Key> {
-        self.keys.get(key_id)
+        self.0.get(key_id)
+    }
+
+    fn active(&self, now: i64) -> impl Iterator<Item = (&String, &Key)> {
+        self.0.iter().filter(move |(_, key)| !key.is_revoked && !key.has_expired(now))
     }
 }
 
 impl FromIterator<(String, Key)> for Keyring {
     fn from_iter<I: IntoIterator<Item = (String, Key)>>(keys: I) -> Self {
-        let keys: HashMap<_, _> = keys.into_iter().collect();
-        let mut usable: Vec<_> = keys.iter().filter(|(_, key)| !key.is_revoked).collect();
-        usable.sort_by_key(|(_, key)| key.expires_at.unwrap_or(i64::MAX));
-        // Of two ids of the same key, the one that is active longer comes last and counts.
-        let renamed = usable
-            .iter()
-            .filter(|(key_id, key)| key.public_key.thumbprint() != *key_id)
-            .map(|(key_id, key)| (key.public_key.thumbprint().to_owned(), (*key_id).clone()))
-            .collect();
-        let last_active = usable.iter().rev().take(2).map(|(key_id, _)| (*key_id).clone()).collect();
-        Self { keys, last_active, renamed }
+        Self(keys.into_iter().collect())
     }
 }
