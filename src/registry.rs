@@ -4,7 +4,6 @@
 use std::{
     collections::HashMap,
     convert::Infallible,
-    iter, mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -68,16 +67,15 @@ struct Shared {
     wanted: Notify,
     /// The number of the last read that has started.
     started: AtomicU64,
-    uses: Mutex<Uses>,
+    /// By the ids of the keys.
+    uses: Mutex<HashMap<String, LastUse>>,
     were_used: Notify,
 }
 
-/// The last day on which each key was used, by its id, in days since the Unix epoch.
-#[derive(Default)]
-struct Uses {
-    noted: HashMap<String, i64>,
-    /// What the database does not know yet.
-    new: HashMap<String, i64>,
+/// When a key was last used, and what the database knows of that, in days since the Unix epoch.
+struct LastUse {
+    day: i64,
+    written: Option<i64>,
 }
 
 /// The keys as they were read from the store.
@@ -191,30 +189,32 @@ async fn note_uses(shared: Arc<Shared>) -> Infallible {
 }
 
 impl Shared {
-    fn uses(&self) -> MutexGuard<'_, Uses> {
+    fn uses(&self) -> MutexGuard<'_, HashMap<String, LastUse>> {
         self.uses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn note_use(&self, key_id: &str, day: i64) {
         let mut uses = self.uses();
-        if uses.noted.get(key_id).is_none_or(|&noted| noted < day) {
-            uses.noted.insert(key_id.to_owned(), day);
-            uses.new.insert(key_id.to_owned(), day);
-            self.were_used.notify_one();
+        match uses.get_mut(key_id) {
+            Some(last) if last.day >= day => return,
+            Some(last) => last.day = day,
+            None => drop(uses.insert(key_id.to_owned(), LastUse { day, written: None })),
         }
+        self.were_used.notify_one();
     }
 
     async fn write_uses(&self) {
-        let mut new = mem::take(&mut self.uses().new).into_iter();
-        while let Some((key_id, day)) = new.next() {
+        let is_new = |(_, last): &(&String, &LastUse)| last.written != Some(last.day);
+        let copy = |(key_id, last): (&String, &LastUse)| (key_id.clone(), last.day);
+        let new: Vec<_> = self.uses().iter().filter(is_new).map(copy).collect();
+        for (key_id, day) in new {
             if let Err(error) = self.store.note_key_use(&key_id, day).await {
                 tracing::warn!(cause = %chain(&error), "the last uses of keys cannot be written");
-                let mut uses = self.uses();
-                for (key_id, day) in iter::once((key_id, day)).chain(new) {
-                    uses.new.entry(key_id).or_insert(day);
-                }
                 self.were_used.notify_one();
                 return;
+            }
+            if let Some(last) = self.uses().get_mut(&key_id) {
+                last.written = Some(day);
             }
         }
     }

@@ -45,8 +45,8 @@ errors! {
     ServiceUnavailable is ApiError::Unavailable(None);
 }
 
-/// The errors that every signed request may get. A body may be of the wrong media type, too, and not every key may do what does
-/// not only read.
+/// The errors that every signed request may get. With a body, its media type may be wrong, too; if the request does not only
+/// read, its key may be one that may only read.
 pub(crate) fn errors_of_signed_requests(
     has_body: bool,
     only_reads: bool,
