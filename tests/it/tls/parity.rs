@@ -1,8 +1,11 @@
 //! HTTP/1.1 and HTTP/2 give the same answers to the same requests.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fs};
 
-use customers_api::api::operations;
+use customers_api::{
+    api::operations,
+    signature::{Algorithm, PrivateKey},
+};
 use h2::client::SendRequest;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -11,7 +14,7 @@ use super::{
     Place,
     client::{Http2, connect, read},
 };
-use crate::support::{Service, mia};
+use crate::support::{Service, Signer, mia, token_for};
 
 /// Headers that are other ones each time.
 const OF_ITS_OWN: [&str; 4] = ["date", "etag", "last-modified", "x-request-id"];
@@ -61,6 +64,7 @@ const HEADERS: [(&str, &str); 11] = [
     ("traceparent", "nonsense"),
 ];
 
+#[derive(Clone)]
 struct Request {
     method: &'static str,
     target: String,
@@ -103,6 +107,24 @@ fn requests() -> Vec<Request> {
         }
     }
     requests
+}
+
+/// Requests that are signed by a key that may only read, at both places.
+fn by_a_reader(places: &[&Place]) -> Vec<Request> {
+    let key = PrivateKey::generate(Algorithm::Es256).unwrap();
+    for place in places {
+        fs::write(place.file("reader.pem"), key.public_key().unwrap().to_pem()).unwrap();
+        let add = ["keys", "add", "--account", "acme", "--public-key", "reader.pem", "--scope", "read"];
+        place.succeeds(&add);
+    }
+    let signer = Signer { account: "acme".parse().unwrap(), key_id: key.thumbprint().unwrap(), key };
+    let target = "/customers/c-4";
+    METHODS
+        .map(|method| {
+            let token = token_for(&signer, method, target, b"");
+            Request { method, target: target.to_owned(), headers: vec![("api-signature", token)], body: String::new() }
+        })
+        .into()
 }
 
 /// An answer without what belongs to this one alone.
@@ -184,7 +206,7 @@ async fn both_versions_of_http_give_the_same_answers_header_for_header() {
     let (first, second) = (Place::new(), Place::new());
     let (one, two) = (first.start(&["--sandbox"]), second.start(&["--sandbox"]));
     let client = Http2::connect(second.path(), &two.address).await;
-    let requests = requests();
+    let requests = [requests(), by_a_reader(&[&first, &second])].concat();
     assert!(requests.len() > 300);
     for request in &requests {
         let (one, two) = (http1(&first, &one, request).await, http2(&client.send, request).await);
