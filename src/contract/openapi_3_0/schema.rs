@@ -109,9 +109,8 @@ impl Converter {
                 self.insert(keyword, json!(true));
             }
             "properties" => self.insert(keyword, each(value, pointer, schema)?),
-            "items" => self.insert(keyword, schema(value, pointer)?),
             "additionalProperties" if value.is_boolean() => self.insert(keyword, value.clone()),
-            "additionalProperties" => self.insert(keyword, schema(value, pointer)?),
+            "items" | "additionalProperties" => self.insert(keyword, schema(value, pointer)?),
             "anyOf" | "oneOf" => self.insert(keyword, list(value, pointer, schema)?),
             "allOf" => self.all_of(value, pointer)?,
             "not" => self.none.push(schema(value, pointer)?),
