@@ -55,7 +55,10 @@ fn the_run_lints_first_and_then_calls_the_command_of_readme() {
         place("scripts/test"),
     ];
     assert!(places.is_sorted(), "{places:?}");
-    assert!(text("README.md").lines().any(|line| line.starts_with("scripts/test ")), "README has the command");
+    assert!(
+        text("README.md").lines().any(|line| line.starts_with("scripts/test ")),
+        "README has the command"
+    );
     assert!(text("scripts/test").contains("cargo test --locked --all-features\n"));
 }
 
