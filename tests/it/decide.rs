@@ -265,7 +265,8 @@ proptest! {
 #[test]
 fn a_put_is_later_than_what_it_replaces_also_if_the_clock_was_set_back() {
     let put = |timestamp, current: Option<&Current>| {
-        let change = Change::Put { record: record(), new: NewVersion::of(None), condition: Condition::Always };
+        let change =
+            Change::Put { record: record(), new: NewVersion::of(None), condition: Condition::Always };
         match decide(&change, timestamp, current, None, 0).effect {
             Effect::Write(current) => current,
             effect => panic!("{effect:?}"),
