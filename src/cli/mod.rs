@@ -6,7 +6,9 @@
 mod arguments;
 mod backup;
 mod database;
+mod endpoint_options;
 mod export;
+mod healthcheck;
 mod import;
 mod input;
 mod keys;
@@ -61,6 +63,7 @@ Examples:
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(Box<serve::Serve>),
+    Healthcheck(healthcheck::Healthcheck),
     Migrate(migrate::Migrate),
     Keys(keys::Keys),
     Sign(sign::Sign),
@@ -101,6 +104,7 @@ impl Cli {
         }
         match self.command {
             Command::Serve(command) => block_on(command.run()),
+            Command::Healthcheck(command) => command.run(),
             Command::Migrate(command) => block_on(command.run()),
             Command::Keys(command) => block_on(command.run()),
             Command::Sign(command) => command.run(),

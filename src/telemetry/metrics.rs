@@ -75,6 +75,7 @@ const SIGNATURE_RESULTS: [&str; 7] =
 pub struct StoreMetrics {
     group_writes: Histogram,
     commit_duration: Histogram,
+    erase_wait: Gauge,
     writes: Counters<7>,
 }
 
@@ -91,6 +92,10 @@ impl StoreMetrics {
                 "customers_store_commit_duration_seconds",
                 "Time to write and commit a group, successful or not.",
                 &DURATION_BUCKETS,
+            )?,
+            erase_wait: Gauge::new(
+                "customers_store_erase_wait_seconds",
+                "Time that deleted rows wait to be erased from the files because it fails; 0 if they do not.",
             )?,
             writes: Counters::new(
                 "customers_store_writes_total",
@@ -110,6 +115,11 @@ impl StoreMetrics {
     pub fn note_commit(&self, writes: usize, took: Duration) {
         self.group_writes.observe(f64::from(u32::try_from(writes).unwrap_or(u32::MAX)));
         self.commit_duration.observe(took.as_secs_f64());
+    }
+
+    /// Notes how long erasing has failed; zero if it does not.
+    pub fn note_erase_wait(&self, time: Duration) {
+        self.erase_wait.set(time.as_secs_f64());
     }
 }
 
@@ -193,8 +203,8 @@ impl Metrics {
         let info = info.const_label("version", env!("CARGO_PKG_VERSION")).const_label("engine", engine);
         let info = IntGauge::with_opts(info)?;
         info.set(1);
-        let StoreMetrics { group_writes, commit_duration, writes } = store;
-        let collectors: [Box<dyn Collector>; 13] = [
+        let StoreMetrics { group_writes, commit_duration, erase_wait, writes } = store;
+        let collectors: [Box<dyn Collector>; 14] = [
             Box::new(metrics.request_duration.clone()),
             Box::new(metrics.active_requests.clone()),
             Box::new(metrics.signatures.collector.clone()),
@@ -206,6 +216,7 @@ impl Metrics {
             Box::new(info),
             Box::new(group_writes.clone()),
             Box::new(commit_duration.clone()),
+            Box::new(erase_wait.clone()),
             Box::new(writes.collector.clone()),
             Box::new(Process::new()),
         ];
