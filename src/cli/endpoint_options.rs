@@ -71,7 +71,10 @@ mod tests {
             ("serve --listen 127.0.0.1:80", "http://127.0.0.1:80/readyz"),
             ("serve --listen 0.0.0.0:80 --base-path /api/v1", "http://127.0.0.1:80/api/v1/readyz"),
             ("serve --listen [::]:80 --tls-cert c --tls-key k", "https://[::1]:80/readyz"),
-            ("serve --listen 0.0.0.0:80 --base-path /api --admin-listen 127.0.0.2:81", "http://127.0.0.2:81/readyz"),
+            (
+                "serve --listen 0.0.0.0:80 --base-path /api --admin-listen 127.0.0.2:81",
+                "http://127.0.0.2:81/readyz",
+            ),
         ] {
             assert_eq!(url(words).as_deref(), Some(expected), "{words}");
         }

@@ -75,7 +75,8 @@ impl FromStr for ProbeUrl {
     fn from_str(text: &str) -> Result<Self, InvalidProbeUrl> {
         let url: Uri = text.parse().map_err(|_| InvalidProbeUrl)?;
         let is_http = url.scheme().is_some_and(|scheme| [Scheme::HTTP, Scheme::HTTPS].contains(scheme));
-        let has_host = url.authority().is_some_and(|host| !host.host().is_empty() && !host.as_str().contains('@'));
+        let has_host =
+            url.authority().is_some_and(|host| !host.host().is_empty() && !host.as_str().contains('@'));
         if is_http && has_host { Ok(Self(url)) } else { Err(InvalidProbeUrl) }
     }
 }
@@ -89,9 +90,16 @@ mod tests {
         for text in ["http://127.0.0.1:8080/readyz", "https://[::1]:8443/api/readyz", "http://api.example"] {
             assert!(text.parse::<ProbeUrl>().is_ok(), "{text}");
         }
-        for text in
-            ["", "/readyz", "127.0.0.1:8080", "ftp://a/", "http://", "http:///readyz", "http://user:secret@a/", "http://a b/"]
-        {
+        for text in [
+            "",
+            "/readyz",
+            "127.0.0.1:8080",
+            "ftp://a/",
+            "http://",
+            "http:///readyz",
+            "http://user:secret@a/",
+            "http://a b/",
+        ] {
             assert_eq!(text.parse::<ProbeUrl>().err(), Some(InvalidProbeUrl), "{text}");
         }
     }

@@ -11,8 +11,7 @@ use super::{
     output,
     seal_options::SealOptions,
     stop::{self, Signals, Stop},
-    supervisor,
-    tls_options,
+    supervisor, tls_options,
 };
 use crate::{
     api::{self, Admin, Api, BasePath, Certificate, Server, Settings, Sockets},

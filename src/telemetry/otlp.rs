@@ -71,7 +71,8 @@ impl Exporter {
         if !is_known || !endpoint().is_some_and(is_http) {
             return Err(InvalidTraces::Endpoint);
         }
-        let exporter = SpanExporter::builder().with_http().with_http_client(Client::new(tls_config()?)).build();
+        let exporter =
+            SpanExporter::builder().with_http().with_http_client(Client::new(tls_config()?)).build();
         let exporter = exporter.map_err(|_| InvalidTraces::Endpoint)?;
         let provider =
             SdkTracerProvider::builder().with_resource(resource()).with_batch_exporter(exporter).build();

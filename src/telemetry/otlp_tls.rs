@@ -61,7 +61,9 @@ fn trusted(file: &Named) -> Result<Vec<Certificate<'static>>, InvalidTraces> {
     let (certificates, mut roots) = (certificates(file)?, RootCertStore::empty());
     for certificate in &certificates {
         let added = roots.add(certificate.clone());
-        added.map_err(|error| fault(variable, format!("holds a certificate that cannot be trusted: {error}")))?;
+        added.map_err(|error| {
+            fault(variable, format!("holds a certificate that cannot be trusted: {error}"))
+        })?;
     }
     Ok(certificates.iter().map(for_ureq).collect())
 }

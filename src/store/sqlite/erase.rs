@@ -65,7 +65,12 @@ impl Eraser {
     pub(super) fn start(threads: &Threads, file: &File, metrics: StoreMetrics) -> Result<Self, StoreError> {
         let connection = Connection::open_first(file.path(), LOCK_PATIENCE)?;
         let (orders, received) = sync_channel(1);
-        let mut state = State { connection, can_clear_gaps: true, was_interrupted: true, wait: Wait { metrics, since: None } };
+        let mut state = State {
+            connection,
+            can_clear_gaps: true,
+            was_interrupted: true,
+            wait: Wait { metrics, since: None },
+        };
         let reads_pages =
             state.connection.run(|connection| ReadPage { number: 1 }.load::<Vec<u8>>(connection));
         if let Err(error) = reads_pages {
@@ -202,7 +207,10 @@ impl Wait {
             Ok(()) => {
                 if let Some(since) = self.since.take() {
                     let seconds = since.elapsed().as_secs();
-                    tracing::info!(seconds, "deleted rows are erased: nothing holds them in the files any more");
+                    tracing::info!(
+                        seconds,
+                        "deleted rows are erased: nothing holds them in the files any more"
+                    );
                 }
             }
             Err(error) if self.since.is_none() => {

@@ -69,7 +69,8 @@ impl Sqlite {
         metrics: StoreMetrics,
     ) -> Result<Self, StoreError> {
         let path = path.to_owned();
-        let opened = tokio::task::spawn_blocking(move || Self::open_blocking(&path, access, lane, &threads, metrics));
+        let opened =
+            tokio::task::spawn_blocking(move || Self::open_blocking(&path, access, lane, &threads, metrics));
         opened.await.map_err(StoreError::failed)?
     }
 

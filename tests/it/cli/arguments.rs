@@ -12,7 +12,7 @@ use super::Place;
 use crate::support::command;
 
 /// A good value of each argument that has no default.
-const GOOD: [(&str, &str); 20] = [
+const GOOD: [(&str, &str); 21] = [
     ("account", "acme"),
     ("admin_listen", "127.0.0.1:0"),
     ("allow_incomplete", "true"),
@@ -32,6 +32,7 @@ const GOOD: [(&str, &str); 20] = [
     ("seal_only", "true"),
     ("tls_cert", "server.crt"),
     ("tls_key", "server.key"),
+    ("url", "http://127.0.0.1:1/"),
     ("workers", "1"),
 ];
 
