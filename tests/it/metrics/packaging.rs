@@ -132,7 +132,7 @@ fn the_part_of_failed_requests_is_shown_before_the_first_failure() {
         (String::new(), 0.0),
         (series(200, "0x40"), 0.0),
         (series(200, "0+98x40"), 0.0),
-        (format!("{}, {}", series(200, "0+98x40"), series(503, "0+2x40")), 0.02),
+        (format!("{}, {}", series(200, "0+96x40"), series(503, "0+32x40")), 0.25),
     ] {
         let query = serde_json::to_string(&query).unwrap();
         writeln!(

@@ -240,10 +240,15 @@ struct TlsCollector {
 impl TlsCollector {
     async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        certify(folder.path(), "server", &["-addext", "subjectAltName=IP:127.0.0.1"]);
-        certify(folder.path(), "client", &[]);
+        certify(folder.path(), "ca", &[]);
+        for name in ["server", "client"] {
+            let issuer = ["-CA", "ca.crt", "-CAkey", "ca.key"];
+            let kind =
+                ["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"];
+            certify(folder.path(), name, &[issuer, kind].concat());
+        }
         let mut trusted = RootCertStore::empty();
-        trusted.add(CertificateDer::from_pem_file(folder.path().join("client.crt")).unwrap()).unwrap();
+        trusted.add(CertificateDer::from_pem_file(folder.path().join("ca.crt")).unwrap()).unwrap();
         let provider = Arc::new(default_provider());
         let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(trusted), Arc::clone(&provider));
         let config = ServerConfig::builder_with_provider(provider)
@@ -278,8 +283,7 @@ impl TlsCollector {
 #[actix_web::test]
 async fn a_collector_may_have_an_authority_of_its_own_and_ask_for_a_certificate() {
     let tls = TlsCollector::start().await;
-    let (authority, certificate, key) =
-        (tls.file("server.crt"), tls.file("client.crt"), tls.file("client.key"));
+    let (authority, certificate, key) = (tls.file("ca.crt"), tls.file("client.crt"), tls.file("client.key"));
     let [endpoint, delay] =
         [("OTEL_EXPORTER_OTLP_ENDPOINT", tls.endpoint.as_str()), ("OTEL_BSP_SCHEDULE_DELAY", "10")];
     let client = [
