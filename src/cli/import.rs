@@ -15,8 +15,8 @@ use tokio::{
 
 use super::{
     database::Database,
-    lines::{Lines, Text},
-    ndjson::{self, Identity, Line},
+    lines::{Lines, TooLong},
+    ndjson::{self, Entry, Identity},
     output,
     progress::Progress,
     seal_options::SealKeysFile,
@@ -160,17 +160,17 @@ impl Importer {
         Self { store, records, replace, batch, writing: None, counts, open_lines: None, progress }
     }
 
-    async fn add(&mut self, number: u64, text: Text<'_>) -> anyhow::Result<()> {
+    async fn add(&mut self, number: u64, text: Result<&[u8], TooLong>) -> anyhow::Result<()> {
         self.progress.add(1);
         let line = match text {
-            Text::Line(line) if line.trim_ascii().is_empty() => return Ok(()),
-            Text::Line(line) => ndjson::read(line),
-            Text::TooLong => Err(vec![format!("is longer than {LINE_BYTES_MAX} bytes")]),
+            Ok(line) if line.trim_ascii().is_empty() => return Ok(()),
+            Ok(line) => ndjson::read(line),
+            Err(TooLong) => Err(vec![format!("is longer than {LINE_BYTES_MAX} bytes")]),
         };
         let before = self.open_lines.unwrap_or_default();
         self.open_lines = Some(before + 1);
         match line {
-            Ok(Line::End(lines)) => {
+            Ok(Entry::End(lines)) => {
                 self.open_lines = Some(0);
                 if lines != before {
                     self.refuse(
@@ -180,8 +180,8 @@ impl Importer {
                 }
                 Ok(())
             }
-            Ok(Line::Key(key)) => self.add_key(number, key).await,
-            Ok(Line::Customer(identity, input)) => self.add_customer(number, identity, &input).await,
+            Ok(Entry::Key(key)) => self.add_key(number, key).await,
+            Ok(Entry::Customer(identity, input)) => self.add_customer(number, identity, &input).await,
             Err(faults) => {
                 self.refuse(number, &faults);
                 Ok(())

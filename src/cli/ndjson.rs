@@ -6,7 +6,7 @@ use std::{fmt::Display, str::FromStr};
 
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize, de::IgnoredAny};
-use serde_json::{Error as JsonError, Value};
+use serde_json::{Error as JsonError, Value, value::RawValue};
 
 use super::{keys::key_id, verify::describe};
 use crate::{
@@ -21,9 +21,9 @@ use crate::{
 /// later get later timestamps, so one in the far future would spoil all that follow.
 const AHEAD_MAX: TimeDelta = TimeDelta::seconds(60);
 
-/// A line that was read.
+/// What a line says.
 #[allow(clippy::large_enum_variant, reason = "there is one of them at a time")]
-pub(super) enum Line {
+pub(super) enum Entry {
     Key(SigningKey),
     Customer(Identity, CustomerInput),
     /// The export is whole: so many lines came before.
@@ -39,7 +39,8 @@ pub(super) struct Identity {
     pub(super) updated: Timestamp,
 }
 
-#[derive(Deserialize)]
+/// A line as it is written. `R` is the record.
+#[derive(Serialize, Deserialize)]
 #[serde(bound(deserialize = "R: Deserialize<'de>"))]
 enum Members<R> {
     #[serde(deserialize_with = "model::object")]
@@ -69,7 +70,7 @@ struct EndMembers {
     lines: u64,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct CustomerMembers<R> {
     account: String,
@@ -81,64 +82,45 @@ struct CustomerMembers<R> {
     record: R,
 }
 
-/// The same without the record, to be written.
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Head<'a> {
-    account: &'a str,
-    #[serde(rename = "CustomerID")]
-    customer_id: &'a str,
-    version: String,
-    created: Timestamp,
-    updated: Timestamp,
-}
-
 /// Appends the line of a key.
 pub(super) fn write_key(key: SigningKey, lines: &mut Vec<u8>) -> anyhow::Result<()> {
     let SigningKey { key_id, account, algorithm, public_key, created, revoked } = key;
     let (account, created) = (account.to_string(), created.to_string());
     let revoked = revoked.map(|revoked| revoked.to_string());
-    lines.extend_from_slice(b"{\"Key\":");
-    let members = KeyMembers { account, key_id, algorithm, public_key, created, revoked };
-    serde_json::to_writer(&mut *lines, &members)?;
-    lines.extend_from_slice(b"}\n");
-    Ok(())
+    write(&Members::Key(KeyMembers { account, key_id, algorithm, public_key, created, revoked }), lines)
 }
 
 /// Appends the line of a customer with these fields.
 pub(super) fn write_customer(
     account: &Account,
     stored: &StoredCustomer,
-    fields: &[u8],
+    record: &RawValue,
     lines: &mut Vec<u8>,
 ) -> anyhow::Result<()> {
     let StoredCustomer { customer_id, record: _, version, created, updated } = stored;
-    let (account, customer_id, version) = (account.as_str(), customer_id.as_str(), version.to_string());
-    let head = Head { account, customer_id, version, created: *created, updated: *updated };
-    lines.extend_from_slice(b"{\"Customer\":");
-    serde_json::to_writer(&mut *lines, &head)?;
-    // The object goes on.
-    lines.pop();
-    lines.extend_from_slice(b",\"Record\":");
-    lines.extend_from_slice(fields);
-    lines.extend_from_slice(b"}}\n");
-    Ok(())
+    let (account, customer_id, version) = (account.to_string(), customer_id.to_string(), version.to_string());
+    let (created, updated) = (created.to_string(), updated.to_string());
+    let members = CustomerMembers { account, customer_id, version, created, updated, record };
+    write(&Members::Customer(members), lines)
 }
 
 /// Appends the last line, after so many.
 pub(super) fn write_end(number: u64, lines: &mut Vec<u8>) -> anyhow::Result<()> {
-    lines.extend_from_slice(b"{\"End\":");
-    serde_json::to_writer(&mut *lines, &EndMembers { lines: number })?;
-    lines.extend_from_slice(b"}\n");
+    write(&Members::End(EndMembers { lines: number }), lines)
+}
+
+fn write(line: &Members<&RawValue>, lines: &mut Vec<u8>) -> anyhow::Result<()> {
+    serde_json::to_writer(&mut *lines, line)?;
+    lines.push(b'\n');
     Ok(())
 }
 
 /// Reads a line, or says what is wrong with it.
-pub(super) fn read(line: &[u8]) -> Result<Line, Vec<String>> {
+pub(super) fn read(line: &[u8]) -> Result<Entry, Vec<String>> {
     match serde_json::from_slice(line) {
-        Ok(Members::Key(members)) => key(&members).map(Line::Key),
-        Ok(Members::Customer(members)) => Ok(Line::Customer(identity(&members)?, members.record)),
-        Ok(Members::End(EndMembers { lines })) => Ok(Line::End(lines)),
+        Ok(Members::Key(members)) => key(&members).map(Entry::Key),
+        Ok(Members::Customer(members)) => Ok(Entry::Customer(identity(&members)?, members.record)),
+        Ok(Members::End(EndMembers { lines })) => Ok(Entry::End(lines)),
         Err(_) => Err(explain(line)),
     }
 }

@@ -1,12 +1,13 @@
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use jsonwebtoken::Header;
 use serde::Serialize;
+use serde_json::{Map, Value, json};
 
 use super::{
-    claims::Facts,
-    key::{InvalidKey, PrivateKey},
+    claims::{Facts, hex_sha256, pairs},
+    encoding::InvalidKey,
+    key::PrivateKey,
 };
 use crate::random;
 
@@ -30,17 +31,10 @@ struct Claims<'a> {
     jti: String,
     method: &'a str,
     path: &'a str,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    query_params: BTreeMap<String, Values>,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    query_params: Map<String, Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     body_hash: Option<String>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Values {
-    One(String),
-    Several(Vec<String>),
 }
 
 /// Makes the `Api-Signature` of a request: a JWS in compact form that [`super::verify()`] accepts for the same facts.
@@ -61,20 +55,16 @@ pub fn sign(
         method,
         path,
         query_params: query_params(query),
-        body_hash: (!body.is_empty()).then(|| hex::encode(digest(&SHA256, body))),
+        body_hash: (!body.is_empty()).then(|| hex_sha256(body)),
     };
     let header = Header { kid: key_id.map(str::to_owned), ..Header::new(key.algorithm().jose()) };
     Ok(jsonwebtoken::encode(&header, &claims, &key.encoding()?)?)
 }
 
-fn query_params(query: &str) -> BTreeMap<String, Values> {
-    let mut params = BTreeMap::new();
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        params.entry(name.into_owned()).or_insert_with(Vec::new).push(value.into_owned());
-    }
-    let collapse = |mut values: Vec<String>| match values.pop() {
-        Some(only) if values.is_empty() => Values::One(only),
-        last => Values::Several(values.into_iter().chain(last).collect()),
+fn query_params(query: &str) -> Map<String, Value> {
+    let value = |values: Vec<Cow<'_, str>>| match &values[..] {
+        [only] => json!(only),
+        several => json!(several),
     };
-    params.into_iter().map(|(name, values)| (name, collapse(values))).collect()
+    pairs(query).into_iter().map(|(name, values)| (name.into_owned(), value(values))).collect()
 }

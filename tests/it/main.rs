@@ -6,6 +6,7 @@
 mod api;
 mod backup;
 mod bounds;
+mod ci;
 mod cli;
 mod congestion;
 mod connection;
@@ -33,6 +34,7 @@ mod readme;
 mod record;
 mod registry;
 mod released;
+mod rename;
 mod seal;
 mod signature;
 mod signature_vectors;

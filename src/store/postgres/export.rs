@@ -2,19 +2,23 @@
 
 use std::{pin::pin, sync::Arc};
 
+// Not the prelude: its `RunQueryDsl` is the synchronous one.
+use diesel::{
+    ExpressionMethods as _, QueryDsl as _, QueryResult, SelectableHelper as _, dsl::sql, sql_types::Text,
+};
+use diesel_async::{AsyncPgConnection, RunQueryDsl as _, SimpleAsyncConnection as _};
 use futures_util::TryStreamExt as _;
 use tokio::sync::mpsc::{self, Receiver, Sender};
-use tokio_postgres::{Client, Row, types::ToSql};
 
 use super::{
     super::{
         error::StoreError,
         page::{Part, Parts},
         row::{CustomerRow, SigningKeyRow, raw},
+        schema::{customers, signing_keys},
         types::{Exported, SigningKey},
     },
     connect::Connector,
-    error::store_error,
 };
 use crate::account::Account;
 
@@ -24,42 +28,49 @@ const BEGIN: &str = "\
     SET LOCAL statement_timeout = 0; \
     SET LOCAL idle_in_transaction_session_timeout = 0";
 
-const KEYS: &str = "\
-    SELECT key_id, account, algorithm, public_key, created_at, revoked_at FROM signing_keys \
-    WHERE $1::text IS NULL OR account = $1 ORDER BY created_at, key_id";
-
-const CUSTOMERS: &str = "\
-    SELECT account, customer_id, version, created_at, updated_at, sealed_by, record FROM customers \
-    WHERE $1::text IS NULL OR account = $1 ORDER BY account || '', created_at";
-
 /// Starts the task that reads. It waits until each part is taken, and ends when nobody takes them any more.
 pub(super) async fn start(
     connector: &Arc<Connector>,
     account: Option<Account>,
 ) -> Result<Receiver<Part>, StoreError> {
     let (client, driver) = connector.connect_to_read().await?;
+    let mut connection = AsyncPgConnection::try_from(client).await.map_err(StoreError::unavailable)?;
     let (parts, received) = mpsc::channel(1);
     connector.runtime.spawn(async move {
         let _driver = driver;
-        let sent = send_all(&client, account.as_ref().map(Account::as_str), &parts).await;
+        let sent = send_all(&mut connection, account.as_ref().map(Account::as_str), &parts).await;
         // The reader may be gone.
-        drop(parts.send(sent.map(|()| None)).await);
+        drop(parts.send(sent.map(|()| None).map_err(StoreError::unavailable)).await);
     });
     Ok(received)
 }
 
-async fn send_all(client: &Client, account: Option<&str>, parts: &Sender<Part>) -> Result<(), StoreError> {
-    let failed = |error| store_error(&error);
+async fn send_all(
+    connection: &mut AsyncPgConnection,
+    account: Option<&str>,
+    parts: &Sender<Part>,
+) -> QueryResult<()> {
+    let mut keys = signing_keys::table
+        .order_by((signing_keys::created_at, signing_keys::key_id))
+        .select(SigningKeyRow::as_select())
+        .into_boxed();
+    // As the index `customers_by_creation` has it.
+    let mut rows = customers::table
+        .order_by((sql::<Text>("account || ''"), customers::created_at))
+        .select((customers::account, CustomerRow::as_select()))
+        .into_boxed();
+    if let Some(account) = account {
+        keys = keys.filter(signing_keys::account.eq(account));
+        rows = rows.filter(customers::account.eq(account));
+    }
+    connection.batch_execute(BEGIN).await?;
     let send = async |part| parts.send(Ok(Some(part))).await.is_ok();
-    client.batch_execute(BEGIN).await.map_err(failed)?;
-    let keys = client.query(KEYS, &[&account]).await.map_err(failed)?;
-    let keys = keys.iter().map(|row| key(row).map(SigningKey::try_from)).collect::<Result<_, _>>();
-    let mut is_wanted = send(Exported::Keys(keys.map_err(failed)?)).await;
-    let parameters: [&(dyn ToSql + Sync); 1] = [&account];
-    let rows = client.query_raw(CUSTOMERS, parameters).await.map_err(failed)?;
-    let (mut rows, mut batch) = (pin!(rows), Parts::default());
-    while is_wanted && let Some(row) = rows.try_next().await.map_err(failed)? {
-        let row = customer(&row).map_err(failed)?;
+    let keys = keys.load::<SigningKeyRow>(connection).await?;
+    let keys = keys.into_iter().map(SigningKey::try_from).collect();
+    let mut is_wanted = send(Exported::Keys(keys)).await;
+    let (mut rows, mut batch) = (pin!(rows.load_stream(connection).await?), Parts::default());
+    while is_wanted && let Some(row) = rows.try_next().await? {
+        let row: (String, CustomerRow) = row;
         let record_bytes = row.1.record.len();
         if let Some(rows) = batch.add(raw(row), record_bytes) {
             is_wanted = send(Exported::Customers(rows)).await;
@@ -67,27 +78,4 @@ async fn send_all(client: &Client, account: Option<&str>, parts: &Sender<Part>) 
     }
     send(Exported::Customers(batch.take())).await;
     Ok(())
-}
-
-fn key(row: &Row) -> Result<SigningKeyRow, tokio_postgres::Error> {
-    Ok(SigningKeyRow {
-        key_id: row.try_get(0)?,
-        account: row.try_get(1)?,
-        algorithm: row.try_get(2)?,
-        public_key: row.try_get(3)?,
-        created_at: row.try_get(4)?,
-        revoked_at: row.try_get(5)?,
-    })
-}
-
-fn customer(row: &Row) -> Result<(String, CustomerRow), tokio_postgres::Error> {
-    let customer = CustomerRow {
-        customer_id: row.try_get(1)?,
-        version: row.try_get(2)?,
-        created_at: row.try_get(3)?,
-        updated_at: row.try_get(4)?,
-        sealed_by: row.try_get(5)?,
-        record: row.try_get(6)?,
-    };
-    Ok((row.try_get(0)?, customer))
 }

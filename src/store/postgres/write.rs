@@ -25,7 +25,7 @@ use super::{
     },
     connect::{ANSWER_TIMEOUT, Connector, Driver, PREPARE_TIMEOUT, PROOF_TIMEOUT},
     error::{SqlFailure, classify, describe, store_error},
-    sql::{self, Parameter, Rows},
+    sql::{self, Parameter, Rows, at},
 };
 use crate::{random, telemetry::chain};
 
@@ -289,9 +289,4 @@ impl Session {
         }
         Ok(())
     }
-}
-
-/// What was found for the write at this place of the group, counted from 1.
-fn at(found: &mut [Found], place: i64) -> Option<&mut Found> {
-    found.get_mut(usize::try_from(place - 1).ok()?)
 }
