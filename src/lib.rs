@@ -20,6 +20,7 @@ pub mod model;
 pub mod random;
 pub mod record;
 pub mod registry;
+pub(crate) mod scheduling;
 pub mod signature;
 pub mod signature_id;
 pub mod store;

@@ -59,12 +59,12 @@ pub(super) type Part = Result<Option<Exported>, StoreError>;
 
 /// Divides the rows of an export into parts.
 #[derive(Default)]
-pub(super) struct Parts {
+pub(super) struct Batch {
     rows: Vec<RawCustomer>,
     bytes: usize,
 }
 
-impl Parts {
+impl Batch {
     /// Adds the next row, whose record has so many bytes. Returns the rows since the last part if these are enough.
     pub(super) fn add(&mut self, row: RawCustomer, record_bytes: usize) -> Option<Vec<RawCustomer>> {
         self.bytes += record_bytes;

@@ -13,7 +13,7 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use super::{
     super::{
         error::StoreError,
-        page::{Part, Parts},
+        page::{Batch, Part},
         row::{CustomerRow, SigningKeyRow, raw},
         schema::{customers, signing_keys},
         types::{Exported, SigningKey},
@@ -68,7 +68,7 @@ async fn send_all(
     let keys = keys.load::<SigningKeyRow>(connection).await?;
     let keys = keys.into_iter().map(SigningKey::try_from).collect();
     let mut is_wanted = send(Exported::Keys(keys)).await;
-    let (mut rows, mut batch) = (pin!(rows.load_stream(connection).await?), Parts::default());
+    let (mut rows, mut batch) = (pin!(rows.load_stream(connection).await?), Batch::default());
     while is_wanted && let Some(row) = rows.try_next().await? {
         let row: (String, CustomerRow) = row;
         let record_bytes = row.1.record.len();

@@ -19,13 +19,13 @@ use super::{
         decide::Outcome,
         draft::{Draft, Found, decide_all},
         error::StoreError,
-        group::{Engine, Failure},
+        group::{Committer, Failure},
         row::CurrentRow,
         write::{Told, Write},
     },
     connect::{ANSWER_TIMEOUT, Connector, Driver, PREPARE_TIMEOUT, PROOF_TIMEOUT},
     error::{SqlFailure, classify, describe, store_error},
-    sql::{self, Parameter, Rows, at},
+    sql::{self, Columns, Parameter, at},
 };
 use crate::{random, telemetry::chain};
 
@@ -121,7 +121,7 @@ fn part_of(pause: Duration) -> Duration {
     pause * u32::from(random::uuid().as_bytes()[0]) / 256
 }
 
-impl Engine for Writer {
+impl Committer for Writer {
     async fn commit(&mut self, group: &mut [Write]) -> Result<Vec<Told>, Failure> {
         sleep_until(self.retry_at).await;
         // Stable, so that the writes of one customer keep their order.
@@ -260,18 +260,12 @@ impl Session {
     async fn apply(&self, draft: &Draft<'_>) -> Result<(), PostgresError> {
         let Statements { delete, insert, update, insert_used, .. } = &self.statements;
         let Draft { deleted, inserted, updated, used, high_water: _ } = draft;
-        let (accounts, customer_ids): (Vec<_>, Vec<_>) = deleted.iter().copied().unzip();
-        let keys: [Parameter<'_>; 2] = [&accounts, &customer_ids];
-        let (new, changed) = (Rows::new(inserted), Rows::new(updated));
-        let (new, changed) = (new.of_insert(), changed.of_update());
-        let (expires_at, hashes, outcomes) = sql::used(used);
-        let signatures: [Parameter<'_>; 3] = [&expires_at, &hashes, &outcomes];
         try_join!(
             biased;
-            self.execute(delete, &keys, deleted.len()),
-            self.execute(insert, &new, inserted.len()),
-            self.execute(update, &changed, updated.len()),
-            self.execute(insert_used, &signatures, used.len()),
+            self.execute(delete, deleted.len(), sql::keys(deleted)),
+            self.execute(insert, inserted.len(), sql::rows(inserted)),
+            self.execute(update, updated.len(), sql::changes(updated)),
+            self.execute(insert_used, used.len(), sql::used(used)),
             self.client.batch_execute("COMMIT"),
         )?;
         Ok(())
@@ -281,11 +275,12 @@ impl Session {
     async fn execute(
         &self,
         statement: &Statement,
-        parameters: &[Parameter<'_>],
         rows: usize,
+        columns: Columns<'_>,
     ) -> Result<(), PostgresError> {
         if rows > 0 {
-            self.client.execute(statement, parameters).await?;
+            let columns: Vec<Parameter<'_>> = columns.iter().map(AsRef::as_ref).collect();
+            self.client.execute(statement, &columns).await?;
         }
         Ok(())
     }

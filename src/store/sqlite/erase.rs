@@ -13,7 +13,7 @@ use std::{
 };
 
 use diesel::{
-    QueryableByName, RunQueryDsl as _, connection::SimpleConnection as _, sql_query, sql_types::Integer,
+    QueryResult, RunQueryDsl as _, connection::SimpleConnection as _, dsl::sql, sql_types::Integer,
     sqlite::SqliteConnection,
 };
 use tokio::sync::oneshot;
@@ -142,10 +142,7 @@ impl State {
     }
 
     fn is_due(&mut self) -> Result<bool, StoreError> {
-        let state = |connection: &mut SqliteConnection| {
-            sql_query("SELECT state AS value FROM garbage").get_result::<Number>(connection)
-        };
-        Ok(match self.connection.run(state)?.value {
+        Ok(match self.number("SELECT state FROM garbage")? {
             0 => false,
             2 => self.was_interrupted,
             _ => true,
@@ -156,11 +153,12 @@ impl State {
         self.connection.run(|connection| connection.batch_execute(statement))
     }
 
+    fn number(&mut self, query: &str) -> Result<i32, StoreError> {
+        self.connection.run(|connection| sql::<Integer>(query).get_result(connection))
+    }
+
     fn clear_gaps(&mut self, is_urgent: bool) -> Result<(), StoreError> {
-        let pages = self.connection.run(|connection| {
-            sql_query("SELECT page_count AS value FROM pragma_page_count").get_result::<Number>(connection)
-        })?;
-        let (mut first, last) = (1, pages.value);
+        let (mut first, last) = (1, self.number("SELECT page_count FROM pragma_page_count")?);
         while first <= last {
             let step = first..=last.min(first + STEP_PAGES - 1);
             let found = self.connection.run(|connection| with_gaps(connection, step))?;
@@ -182,10 +180,10 @@ impl State {
     fn truncate_log(&mut self) -> Result<(), StoreError> {
         self.execute("PRAGMA wal_checkpoint(PASSIVE)")?;
         for _ in 0..TRUNCATIONS_MAX {
-            let truncated = self.connection.run_unless_locked(|connection| {
-                sql_query("PRAGMA wal_checkpoint(TRUNCATE)").get_result::<Checkpoint>(connection)
+            let truncated: Option<(i32, i32, i32)> = self.connection.run_unless_locked(|connection| {
+                sql::<(Integer, Integer, Integer)>("PRAGMA wal_checkpoint(TRUNCATE)").get_result(connection)
             })?;
-            if truncated.is_some_and(|checkpoint| checkpoint.busy == 0) {
+            if matches!(truncated, Some((0, _pages, _moved))) {
                 return Ok(());
             }
             thread::sleep(TRUNCATION_PAUSE);
@@ -223,43 +221,26 @@ impl Wait {
     }
 }
 
-#[derive(QueryableByName)]
-struct Number {
-    #[diesel(sql_type = Integer)]
-    value: i32,
-}
-
-#[derive(QueryableByName)]
-struct Checkpoint {
-    #[diesel(sql_type = Integer)]
-    busy: i32,
+/// The page without what is in its gap; `None` if there is nothing in it.
+fn cleared(connection: &mut SqliteConnection, number: i32) -> QueryResult<Option<Vec<u8>>> {
+    let page: Option<Vec<u8>> = ReadPage { number }.load(connection)?.pop();
+    Ok(page.and_then(|mut page| clear_gap(number, &mut page).then_some(page)))
 }
 
 /// The pages that have something in their gap.
-fn with_gaps(
-    connection: &mut SqliteConnection,
-    pages: impl Iterator<Item = i32>,
-) -> diesel::QueryResult<Vec<i32>> {
+fn with_gaps(connection: &mut SqliteConnection, pages: impl Iterator<Item = i32>) -> QueryResult<Vec<i32>> {
     let mut found = Vec::new();
     for number in pages {
-        let read = ReadPage { number };
-        if let Some(mut page) = read.load::<Vec<u8>>(connection)?.pop()
-            && clear_gap(number, &mut page)
-        {
-            found.push(number);
-        }
+        found.extend(cleared(connection, number)?.map(|_| number));
     }
     Ok(found)
 }
 
 /// Clears the gaps of these pages, as they are by now.
-fn clear(connection: &mut SqliteConnection, pages: &[i32]) -> diesel::QueryResult<()> {
+fn clear(connection: &mut SqliteConnection, pages: &[i32]) -> QueryResult<()> {
     connection.immediate_transaction(|connection| {
         for &number in pages {
-            let read = ReadPage { number };
-            if let Some(mut page) = read.load::<Vec<u8>>(connection)?.pop()
-                && clear_gap(number, &mut page)
-            {
+            if let Some(page) = cleared(connection, number)? {
                 WritePage { number, page: &page }.execute(connection)?;
             }
         }

@@ -12,7 +12,7 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use super::{
     super::{
         error::StoreError,
-        page::{Part, Parts},
+        page::{Batch, Part},
         row::{CustomerRow, SigningKeyRow, raw},
         schema::{customers, signing_keys},
         types::{Exported, SigningKey},
@@ -60,7 +60,7 @@ fn send_all(
     let send = |part| parts.blocking_send(Ok(Some(part))).is_ok();
     let keys = keys.load::<SigningKeyRow>(connection)?;
     let mut is_wanted = send(Exported::Keys(keys.into_iter().map(SigningKey::try_from).collect()));
-    let mut batch = Parts::default();
+    let mut batch = Batch::default();
     for row in rows.load_iter::<(String, CustomerRow), DefaultLoadingMode>(connection)? {
         if !is_wanted {
             return Ok(());

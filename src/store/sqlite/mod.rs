@@ -12,7 +12,7 @@ mod file;
 mod list;
 mod lookup;
 mod page;
-mod reader;
+mod query_thread;
 mod sql;
 mod write;
 
@@ -28,7 +28,7 @@ use self::{
     erase::Eraser,
     file::File,
     lookup::Lookups,
-    reader::Reader,
+    query_thread::QueryThread,
     write::Writer,
 };
 use super::{
@@ -53,10 +53,10 @@ pub(super) struct Sqlite {
     file: Arc<File>,
     lookups: Arc<Lookups>,
     /// Reads pages of lists, which take longer than a look-up.
-    lists: Reader,
+    lists: QueryThread,
     /// For keys and secrets, so that they do not wait for lists. Their rare writes run here too: the database's own
     /// lock orders them with the writer's.
-    keys: Reader,
+    keys: QueryThread,
     eraser: Eraser,
 }
 
@@ -94,8 +94,8 @@ impl Sqlite {
             lookups: Arc::new(Lookups::open(Arc::clone(&file))?),
             eraser: Eraser::start(threads, &file, metrics)?,
             file,
-            lists: Reader::start(threads, "sqlite-lists", &path)?,
-            keys: Reader::start(threads, "sqlite-keys", &path)?,
+            lists: QueryThread::start(threads, "sqlite-lists", &path)?,
+            keys: QueryThread::start(threads, "sqlite-keys", &path)?,
         })
     }
 

@@ -12,7 +12,7 @@ use super::{
         decide::Outcome,
         draft::{Draft, Found, NewRow, decide_all},
         error::StoreError,
-        group::{Engine, Failure},
+        group::{Committer, Failure},
         row::CurrentRow,
         used::expired_before,
         write::{Told, Write},
@@ -70,7 +70,7 @@ impl Writer {
     }
 }
 
-impl Engine for Writer {
+impl Committer for Writer {
     async fn commit(&mut self, group: &mut [Write]) -> Result<Vec<Told>, Failure> {
         let prunes = self.prunes_after(group);
         let transaction = |connection: &mut SqliteConnection| {

@@ -1,4 +1,4 @@
-//! Answers of a thread of the store to callers on other threads.
+//! Answers of one thread to callers on others.
 //!
 //! A worker takes what other threads wake only now and then, one by one, while it has tasks of its own. So one caller of
 //! each worker is woken, who tells the others of the same worker.
@@ -15,7 +15,7 @@ type Delivery = Box<dyn FnOnce(Post) + Send>;
 
 /// What goes to the other callers of a worker when it is dropped.
 #[derive(Default)]
-pub(super) struct Post(Vec<Delivery>);
+pub(crate) struct Post(Vec<Delivery>);
 
 impl Drop for Post {
     fn drop(&mut self) {
@@ -26,23 +26,23 @@ impl Drop for Post {
 }
 
 /// Where the answer to one caller is put.
-pub(super) struct Reply<T> {
+pub(crate) struct Reply<T> {
     caller: ThreadId,
     sender: oneshot::Sender<(T, Post)>,
 }
 
 /// Where one caller waits for the answer.
-pub(super) struct Answer<T>(oneshot::Receiver<(T, Post)>);
+pub(crate) struct Answer<T>(oneshot::Receiver<(T, Post)>);
 
 /// For a caller on this thread.
-pub(super) fn reply<T>() -> (Reply<T>, Answer<T>) {
+pub(crate) fn reply<T>() -> (Reply<T>, Answer<T>) {
     let (sender, receiver) = oneshot::channel();
     (Reply { caller: thread::current().id(), sender }, Answer(receiver))
 }
 
 impl<T> Answer<T> {
     /// The answer; `None` if there will be none.
-    pub(super) async fn receive(self) -> Option<T> {
+    pub(crate) async fn receive(self) -> Option<T> {
         let (answer, post) = self.0.await.ok()?;
         drop(post);
         Some(answer)
@@ -51,12 +51,12 @@ impl<T> Answer<T> {
 
 impl<T: Send + 'static> Reply<T> {
     /// Whether the caller gave up.
-    pub(super) fn is_abandoned(&self) -> bool {
+    pub(crate) fn is_abandoned(&self) -> bool {
         self.sender.is_closed()
     }
 
     /// The answer, to be delivered when others are ready, too.
-    pub(super) fn letter(self, answer: T) -> Letter {
+    pub(crate) fn letter(self, answer: T) -> Letter {
         // The caller may be gone: then the post is dropped here, and reaches the others all the same.
         let deliver = move |post| drop(self.sender.send((answer, post)));
         Letter { caller: self.caller, deliver: Box::new(deliver) }
@@ -64,19 +64,19 @@ impl<T: Send + 'static> Reply<T> {
 }
 
 /// An answer on its way.
-pub(super) struct Letter {
+pub(crate) struct Letter {
     caller: ThreadId,
     deliver: Delivery,
 }
 
 impl Letter {
-    pub(super) fn deliver(self) {
+    pub(crate) fn deliver(self) {
         (self.deliver)(Post::default());
     }
 }
 
 /// Delivers answers that are ready at the same time.
-pub(super) fn deliver_all(letters: impl IntoIterator<Item = Letter>) {
+pub(crate) fn deliver_all(letters: impl IntoIterator<Item = Letter>) {
     let mut workers: HashMap<ThreadId, Vec<Delivery>> = HashMap::new();
     for Letter { caller, deliver } in letters {
         workers.entry(caller).or_default().push(deliver);
