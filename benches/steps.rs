@@ -24,6 +24,7 @@ use customers_api::{
     model::{CustomerId, CustomerInput},
     random,
     record::{Records, SealKeys, generate_key_line},
+    scope::Scope,
     signature::{Algorithm, EXPIRY_SECONDS_MAX, Facts, Key, Keyring, PrivateKey, sign, verify},
     signature_id::SignatureId,
     store::{Access, Condition, DatabaseUrl, NewVersion, Store, StoredCustomer, Version},
@@ -53,6 +54,8 @@ fn signatures(criterion: &mut Criterion) {
             let key = Key {
                 account: Account::sandbox(),
                 public_key: key.public_key().expect("a public key"),
+                scope: Scope::Write,
+                expires_at: None,
                 is_revoked: false,
             };
             let keyring: Keyring = ids.map(|id| (id, key.clone())).collect();

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     api::{self, Admin, Api, BasePath, Certificate, Server, Settings, Sockets},
     record::Records,
+    registry::Registry,
     store::{Access, Store},
     telemetry::{self, LogFilter, LogFormat, Traces, chain},
 };
@@ -104,7 +105,7 @@ impl Serve {
             stopped = admin_stopped(admin) => stopped.context("the admin listener failed")?,
             () = registry.ended() => return Err(fatal("registry")),
         }
-        finish(&records, &store).await;
+        finish(&registry, &records, &store).await;
         Ok(())
     }
 }
@@ -152,13 +153,14 @@ async fn admin_stopped(admin: Option<Admin>) -> io::Result<()> {
     }
 }
 
-/// Tells the database that this process is gone, and leaves no deleted row in the files, as far as there is time.
-async fn finish(records: &Records, store: &Store) {
+/// Tells the database that this process is gone, and which keys were used, and leaves no deleted row in the files, as far as there is time.
+async fn finish(registry: &Registry, records: &Records, store: &Store) {
     let erased = async {
         records.end(store).await;
         store.erase().await
     };
-    if let Ok(Err(error)) = timeout(FINISH_TIMEOUT, erased).await {
+    let finished = async { tokio::join!(erased, registry.write_uses()).0 };
+    if let Ok(Err(error)) = timeout(FINISH_TIMEOUT, finished).await {
         tracing::warn!(cause = %chain(&error), "deleted rows are not erased from the files yet");
     }
 }

@@ -19,6 +19,6 @@ pub use error::{
     Error, ErrorType, FIELD_LENGTH_MAX, Reason, RequestExtension, RequestExtensionItem, VIOLATIONS_MAX,
 };
 pub use page::{Customers, InvalidPageSize, InvalidSortDirection, PAGE_ITEMS_MAX, PageSize, SortDirection};
-pub(crate) use strict::object;
+pub(crate) use strict::{object, present};
 pub use text::{AnyText, InvalidText, Text};
 pub use time::{Date, InvalidDate, InvalidTimestamp, Timestamp};

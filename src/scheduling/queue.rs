@@ -1,9 +1,6 @@
 //! A queue that is bounded and takes turns by account.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    thread,
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
@@ -49,8 +46,6 @@ impl<T> Sender<T> {
             }
             Added::Enough => {
                 self.0.changed.notify_one();
-                // Where threads share a core, it would not begin until this one sleeps.
-                thread::yield_now();
             }
             Added::Another => {}
         }
@@ -95,9 +90,6 @@ impl<T> Receiver<T> {
         while self.0.waiting().is_idle() {
             self.0.changed.notified().await;
         }
-        // Where threads share a core, items may be about to come, also when this thread was not asleep: let the senders go
-        // first. Where a core is free, this takes no time.
-        thread::yield_now();
         self.0.waiting().items.take(max)
     }
 }

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     account::Account,
+    scope::Scope,
     signature_id::{SIGNATURE_HASH_BYTES, SignatureId},
 };
 
@@ -46,6 +47,10 @@ fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> R
 pub struct Verified {
     /// The account whose key signed exactly this request.
     pub account: Account,
+    /// The id of the key.
+    pub key_id: String,
+    /// What the key may do.
+    pub scope: Scope,
     /// Tells the signature from all others.
     pub signature: SignatureId,
 }
@@ -71,8 +76,8 @@ pub fn verify(token: &str, keyring: &Keyring, facts: &Facts<'_>) -> Result<Verif
     })?;
     let algorithm = accepted_algorithm(&header)?;
 
-    let key = keyring.find(header.kid.as_deref()).map_err(|refusal| {
-        let renamed = header.kid.as_deref().and_then(|thumbprint| keyring.renamed(thumbprint));
+    let (key_id, key) = keyring.find(header.kid.as_deref(), facts.now).map_err(|refusal| {
+        let renamed = header.kid.as_deref().and_then(|thumbprint| keyring.renamed(thumbprint, facts.now));
         match renamed {
             // Only who has the private key is told the id.
             Some((key_id, key))
@@ -98,7 +103,7 @@ pub fn verify(token: &str, keyring: &Keyring, facts: &Facts<'_>) -> Result<Verif
     }
     let signature =
         SignatureId { expires_at: claims::expires_at(&claims), hash: hash(&key.public_key, message) };
-    Ok(Verified { account: key.account.clone(), signature })
+    Ok(Verified { account: key.account.clone(), key_id: key_id.to_owned(), scope: key.scope, signature })
 }
 
 /// Identifies what was signed, and the key. The bytes of the signature do not count: with ECDSA, (r, n-s) is as good as

@@ -17,9 +17,9 @@ use std::{
 use tokio::{sync::Mutex as Turn, time::timeout};
 
 use super::{
-    claims::Claims,
     decide::Change,
     error::StoreError,
+    in_progress::InProgress,
     write::{Told, Write, tell_committed},
 };
 use crate::{
@@ -135,7 +135,7 @@ async fn settle(committer: &mut impl Committer, group: Vec<Write>, metrics: &Sto
 #[derive(Clone)]
 pub(super) struct Queue {
     writes: Arc<queue::Sender<Write>>,
-    claims: Claims,
+    in_progress: InProgress,
     stall: Arc<Stall>,
     metrics: StoreMetrics,
 }
@@ -150,22 +150,22 @@ impl Queue {
         let enough = if LANES == 1 { group_writes_max } else { ENOUGH_WRITES.min(group_writes_max) };
         let (sender, writes) = queue::channel(QUEUE_WRITES_MAX, enough, |write: &Write| &write.account);
         let (writes, stamps) = (Arc::new(Turn::new(writes)), Arc::new(Stamps::default()));
-        let (claims, stall) = (Claims::default(), Arc::new(Stall::default()));
+        let (in_progress, stall) = (InProgress::default(), Arc::new(Stall::default()));
         let lanes = array::from_fn(|number| Lane {
             number,
             writes: Arc::clone(&writes),
-            claims: claims.clone(),
+            in_progress: in_progress.clone(),
             stamps: Arc::clone(&stamps),
             stall: Arc::clone(&stall),
             group_writes_max,
             metrics: metrics.clone(),
         });
-        (Self { writes: Arc::new(sender), claims, stall, metrics: metrics.clone() }, lanes)
+        (Self { writes: Arc::new(sender), in_progress, stall, metrics: metrics.clone() }, lanes)
     }
 
     /// How many writes wait.
     pub(super) fn len(&self) -> usize {
-        self.writes.len() + self.claims.len()
+        self.writes.len() + self.in_progress.len()
     }
 
     /// How long nothing was committed although it was tried.
@@ -192,7 +192,7 @@ impl Queue {
 pub(super) struct Lane {
     number: usize,
     writes: Arc<Turn<queue::Receiver<Write>>>,
-    claims: Claims,
+    in_progress: InProgress,
     stamps: Arc<Stamps>,
     stall: Arc<Stall>,
     group_writes_max: usize,
@@ -219,12 +219,12 @@ impl Lane {
             if group.is_empty() {
                 return;
             }
-            let mut group = self.claims.claim(self.number, group);
+            let mut group = self.in_progress.begin(self.number, group);
             drop(turn);
             while !group.is_empty() {
                 let later = group.split_off(group.len().min(self.group_writes_max));
                 self.settle(&mut committer, group).await;
-                group = if later.is_empty() { self.claims.next(self.number) } else { later };
+                group = if later.is_empty() { self.in_progress.next(self.number) } else { later };
             }
         }
     }

@@ -5,7 +5,6 @@
 //! account, and an outcome is told after its commit. Records of another [`Kind`] are kept in the same table.
 
 mod catalog;
-mod claims;
 mod collection;
 mod copy;
 mod creation;
@@ -15,6 +14,7 @@ mod draft;
 mod engine;
 mod error;
 mod group;
+mod in_progress;
 mod page;
 mod postgres;
 mod row;

@@ -60,6 +60,8 @@ pub enum SignatureResult {
     UnknownKey,
     /// Its key was revoked.
     Revoked,
+    /// Its key has expired.
+    ExpiredKey,
     /// It was not made with its key.
     BadSignature,
     /// Its claims are not about this request.
@@ -67,8 +69,16 @@ pub enum SignatureResult {
 }
 
 /// The label of each [`SignatureResult`].
-const SIGNATURE_RESULTS: [&str; 7] =
-    ["accepted", "missing", "malformed", "unknown_key", "revoked", "bad_signature", "bad_claims"];
+const SIGNATURE_RESULTS: [&str; 8] = [
+    "accepted",
+    "missing",
+    "malformed",
+    "unknown_key",
+    "revoked",
+    "expired_key",
+    "bad_signature",
+    "bad_claims",
+];
 
 /// The metrics of a store. Clones share them.
 #[derive(Debug, Clone)]
@@ -149,7 +159,7 @@ pub struct Metrics {
     registry: Registry,
     request_duration: HistogramVec,
     active_requests: IntGauge,
-    signatures: Counters<7>,
+    signatures: Counters<8>,
     queue_writes: IntGauge,
     registry_age: Gauge,
     ready: IntGauge,

@@ -3,7 +3,6 @@
 //! Invariant: no personal data. A line, a label and a span name routes, statuses, key ids and causes, never a path, a
 //! query, a header or a body.
 
-mod lines;
 mod logs;
 mod metrics;
 #[cfg(feature = "otlp")]
@@ -18,7 +17,6 @@ mod variables;
 
 use std::error::Error;
 
-pub use lines::{Gathering, gather_lines};
 pub use logs::{InvalidLogFilter, LogFilter, LogFormat, start};
 pub use metrics::{
     ActiveRequest, CertificateExpiry, METRICS_MEDIA_TYPE, Metrics, MetricsError, SignatureResult, State,

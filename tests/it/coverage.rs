@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use actix_web::rt::time::sleep;
-use customers_api::api::BODY_BYTES_MAX;
+use customers_api::{api::BODY_BYTES_MAX, scope::Scope};
 use futures_util::{
     FutureExt as _,
     future::LocalBoxFuture,
@@ -22,7 +22,7 @@ const ALL: &[&str] =
 
 const READS: &[&str] = &["getCustomer", "headCustomer", "listCustomers", "headCustomers"];
 
-const PROVOCATIONS: [(u16, &[&str], Provocation); 13] = [
+const PROVOCATIONS: [(u16, &[&str], Provocation); 14] = [
     (200, READS, |api, operation| after_a_put(api, ask(api, operation))),
     (201, &["putCustomer"], |api, operation| ask(api, operation).send().boxed_local()),
     (204, &["putCustomer", "deleteCustomer"], |api, operation| after_a_put(api, ask(api, operation))),
@@ -31,6 +31,7 @@ const PROVOCATIONS: [(u16, &[&str], Provocation); 13] = [
     }),
     (400, ALL, |api, operation| ask_wrongly(api, operation).send().boxed_local()),
     (401, ALL, |api, operation| ask(api, operation).unsigned().send().boxed_local()),
+    (403, &["putCustomer", "deleteCustomer"], |api, operation| by_a_reader(api, operation).boxed_local()),
     (404, &["getCustomer", "headCustomer", "deleteCustomer"], |api, operation| {
         ask(api, operation).send().boxed_local()
     }),
@@ -86,6 +87,12 @@ fn after_a_put<'a>(api: &'a TestApi, request: Request<'a>) -> LocalBoxFuture<'a,
         request.send().await
     }
     .boxed_local()
+}
+
+/// The key may only read.
+async fn by_a_reader(api: &TestApi, operation: &str) -> Answer {
+    let reader = api.register_limited("reader", Scope::Read, None).await;
+    ask(api, operation).signed_by(&reader).send().await
 }
 
 /// The database fails behind the service's back.

@@ -17,6 +17,7 @@ mod erase;
 mod exactness;
 mod examples;
 mod head;
+mod keys;
 mod limits;
 mod linearizable;
 mod log;

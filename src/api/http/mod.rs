@@ -3,11 +3,14 @@
 mod certificate;
 mod connection;
 mod connections;
+mod error_form;
 mod exchange;
+mod gate;
 mod health;
 mod http2;
 mod limits;
 mod middleware;
+mod observed;
 mod pace;
 mod peer;
 mod routes;

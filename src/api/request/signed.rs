@@ -15,13 +15,14 @@ use crate::{
     api::{
         document::errors_of_signed_requests,
         error::ApiError,
-        operation::{Inputs, Operation},
+        operation::{Inputs, Operation, only_reads},
         settings::SIGNATURE_HEADER,
         state::Api,
     },
     clock,
     model::RequestExtension,
     registry::RegistryError,
+    scope::Scope,
     signature::{Facts, RefusalKind, Verified},
     signature_id::SignatureId,
     telemetry::SignatureResult,
@@ -55,13 +56,20 @@ where
     let signature = ObjectBuilder::new().schema_type(Type::String);
     inputs.add(ParameterIn::Header, SIGNATURE_HEADER, Required::False, signature);
     let responses = ResponsesBuilder::new().responses_from_into_responses::<R>();
-    let responses = responses.responses_from_iter(errors_of_signed_requests(inputs.body.is_some()));
+    let responses = responses
+        .responses_from_iter(errors_of_signed_requests(inputs.body.is_some(), only_reads(&T::methods())));
     Operation::new::<T>(tag, inputs, responses.build(), move |operation| {
         web::to(move |request: HttpRequest, payload: Payload, api: Data<Api>| {
             operation.note(&request);
             async move {
+                let only_reads = request.method().is_safe();
                 let signed = Signed::read(operation, request, payload.into_inner(), &api).await?;
-                handler(signed, api).await
+                let answer = handler(signed, Data::clone(&api)).await;
+                if only_reads {
+                    // What was read for requests that arrived together leaves together, and wakes a client once.
+                    api.store.await_others().await;
+                }
+                answer
             }
         })
     })
@@ -77,9 +85,12 @@ impl<T: Input> Signed<T> {
         connection::check_expectations(&request)?;
         let payload = connection::body(&request, payload);
         let body = body::read(&request, payload, &api.bodies).await?;
-        let (account, signature) = authenticate(api, &request, &body).await?;
+        let (account, scope, signature) = authenticate(api, &request, &body).await?;
         // Its answer will count as that of the account.
         request.extensions_mut().insert(account.clone());
+        if scope == Scope::Read && !operation.only_reads() {
+            return Err(ApiError::Forbidden);
+        }
         // All requests that arrived together are verified before the first one goes on.
         api.store.await_others().await;
         if operation.has_body() && !body.is_empty() {
@@ -104,10 +115,10 @@ async fn authenticate(
     api: &Api,
     request: &HttpRequest,
     body: &[u8],
-) -> Result<(Account, Option<SignatureId>), ApiError> {
+) -> Result<(Account, Scope, Option<SignatureId>), ApiError> {
     let mut signatures = request.headers().get_all(SIGNATURE_HEADER);
     let token = match (signatures.next(), signatures.next()) {
-        (None, _) if api.settings.sandbox => return Ok((Account::sandbox(), None)),
+        (None, _) if api.settings.sandbox => return Ok((Account::sandbox(), Scope::Write, None)),
         (None, _) => {
             api.metrics.count_signature(SignatureResult::Missing);
             return Err(ApiError::signature_missing());
@@ -130,8 +141,8 @@ async fn authenticate(
     if let Some(result) = result_of(&verified) {
         api.metrics.count_signature(result);
     }
-    let Verified { account, signature } = verified?;
-    Ok((account, Some(signature)))
+    let Verified { account, key_id: _, scope, signature } = verified?;
+    Ok((account, scope, Some(signature)))
 }
 
 /// What became of a signature; `None` if nothing was decided.
@@ -145,6 +156,7 @@ fn result_of(verified: &Result<Verified, RegistryError>) -> Option<SignatureResu
         RefusalKind::Malformed => SignatureResult::Malformed,
         RefusalKind::UnknownKey | RefusalKind::AmbiguousKey => SignatureResult::UnknownKey,
         RefusalKind::RevokedKey => SignatureResult::Revoked,
+        RefusalKind::ExpiredKey => SignatureResult::ExpiredKey,
         RefusalKind::BadSignature => SignatureResult::BadSignature,
         RefusalKind::BadClaims => SignatureResult::BadClaims,
     })

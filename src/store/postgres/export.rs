@@ -14,8 +14,8 @@ use super::{
     super::{
         error::StoreError,
         page::{Batch, Part},
-        row::{CustomerRow, SigningKeyRow, raw},
-        schema::{customers, signing_keys},
+        row::{CustomerRow, KeyRows, raw},
+        schema::{customers, key_limits, signing_keys},
         types::{Exported, SigningKey},
     },
     connect::Connector,
@@ -51,8 +51,9 @@ async fn send_all(
     parts: &Sender<Part>,
 ) -> QueryResult<()> {
     let mut keys = signing_keys::table
+        .left_join(key_limits::table)
         .order_by((signing_keys::created_at, signing_keys::key_id))
-        .select(SigningKeyRow::as_select())
+        .select(KeyRows::as_select())
         .into_boxed();
     // As the index `customers_by_creation` has it.
     let mut rows = customers::table
@@ -65,7 +66,7 @@ async fn send_all(
     }
     connection.batch_execute(BEGIN).await?;
     let send = async |part| parts.send(Ok(Some(part))).await.is_ok();
-    let keys = keys.load::<SigningKeyRow>(connection).await?;
+    let keys = keys.load::<KeyRows>(connection).await?;
     let keys = keys.into_iter().map(SigningKey::try_from).collect();
     let mut is_wanted = send(Exported::Keys(keys)).await;
     let (mut rows, mut batch) = (pin!(rows.load_stream(connection).await?), Batch::default());

@@ -13,8 +13,8 @@ use super::{
     super::{
         error::StoreError,
         page::{Batch, Part},
-        row::{CustomerRow, SigningKeyRow, raw},
-        schema::{customers, signing_keys},
+        row::{CustomerRow, KeyRows, raw},
+        schema::{customers, key_limits, signing_keys},
         types::{Exported, SigningKey},
     },
     connect::Connection,
@@ -46,8 +46,9 @@ fn send_all(
     parts: &Sender<Part>,
 ) -> QueryResult<()> {
     let mut keys = signing_keys::table
+        .left_join(key_limits::table)
         .order_by((signing_keys::created_at, signing_keys::key_id))
-        .select(SigningKeyRow::as_select())
+        .select(KeyRows::as_select())
         .into_boxed();
     let mut rows = customers::table
         .order_by((customers::account, customers::created_at))
@@ -58,7 +59,7 @@ fn send_all(
         rows = rows.filter(customers::account.eq(account));
     }
     let send = |part| parts.blocking_send(Ok(Some(part))).is_ok();
-    let keys = keys.load::<SigningKeyRow>(connection)?;
+    let keys = keys.load::<KeyRows>(connection)?;
     let mut is_wanted = send(Exported::Keys(keys.into_iter().map(SigningKey::try_from).collect()));
     let mut batch = Batch::default();
     for row in rows.load_iter::<(String, CustomerRow), DefaultLoadingMode>(connection)? {

@@ -2,9 +2,11 @@
 
 use std::{any::TypeId, path::PathBuf, process::Stdio};
 
+use chrono::SecondsFormat;
 use clap::{Arg, ArgAction, Command, CommandFactory as _};
 use customers_api::{
     cli::Cli,
+    clock,
     signature::{Algorithm, PrivateKey},
 };
 
@@ -17,6 +19,7 @@ const GOOD: [(&str, &str); 21] = [
     ("admin_listen", "127.0.0.1:0"),
     ("allow_incomplete", "true"),
     ("body", "body.json"),
+    ("expires", "2126-01-31T12:00:00Z"),
     ("file", "backup.db"),
     ("id", "k1"),
     ("key", "private.pem"),
@@ -187,6 +190,9 @@ fn an_unknown_word_is_misuse() {
             &["keys", "generate", "--account", "a", "--out", "k.pem", "--key-id", "--help"],
             "must not be an option",
         ),
+        (&["keys", "add", "--account", "a", "--public-key", "k.pem", "--scope", "admin"], "read or write"),
+        (&["keys", "add", "--account", "a", "--public-key", "k.pem", "--scope", "Read"], "read or write"),
+        (&["keys", "generate", "--account", "a", "--out", "k.pem", "--scope", "read,write"], "read or write"),
         (&["sign", "put", "/customers/c-1", "--key", "k.pem"], "capital letters"),
         (&["sign", "GET", "customers", "--key", "k.pem"], "must begin with /"),
         (&["sign", "GET", "/customers/c 1", "--key", "k.pem"], "percent-encoded"),
@@ -204,6 +210,31 @@ fn an_unknown_word_is_misuse() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(2));
+    assert_eq!(place.files(), Vec::<String>::new(), "misuse leaves nothing behind");
+}
+
+#[test]
+fn a_key_expires_at_a_time_to_come_that_has_an_offset() {
+    let place = Place::new();
+    let form = "must be a time of RFC 3339";
+    for (time, word) in [
+        ("2126-01-31T12:00:00", form),
+        ("2126-01-31T12:00:00 UTC", form),
+        ("2126-01-31", form),
+        ("2126-02-30T12:00:00Z", form),
+        ("2126-01-31T12:00:00.0000001Z", form),
+        ("4923072000", form),
+        ("1y", form),
+        ("tomorrow", form),
+        ("2026-01-31T12:00:00Z", "must be in the future"),
+        ("0000-01-01T00:00:00Z", "must be in the future"),
+        (&clock::now().to_rfc3339_opts(SecondsFormat::Secs, true), "must be in the future"),
+    ] {
+        for command in [&["keys", "add", "--public-key", "k.pem"], &["keys", "generate", "--out", "k.pem"]] {
+            let error = place.fails(2, &[command, &["--account", "a", "--expires", time][..]].concat());
+            assert!(error.contains(word), "{time}: {error}");
+        }
+    }
     assert_eq!(place.files(), Vec::<String>::new(), "misuse leaves nothing behind");
 }
 
