@@ -1,6 +1,7 @@
 //! The real binary: what it says, how it fails, and that nothing acknowledged is lost when it is killed.
 
 mod arguments;
+mod healthcheck;
 mod key_files;
 mod keys;
 mod log;

@@ -20,4 +20,5 @@ mod stream;
 mod tls;
 
 pub use certificate::{Certificate, InvalidCertificate};
+pub use health::READY;
 pub use server::{Admin, Server, Sockets, Stopper, run};
