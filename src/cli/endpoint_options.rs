@@ -26,13 +26,11 @@ impl EndpointOptions {
     /// The URL of a probe of the service, for a client on this machine.
     pub(super) fn url(&self, probe: &str) -> anyhow::Result<String> {
         let Self { listen, tls, admin_listen, base_path } = self;
-        match admin_listen {
-            Some(admin) => Ok(format!("http://{}{probe}", reachable(admin)?)),
-            None => {
-                let scheme = if tls.are_given() { "https" } else { "http" };
-                Ok(format!("{scheme}://{}{}{probe}", reachable(listen)?, base_path.as_str()))
-            }
+        if let Some(admin) = admin_listen {
+            return Ok(format!("http://{}{probe}", reachable(admin)?));
         }
+        let scheme = if tls.are_given() { "https" } else { "http" };
+        Ok(format!("{scheme}://{}{}{probe}", reachable(listen)?, base_path.as_str()))
     }
 }
 

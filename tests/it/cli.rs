@@ -242,6 +242,17 @@ fn openapi_prints_the_contract_as_it_is() {
 }
 
 #[test]
+fn openapi_prints_the_contract_in_the_version_that_is_asked_for() {
+    let place = Place::new();
+    let older = customers_api::contract::document_3_0();
+    let json = place.succeeds(&["openapi", "--format", "json", "--version", "3.0"]);
+    assert_eq!(&serde_json::from_str::<Value>(&json).unwrap(), older);
+    let yaml = place.succeeds(&["openapi", "--version", "3.0"]);
+    assert_eq!(&yaml_serde::from_str::<Value>(&yaml).unwrap(), older);
+    assert_eq!(place.succeeds(&["openapi", "--version", "3.1"]), customers_api::contract::YAML);
+}
+
+#[test]
 fn migrate_may_be_run_again_and_again() {
     let place = Place::new();
     for _ in 0..2 {

@@ -3,6 +3,7 @@
 mod certificate;
 mod connection;
 mod connections;
+mod documents;
 mod error_form;
 mod exchange;
 mod gate;
