@@ -23,6 +23,9 @@ pub(super) struct Lines {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TooLong;
 
+/// The number of a line, and the line without its end.
+type Numbered<'a> = (u64, Result<&'a [u8], TooLong>);
+
 impl Lines {
     /// Opens a file; `-` is standard input.
     pub(super) fn open(file: &Path, line_bytes_max: usize) -> io::Result<Self> {
@@ -34,8 +37,8 @@ impl Lines {
         Ok(Self { reader, line_bytes_max, line: Vec::new(), number: 0 })
     }
 
-    /// The next line without its end, and its number; `None` after the last one.
-    pub(super) fn next(&mut self) -> io::Result<Option<(u64, Result<&[u8], TooLong>)>> {
+    /// The next line; `None` after the last one.
+    pub(super) fn next(&mut self) -> io::Result<Option<Numbered<'_>>> {
         self.line.clear();
         // One byte more for the end of the line.
         let bytes_max = self.line_bytes_max as u64 + 1;

@@ -179,7 +179,8 @@ fn body_hash(claim: Option<&Value>, body: &[u8]) -> Result<(), String> {
 pub(super) fn hex_sha256(bytes: &[u8]) -> String {
     let digest = digest(&SHA256, bytes);
     let (halves, _) = digest.as_ref().as_chunks();
-    halves.iter().map(|half| format!("{:032x}", u128::from_be_bytes(*half))).collect()
+    let digits = |half: &[u8; 16]| format!("{:032x}", u128::from_be_bytes(*half));
+    halves.iter().map(digits).collect()
 }
 
 fn wrong(name: &str, claim: Option<&Value>, send: impl Display) -> String {

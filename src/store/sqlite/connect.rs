@@ -40,8 +40,11 @@ pub(super) struct Connection {
     patience: Duration,
     is_locked_out: bool,
     /// The first error of what runs now.
-    first_error: Arc<Mutex<Option<(Option<Code>, String)>>>,
+    first_error: FirstError,
 }
+
+/// An error by its code, if SQLite has one for it, and its text.
+type FirstError = Arc<Mutex<Option<(Option<Code>, String)>>>;
 
 impl Connection {
     /// Connects at the start of the service, when several processes may create and migrate the same file.
@@ -57,7 +60,7 @@ impl Connection {
         let mut inner = SqliteConnection::establish(path).map_err(StoreError::unavailable)?;
         wait_for_locks(&mut inner, patience).map_err(store_error)?;
         inner.batch_execute(SETUP).map_err(store_error)?;
-        let first_error = Arc::<Mutex<Option<_>>>::default();
+        let first_error = FirstError::default();
         let noted = Arc::clone(&first_error);
         inner.set_instrumentation(move |event: InstrumentationEvent<'_>| {
             if let InstrumentationEvent::FinishQuery { error: Some(error), .. } = event {

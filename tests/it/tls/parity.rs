@@ -122,7 +122,12 @@ fn by_a_reader(places: &[&Place]) -> Vec<Request> {
     METHODS
         .map(|method| {
             let token = token_for(&signer, method, target, b"");
-            Request { method, target: target.to_owned(), headers: vec![("api-signature", token)], body: String::new() }
+            Request {
+                method,
+                target: target.to_owned(),
+                headers: vec![("api-signature", token)],
+                body: String::new(),
+            }
         })
         .into()
 }
