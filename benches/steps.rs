@@ -38,7 +38,16 @@ use crate::customer::customer;
 const NOW: i64 = 1_750_000_000;
 
 fn facts(body: &[u8]) -> Facts<'_> {
-    Facts { audience: "customers-api", now: NOW, method: "PUT", path: "/customers/bench", query: "", body }
+    Facts {
+        audience: "customers-api",
+        now: NOW,
+        method: "PUT",
+        path: "/customers/bench",
+        base_path: "",
+        template: "",
+        query: "",
+        body,
+    }
 }
 
 /// The signature, and what it says of the request.

@@ -24,7 +24,7 @@ pub(super) struct Lines {
 pub(super) struct TooLong;
 
 /// The number of a line, and the line without its end.
-type Numbered<'a> = (u64, Result<&'a [u8], TooLong>);
+type Line<'a> = (u64, Result<&'a [u8], TooLong>);
 
 impl Lines {
     /// Opens a file; `-` is standard input.
@@ -37,8 +37,8 @@ impl Lines {
         Ok(Self { reader, line_bytes_max, line: Vec::new(), number: 0 })
     }
 
-    /// The next line; `None` after the last one.
-    pub(super) fn next(&mut self) -> io::Result<Option<Numbered<'_>>> {
+    /// The next line without its end, and its number; `None` after the last one.
+    pub(super) fn next(&mut self) -> io::Result<Option<Line<'_>>> {
         self.line.clear();
         // One byte more for the end of the line.
         let bytes_max = self.line_bytes_max as u64 + 1;

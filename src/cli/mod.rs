@@ -6,7 +6,9 @@
 mod arguments;
 mod backup;
 mod database;
+mod endpoint_options;
 mod export;
+mod healthcheck;
 mod import;
 mod input;
 mod keys;
@@ -61,6 +63,7 @@ Examples:
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(Box<serve::Serve>),
+    Healthcheck(healthcheck::Healthcheck),
     Migrate(migrate::Migrate),
     Keys(keys::Keys),
     Sign(sign::Sign),
@@ -102,6 +105,7 @@ impl Cli {
         actix_web::rt::System::new().block_on(async {
             match self.command {
                 Command::Serve(command) => command.run().await,
+                Command::Healthcheck(command) => command.run(),
                 Command::Migrate(command) => command.run().await,
                 Command::Keys(command) => command.run().await,
                 Command::Sign(command) => command.run(),

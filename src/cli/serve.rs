@@ -6,12 +6,12 @@ use tokio::time::timeout;
 
 use super::{
     database::Database,
+    endpoint_options::EndpointOptions,
     listen::Listen,
     output,
     seal_options::SealOptions,
     stop::{self, Signals, Stop},
-    supervisor,
-    tls_options::{self, TlsOptions},
+    supervisor, tls_options,
 };
 use crate::{
     api::{self, Admin, Api, BasePath, Certificate, Server, Settings, Sockets},
@@ -32,17 +32,8 @@ pub(super) struct Serve {
     database: Database,
     #[command(flatten)]
     seal: SealOptions,
-    /// The address or the name of a host to listen on; port 0 picks a free one
-    #[arg(long, env = "CUSTOMERS_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
-    listen: Listen,
     #[command(flatten)]
-    tls: TlsOptions,
-    /// Where to listen for those who run the service: `/metrics`, `/livez` and `/readyz` [default: not at all]
-    #[arg(long, env = "CUSTOMERS_ADMIN_LISTEN", value_name = "ADDRESS:PORT")]
-    admin_listen: Option<Listen>,
-    /// The prefix of the API's paths
-    #[arg(long, env = "CUSTOMERS_BASE_PATH", default_value = "/", value_name = "PATH")]
-    base_path: BasePath,
+    endpoint: EndpointOptions,
     /// The audience that signatures must name (`aud`)
     #[arg(long, env = "CUSTOMERS_AUDIENCE", default_value = "customers-api", value_name = "NAME")]
     audience: String,
@@ -75,10 +66,7 @@ impl Serve {
         let Self {
             database,
             seal,
-            listen,
-            tls,
-            admin_listen,
-            base_path,
+            endpoint,
             audience,
             sandbox,
             workers,
@@ -87,6 +75,7 @@ impl Serve {
             log_format,
             log,
         } = self;
+        let EndpointOptions { listen, tls, admin_listen, base_path } = endpoint;
         telemetry::start(log_format, log);
         let _traces = Traces::start()?;
         let address = listen.resolve().with_context(|| format!("cannot listen on {listen}"))?;

@@ -5,10 +5,12 @@ use serde_json::{Map, Value};
 
 use super::{
     algorithm::Algorithm,
-    claims::{self, Facts},
+    claims,
+    facts::Facts,
     key::PublicKey,
     keyring::Keyring,
     refusal::{Refusal, RefusalKind},
+    wording,
 };
 use crate::{
     account::Account,
@@ -151,16 +153,12 @@ fn check_signature(
             format!("alg must be {}, the algorithm of the key", key.algorithm()),
         ));
     }
-    let signature = BASE64_URL_SAFE_NO_PAD.decode(signature);
-    if signature.is_ok_and(|signature| key.verifies(message.as_bytes(), &signature)) {
+    let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap_or_default();
+    if key.verifies(message.as_bytes(), &signature) {
         return Ok(());
     }
-    Err(Refusal::of(
-        RefusalKind::BadSignature,
-        "",
-        "Api-Signature does not verify with this key: sign exactly the header and the claims that you send, with the \
-         private key of this kid",
-    ))
+    let description = wording::does_not_verify(algorithm, signature.len());
+    Err(Refusal::of(RefusalKind::BadSignature, "", description))
 }
 
 /// Reads a JSON object, where serde would also read a struct from an array.

@@ -74,7 +74,10 @@ impl Store {
         let (engine, writes) = match url {
             DatabaseUrl::Sqlite(path) => {
                 let (writes, [lane]) = Queue::with_lanes(group_writes_max, &metrics);
-                (Engine::Sqlite(Sqlite::open(path, access, lane, threads.clone()).await?), writes)
+                (
+                    Engine::Sqlite(Sqlite::open(path, access, lane, threads.clone(), metrics.clone()).await?),
+                    writes,
+                )
             }
             // A connection cannot create a database, so a mistyped name is an error in any case.
             DatabaseUrl::Postgres(url) => {

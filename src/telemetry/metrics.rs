@@ -85,6 +85,7 @@ const SIGNATURE_RESULTS: [&str; 8] = [
 pub struct StoreMetrics {
     group_writes: Histogram,
     commit_duration: Histogram,
+    erase_wait: Gauge,
     writes: Counters<7>,
 }
 
@@ -101,6 +102,10 @@ impl StoreMetrics {
                 "customers_store_commit_duration_seconds",
                 "Time to write and commit a group, successful or not.",
                 &DURATION_BUCKETS,
+            )?,
+            erase_wait: Gauge::new(
+                "customers_store_erase_wait_seconds",
+                "Time that deleted rows wait to be erased from the files because it fails; 0 if they do not.",
             )?,
             writes: Counters::new(
                 "customers_store_writes_total",
@@ -120,6 +125,11 @@ impl StoreMetrics {
     pub fn note_commit(&self, writes: usize, took: Duration) {
         self.group_writes.observe(f64::from(u32::try_from(writes).unwrap_or(u32::MAX)));
         self.commit_duration.observe(took.as_secs_f64());
+    }
+
+    /// Notes how long erasing has failed; zero if it does not.
+    pub fn note_erase_wait(&self, time: Duration) {
+        self.erase_wait.set(time.as_secs_f64());
     }
 }
 
@@ -195,10 +205,11 @@ impl Metrics {
             "result",
             SIGNATURE_RESULTS,
         )?;
-        let StoreMetrics { group_writes, commit_duration, writes } = store;
+        let StoreMetrics { group_writes, commit_duration, erase_wait, writes } = store;
         registry.register(Box::new(signatures.collector.clone()))?;
         registry.register(Box::new(group_writes.clone()))?;
         registry.register(Box::new(commit_duration.clone()))?;
+        registry.register(Box::new(erase_wait.clone()))?;
         registry.register(Box::new(writes.collector.clone()))?;
         registry.register(Box::new(Process::new()))?;
         let gauge = |name, help| registered(&registry, IntGauge::new(name, help)?);

@@ -7,6 +7,8 @@ mod logs;
 mod metrics;
 #[cfg(feature = "otlp")]
 mod otlp;
+#[cfg(feature = "otlp")]
+mod otlp_tls;
 mod process;
 mod request;
 mod trace_parent;

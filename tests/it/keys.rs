@@ -39,8 +39,16 @@ async fn ask(
     key_id: Option<&str>,
     now: i64,
 ) -> Result<Verified, RefusalKind> {
-    let facts =
-        Facts { audience: "customers-api", now, method: "GET", path: "/customers", query: "", body: b"" };
+    let facts = Facts {
+        audience: "customers-api",
+        now,
+        method: "GET",
+        path: "/customers",
+        base_path: "",
+        template: "",
+        query: "",
+        body: b"",
+    };
     let token = sign(&signer.key, key_id, &facts, 300).unwrap();
     registry.verify(&token, &facts).await.map_err(|error| match error {
         RegistryError::Refused(refusal) => refusal.kind(),
@@ -211,6 +219,8 @@ async fn of_two_ids_of_one_key_the_active_one_is_told(engine: Engine) {
         now: clock::now().timestamp(),
         method: "GET",
         path: "/customers/c-1",
+        base_path: "",
+        template: "",
         query: "",
         body: b"",
     };

@@ -65,6 +65,8 @@ fuzz_target!(|input: Input<'_>| {
         now: NOW,
         method: input.method,
         path: input.path,
+        base_path: "",
+        template: "",
         query: input.query,
         body: input.body,
     };

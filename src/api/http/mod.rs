@@ -3,6 +3,7 @@
 mod certificate;
 mod connection;
 mod connections;
+mod documents;
 mod error_form;
 mod exchange;
 mod gate;
@@ -19,4 +20,5 @@ mod stream;
 mod tls;
 
 pub use certificate::{Certificate, InvalidCertificate};
+pub use health::READY;
 pub use server::{Admin, Server, Sockets, Stopper, run};

@@ -85,7 +85,7 @@ impl<T: Input> Signed<T> {
         connection::check_expectations(&request)?;
         let payload = connection::body(&request, payload);
         let body = body::read(&request, payload, &api.bodies).await?;
-        let (account, scope, signature) = authenticate(api, &request, &body).await?;
+        let (account, scope, signature) = authenticate(api, operation, &request, &body).await?;
         // Its answer will count as that of the account.
         request.extensions_mut().insert(account.clone());
         if scope == Scope::Read && !operation.only_reads() {
@@ -113,6 +113,7 @@ impl<T: Input> Signed<T> {
 
 async fn authenticate(
     api: &Api,
+    operation: &Operation,
     request: &HttpRequest,
     body: &[u8],
 ) -> Result<(Account, Scope, Option<SignatureId>), ApiError> {
@@ -134,6 +135,8 @@ async fn authenticate(
         now: clock::now().timestamp(),
         method: request.method().as_str(),
         path: request.uri().path(),
+        base_path: api.settings.base_path.as_str(),
+        template: operation.path(),
         query: request.uri().query().unwrap_or_default(),
         body,
     };

@@ -32,6 +32,9 @@ const SETUP: &str = "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA
 /// How long a connection waits for a lock while it is opened at the start.
 const START_PATIENCE: Duration = Duration::from_secs(10);
 
+/// An error as SQLite logs it.
+type NotedError = (Option<Code>, String);
+
 /// A connection that waits for somebody else's lock once, and then not again until the lock is gone: otherwise each of
 /// the requests in a queue would wait for it, one after the other.
 pub(super) struct Connection {
@@ -40,11 +43,8 @@ pub(super) struct Connection {
     patience: Duration,
     is_locked_out: bool,
     /// The first error of what runs now.
-    first_error: FirstError,
+    first_error: Arc<Mutex<Option<NotedError>>>,
 }
-
-/// An error by its code, if SQLite has one for it, and its text.
-type FirstError = Arc<Mutex<Option<(Option<Code>, String)>>>;
 
 impl Connection {
     /// Connects at the start of the service, when several processes may create and migrate the same file.
@@ -60,7 +60,7 @@ impl Connection {
         let mut inner = SqliteConnection::establish(path).map_err(StoreError::unavailable)?;
         wait_for_locks(&mut inner, patience).map_err(store_error)?;
         inner.batch_execute(SETUP).map_err(store_error)?;
-        let first_error = FirstError::default();
+        let first_error = Arc::<Mutex<Option<_>>>::default();
         let noted = Arc::clone(&first_error);
         inner.set_instrumentation(move |event: InstrumentationEvent<'_>| {
             if let InstrumentationEvent::FinishQuery { error: Some(error), .. } = event {

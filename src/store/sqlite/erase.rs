@@ -9,7 +9,7 @@
 use std::{
     sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use diesel::{
@@ -25,7 +25,10 @@ use super::{
     page::clear_gap,
     sql::{ReadPage, WritePage},
 };
-use crate::{telemetry::chain, threads::Threads};
+use crate::{
+    telemetry::{StoreMetrics, chain},
+    threads::Threads,
+};
 
 /// How long after a delete the eraser begins, at most. With the time for a large file this stays below a minute.
 const PAUSE: Duration = Duration::from_secs(15);
@@ -59,10 +62,15 @@ pub(super) struct Eraser {
 type Order = oneshot::Sender<Result<(), StoreError>>;
 
 impl Eraser {
-    pub(super) fn start(threads: &Threads, file: &File) -> Result<Self, StoreError> {
+    pub(super) fn start(threads: &Threads, file: &File, metrics: StoreMetrics) -> Result<Self, StoreError> {
         let connection = Connection::open_first(file.path(), LOCK_PATIENCE)?;
         let (orders, received) = sync_channel(1);
-        let mut state = State { connection, can_clear_gaps: true, was_interrupted: true };
+        let mut state = State {
+            connection,
+            can_clear_gaps: true,
+            was_interrupted: true,
+            wait: Wait { metrics, since: None },
+        };
         let reads_pages =
             state.connection.run(|connection| ReadPage { number: 1 }.load::<Vec<u8>>(connection));
         if let Err(error) = reads_pages {
@@ -90,6 +98,7 @@ struct State {
     can_clear_gaps: bool,
     /// Whether the last pass may not have come to its end, such as one before the start.
     was_interrupted: bool,
+    wait: Wait,
 }
 
 impl State {
@@ -104,14 +113,10 @@ impl State {
             };
             let erased = self.erase(order.is_some());
             pause = if erased.is_ok() { PAUSE } else { RETRY_PAUSE };
-            match order {
+            self.wait.note(&erased);
+            if let Some(order) = order {
                 // The caller may be gone.
-                Some(order) => drop(order.send(erased)),
-                None => {
-                    if let Err(error) = erased {
-                        tracing::warn!(cause = %chain(&error), "deleted rows are not erased yet");
-                    }
-                }
+                drop(order.send(erased));
             }
         }
     }
@@ -184,6 +189,35 @@ impl State {
             thread::sleep(TRUNCATION_PAUSE);
         }
         Err(StoreError::unavailable("a reader still needs the write-ahead log"))
+    }
+}
+
+/// How long erasing has failed.
+struct Wait {
+    metrics: StoreMetrics,
+    since: Option<Instant>,
+}
+
+impl Wait {
+    /// Notes how an attempt went. The log has a line for the first one that fails, and one for the end.
+    fn note(&mut self, erased: &Result<(), StoreError>) {
+        match erased {
+            Ok(()) => {
+                if let Some(since) = self.since.take() {
+                    let seconds = since.elapsed().as_secs();
+                    tracing::info!(
+                        seconds,
+                        "deleted rows are erased: nothing holds them in the files any more"
+                    );
+                }
+            }
+            Err(error) if self.since.is_none() => {
+                self.since = Some(Instant::now());
+                tracing::warn!(cause = %chain(error), "deleted rows are not erased yet: it is tried until it succeeds");
+            }
+            Err(_) => {}
+        }
+        self.metrics.note_erase_wait(self.since.map_or(Duration::ZERO, |since| since.elapsed()));
     }
 }
 

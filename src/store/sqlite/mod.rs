@@ -39,7 +39,7 @@ use super::{
     schema::{customers, secrets},
     types::{Access, RawCustomer, StoredCustomer},
 };
-use crate::{account::Account, model::CustomerId, threads::Threads};
+use crate::{account::Account, model::CustomerId, telemetry::StoreMetrics, threads::Threads};
 
 /// How long the writer waits while somebody else holds the write lock.
 const WRITER_LOCK_PATIENCE: Duration = Duration::from_secs(5);
@@ -66,13 +66,21 @@ impl Sqlite {
         access: Access,
         lane: Lane,
         threads: Threads,
+        metrics: StoreMetrics,
     ) -> Result<Self, StoreError> {
         let path = path.to_owned();
-        let opened = tokio::task::spawn_blocking(move || Self::open_blocking(&path, access, lane, &threads));
+        let opened =
+            tokio::task::spawn_blocking(move || Self::open_blocking(&path, access, lane, &threads, metrics));
         opened.await.map_err(StoreError::failed)?
     }
 
-    fn open_blocking(path: &Path, access: Access, lane: Lane, threads: &Threads) -> Result<Self, StoreError> {
+    fn open_blocking(
+        path: &Path,
+        access: Access,
+        lane: Lane,
+        threads: &Threads,
+        metrics: StoreMetrics,
+    ) -> Result<Self, StoreError> {
         let (given, path) = file::find(path, access)?;
         let connection = Self::prepare(&path, access).map_err(|error| name_folder(error, &path))?;
         let file = Arc::new(File::remember(given, &path)?);
@@ -84,7 +92,7 @@ impl Sqlite {
         threads.spawn("sqlite-writer", write).map_err(StoreError::failed)?;
         Ok(Self {
             lookups: Arc::new(Lookups::open(Arc::clone(&file))?),
-            eraser: Eraser::start(threads, &file)?,
+            eraser: Eraser::start(threads, &file, metrics)?,
             file,
             lists: QueryThread::start(threads, "sqlite-lists", &path)?,
             keys: QueryThread::start(threads, "sqlite-keys", &path)?,

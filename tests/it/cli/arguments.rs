@@ -35,6 +35,7 @@ const GOOD: [(&str, &str); 21] = [
     ("seal_only", "true"),
     ("tls_cert", "server.crt"),
     ("tls_key", "server.key"),
+    ("url", "http://127.0.0.1:1/"),
     ("workers", "1"),
 ];
 

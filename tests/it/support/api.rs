@@ -288,7 +288,7 @@ impl<'a> Request<'a> {
 pub(crate) fn token_for(signer: &Signer, method: &str, target: &str, body: &[u8]) -> String {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let now = clock::now().timestamp();
-    let facts = Facts { audience: AUDIENCE, now, method, path, query, body };
+    let facts = Facts { audience: AUDIENCE, now, method, path, base_path: "", template: "", query, body };
     sign(&signer.key, Some(&signer.key_id), &facts, 300).unwrap()
 }
 

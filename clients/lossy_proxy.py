@@ -26,7 +26,8 @@ class Lossy(BaseHTTPRequestHandler):
             self.end_headers()
             return
         connection = HTTPConnection(server.hostname, server.port, timeout=30)
-        headers = {name: self.headers[name] for name in ("Api-Signature", "Content-Type") if name in self.headers}
+        names = ("Api-Signature", "Content-Type", "If-Match", "If-None-Match")
+        headers = {name: self.headers[name] for name in names if name in self.headers}
         connection.request(self.command, self.path, body or None, headers)
         answer = connection.getresponse()
         text = answer.read()
@@ -35,7 +36,11 @@ class Lossy(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         self.send_response(answer.status)
-        self.send_header("Content-Length", str(len(text)))
+        for name in ("Content-Type", "ETag", "Location"):
+            if name in answer.headers:
+                self.send_header(name, answer.headers[name])
+        if answer.status != 204:
+            self.send_header("Content-Length", str(len(text)))
         self.end_headers()
         self.wfile.write(text)
 
