@@ -14,7 +14,7 @@ use super::Place;
 use crate::support::command;
 
 /// A good value of each argument that has no default.
-const GOOD: [(&str, &str); 21] = [
+const GOOD: [(&str, &str); 22] = [
     ("account", "acme"),
     ("admin_listen", "127.0.0.1:0"),
     ("allow_incomplete", "true"),
