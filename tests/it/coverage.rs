@@ -90,7 +90,7 @@ fn after_a_put<'a>(api: &'a TestApi, request: Request<'a>) -> LocalBoxFuture<'a,
 }
 
 /// The key may only read.
-async fn by_a_reader(api: &TestApi, operation: &str) -> Answer {
+pub(crate) async fn by_a_reader(api: &TestApi, operation: &str) -> Answer {
     let reader = api.register_limited("reader", Scope::Read, None).await;
     ask(api, operation).signed_by(&reader).send().await
 }
