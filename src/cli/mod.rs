@@ -5,13 +5,17 @@
 
 mod arguments;
 mod backup;
+mod chains;
 mod database;
+mod event_lines;
+mod events;
 mod export;
 mod import;
 mod input;
 mod keys;
 mod lines;
 mod listen;
+mod members;
 mod migrate;
 mod ndjson;
 mod openapi;
@@ -67,6 +71,7 @@ enum Command {
     Openapi(openapi::Openapi),
     Verify(verify::Verify),
     Seal(seal::Seal),
+    Events(events::Events),
     Backup(backup::Backup),
     Export(export::Export),
     Import(import::Import),
@@ -95,8 +100,8 @@ fn fail(error: &anyhow::Error) -> ExitCode {
 
 impl Cli {
     fn run(self) -> anyhow::Result<()> {
-        // These two end in a way of their own.
-        if !matches!(self.command, Command::Serve(_) | Command::Backup(_)) {
+        // These end in a way of their own.
+        if !matches!(self.command, Command::Serve(_) | Command::Backup(_) | Command::Events(_)) {
             stop::end_on_signal()?;
         }
         match self.command {
@@ -107,6 +112,7 @@ impl Cli {
             Command::Openapi(command) => command.run(),
             Command::Verify(command) => block_on(command.run()),
             Command::Seal(command) => block_on(command.run()),
+            Command::Events(command) => block_on(command.run()),
             Command::Backup(command) => block_on(command.run()),
             Command::Export(command) => block_on(command.run()),
             Command::Import(command) => block_on(command.run()),

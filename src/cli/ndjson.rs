@@ -1,31 +1,32 @@
-//! The lines of an export, `{"Key": …}`, `{"Customer": …}` and at last `{"End": …}`: how they are written and read.
+//! The lines of an export, `{"Key": …}`, `{"Signature": …}`, `{"Pruned": …}`, `{"Event": …}`, `{"Customer": …}` and at last
+//! `{"End": …}`: how they are written and read.
 //!
 //! No error shows a value of a line, because it may be personal data.
 
-use std::{fmt::Display, str::FromStr};
-
-use chrono::TimeDelta;
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::{Error as JsonError, Value};
 
-use super::{keys::key_id, verify::describe};
+use super::{
+    event_lines::{self, EventMembers, PrunedMembers, SignatureMembers},
+    keys::key_id,
+    members::{parsed, timestamp, write_line},
+    verify::describe,
+};
 use crate::{
     account::Account,
-    clock, contract,
+    contract,
     model::{self, CustomerId, CustomerInput, Timestamp},
     signature::PublicKey,
-    store::{SigningKey, StoredCustomer, Version},
+    store::{MovedEvent, SigningKey, StoredCustomer, UsedSignature, Version},
 };
-
-/// How far a timestamp may be ahead of the clock, which may differ from another machine's. Customers that are created
-/// later get later timestamps, so one in the far future would spoil all that follow.
-const AHEAD_MAX: TimeDelta = TimeDelta::seconds(60);
 
 /// A line that was read.
 #[allow(clippy::large_enum_variant, reason = "there is one of them at a time")]
 pub(super) enum Line {
     Key(SigningKey),
     Customer(Identity, CustomerInput),
+    Signature(UsedSignature),
+    Event(MovedEvent),
     /// The export is whole: so many lines came before.
     End(u64),
 }
@@ -46,6 +47,12 @@ enum Members<R> {
     Key(KeyMembers),
     #[serde(deserialize_with = "model::object")]
     Customer(CustomerMembers<R>),
+    #[serde(deserialize_with = "model::object")]
+    Signature(SignatureMembers),
+    #[serde(deserialize_with = "model::object")]
+    Pruned(PrunedMembers),
+    #[serde(deserialize_with = "model::object")]
+    Event(EventMembers),
     #[serde(deserialize_with = "model::object")]
     End(EndMembers),
 }
@@ -98,11 +105,8 @@ pub(super) fn write_key(key: SigningKey, lines: &mut Vec<u8>) -> anyhow::Result<
     let SigningKey { key_id, account, algorithm, public_key, created, revoked } = key;
     let (account, created) = (account.to_string(), created.to_string());
     let revoked = revoked.map(|revoked| revoked.to_string());
-    lines.extend_from_slice(b"{\"Key\":");
     let members = KeyMembers { account, key_id, algorithm, public_key, created, revoked };
-    serde_json::to_writer(&mut *lines, &members)?;
-    lines.extend_from_slice(b"}\n");
-    Ok(())
+    write_line("Key", &members, lines)
 }
 
 /// Appends the line of a customer with these fields.
@@ -127,10 +131,7 @@ pub(super) fn write_customer(
 
 /// Appends the last line, after so many.
 pub(super) fn write_end(number: u64, lines: &mut Vec<u8>) -> anyhow::Result<()> {
-    lines.extend_from_slice(b"{\"End\":");
-    serde_json::to_writer(&mut *lines, &EndMembers { lines: number })?;
-    lines.extend_from_slice(b"}\n");
-    Ok(())
+    write_line("End", &EndMembers { lines: number }, lines)
 }
 
 /// Reads a line, or says what is wrong with it.
@@ -138,6 +139,9 @@ pub(super) fn read(line: &[u8]) -> Result<Line, Vec<String>> {
     match serde_json::from_slice(line) {
         Ok(Members::Key(members)) => key(&members).map(Line::Key),
         Ok(Members::Customer(members)) => Ok(Line::Customer(identity(&members)?, members.record)),
+        Ok(Members::Signature(members)) => event_lines::signature(&members).map(Line::Signature),
+        Ok(Members::Pruned(members)) => event_lines::pruned(&members).map(Line::Event),
+        Ok(Members::Event(members)) => event_lines::event(members).map(Line::Event),
         Ok(Members::End(EndMembers { lines })) => Ok(Line::End(lines)),
         Err(_) => Err(explain(line)),
     }
@@ -146,7 +150,9 @@ pub(super) fn read(line: &[u8]) -> Result<Line, Vec<String>> {
 /// What is wrong with a line that was refused.
 fn explain(line: &[u8]) -> Vec<String> {
     match serde_json::from_slice::<Members<Value>>(line) {
-        Ok(Members::Key(_) | Members::End(_)) => Vec::new(),
+        Ok(Members::Key(_) | Members::Signature(_) | Members::Pruned(_) | Members::Event(_) | Members::End(_)) => {
+            Vec::new()
+        }
         Ok(Members::Customer(members)) => {
             let mut faults = identity(&members).err().unwrap_or_default();
             let violations = contract::explain("CustomerInput", members.record.to_string().as_bytes());
@@ -170,7 +176,7 @@ fn without_values(error: &JsonError) -> String {
     match own.and_then(|_| text.split(" at line").next()) {
         Some(message) => message.to_owned(),
         None if text.starts_with("unknown field") => "has an unknown member".to_owned(),
-        None => "must be {\"Key\": {…}} or {\"Customer\": {…}}, with the members of an export".to_owned(),
+        None => "must be {\"Key\": {…}}, {\"Event\": {…}} or {\"Customer\": {…}}, with the members of an export".to_owned(),
     }
 }
 
@@ -223,19 +229,6 @@ fn identity<R>(members: &CustomerMembers<R>) -> Result<Identity, Vec<String>> {
     }
 }
 
-fn parsed<T: FromStr<Err: Display>>(member: &str, text: &str, faults: &mut Vec<String>) -> Option<T> {
-    text.parse().map_err(|error| faults.push(format!("{member}: {error}"))).ok()
-}
-
-fn timestamp(member: &str, text: &str, faults: &mut Vec<String>) -> Option<Timestamp> {
-    let timestamp: Timestamp = parsed(member, text, faults)?;
-    if timestamp > (clock::now() + AHEAD_MAX).into() {
-        faults.push(format!("{member} is in the future"));
-        return None;
-    }
-    Some(timestamp)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -254,14 +247,14 @@ mod tests {
             ("{", "is not valid JSON at column 1"),
             ("\u{feff}{}", "is not valid JSON at column 1"),
             (r#"{"Key":{}} {}"#, "is not valid JSON at column 12"),
-            (r#"{"Mia":{}}"#, "must be {\"Key\": {…}} or"),
-            (r#""Key""#, "must be {\"Key\": {…}} or"),
-            (r#"["Key"]"#, "must be {\"Key\": {…}} or"),
-            (r#"{"Key":["acme","k","ES384","x","y"]}"#, "must be {\"Key\": {…}} or"),
+            (r#"{"Mia":{}}"#, "must be {\"Key\": {…}}, {\"Event\": {…}} or"),
+            (r#""Key""#, "must be {\"Key\": {…}}, {\"Event\": {…}} or"),
+            (r#"["Key"]"#, "must be {\"Key\": {…}}, {\"Event\": {…}} or"),
+            (r#"{"Key":["acme","k","ES384","x","y"]}"#, "must be {\"Key\": {…}}, {\"Event\": {…}} or"),
             (r#"{"Key":{"Mia":1}}"#, "has an unknown member"),
             (r#"{"Customer":{"Account":"a","Account":"a"}}"#, "duplicate field `Account`"),
             (r#"{"Customer":{"Account":"a","Record":"Mia"}}"#, "missing field `CustomerID`"),
-            (r#"{"Customer":{"Account":1}}"#, "must be {\"Key\": {…}} or"),
+            (r#"{"Customer":{"Account":1}}"#, "must be {\"Key\": {…}}, {\"Event\": {…}} or"),
             (&format!("{KEY}{KEY}"), "is not valid JSON at column 89"),
             (KEY, "Created: must be a time of RFC 3339"),
             (KEY, "PublicKey: the key is not in PEM format"),

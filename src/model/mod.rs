@@ -12,6 +12,7 @@ mod customers;
 mod date;
 mod error;
 mod error_type;
+mod events;
 mod full_name;
 mod id_type;
 mod kept;
@@ -35,6 +36,9 @@ pub use customers::Customers;
 pub use date::{Date, InvalidDate};
 pub use error::Error;
 pub use error_type::ErrorType;
+pub use events::{
+    Event, EventStart, EventType, EventWait, Events, InvalidEventStart, InvalidEventWait, WAIT_SECONDS_MAX,
+};
 pub use full_name::FullName;
 pub use id_type::IdType;
 pub use page_size::{InvalidPageSize, PAGE_ITEMS_MAX, PageSize};

@@ -36,11 +36,12 @@ enum Active {
 }
 
 impl Keyring {
-    /// The key that `kid` names; without `kid`, the only active key.
-    pub(super) fn find(&self, key_id: Option<&str>) -> Result<&Key, Refusal> {
+    /// The key that `kid` names, and its id; without `kid`, the only active key.
+    pub(super) fn find(&self, key_id: Option<&str>) -> Result<(&str, &Key), Refusal> {
+        let get = |key_id: &str| self.keys.get_key_value(key_id);
         let key = match (key_id, &self.active) {
-            (Some(key_id), _) => self.keys.get(key_id),
-            (None, Active::One(key_id)) => self.keys.get(key_id),
+            (Some(key_id), _) => get(key_id),
+            (None, Active::One(key_id)) => get(key_id),
             (None, Active::None) => None,
             (None, Active::Several) => {
                 return Err(Refusal::of(
@@ -57,12 +58,12 @@ impl Keyring {
             None => Err(Refusal::of_unknown_key(
                 "no key is active: register one with `keys generate` or `keys add`",
             )),
-            Some(key) if key.is_revoked => Err(Refusal::of(
+            Some((_, key)) if key.is_revoked => Err(Refusal::of(
                 RefusalKind::RevokedKey,
                 "kid",
                 "the key is revoked: sign with an active key",
             )),
-            Some(key) => Ok(key),
+            Some((key_id, key)) => Ok((key_id, key)),
         }
     }
 

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     account::Account,
-    signature_id::{SIGNATURE_HASH_BYTES, SignatureId},
+    signature_id::{Proof, SIGNATURE_HASH_BYTES, SignatureId},
 };
 
 /// The maximum length of a signature, in bytes.
@@ -46,8 +46,8 @@ fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> R
 pub struct Verified {
     /// The account whose key signed exactly this request.
     pub account: Account,
-    /// Tells the signature from all others.
-    pub signature: SignatureId,
+    /// The signature, and the key that made it.
+    pub proof: Proof,
 }
 
 /// Proves whose key signed exactly this request.
@@ -71,7 +71,7 @@ pub fn verify(token: &str, keyring: &Keyring, facts: &Facts<'_>) -> Result<Verif
     })?;
     let algorithm = accepted_algorithm(&header)?;
 
-    let key = keyring.find(header.kid.as_deref()).map_err(|refusal| {
+    let (key_id, key) = keyring.find(header.kid.as_deref()).map_err(|refusal| {
         let renamed = header.kid.as_deref().and_then(|thumbprint| keyring.renamed(thumbprint));
         match renamed {
             // Only who has the private key is told the id.
@@ -98,7 +98,7 @@ pub fn verify(token: &str, keyring: &Keyring, facts: &Facts<'_>) -> Result<Verif
     }
     let signature =
         SignatureId { expires_at: claims::expires_at(&claims), hash: hash(&key.public_key, message) };
-    Ok(Verified { account: key.account.clone(), signature })
+    Ok(Verified { account: key.account.clone(), proof: Proof { signature, key_id: key_id.to_owned() } })
 }
 
 /// Identifies what was signed, and the key. The bytes of the signature do not count: with ECDSA, (r, n-s) is as good as

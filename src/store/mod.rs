@@ -12,7 +12,12 @@ mod decide;
 mod draft;
 mod engine;
 mod error;
+mod exported;
+mod feed;
+mod follow;
+mod followers;
 mod group;
+mod moved;
 mod page;
 mod post;
 mod postgres;
@@ -33,15 +38,18 @@ use tokio::{sync::mpsc, task::yield_now};
 
 pub use self::{
     collection::{Collection, Kind},
-    decide::{Change, Current, DamagedOutcome, Decision, Effect, Outcome, decide},
+    decide::{Change, Current, DamagedOutcome, Decision, Effect, Event, Outcome, decide},
     engine::Store,
     error::StoreError,
+    exported::{Exported, UsedSignature},
+    feed::{Cursor, EventPage, FeedHead, FeedStart, RawEvent, StoredEvent},
     group::GROUP_WRITES_MAX,
+    moved::{Moved, MovedEvent, MovedOutcome},
     page::PAGE_BYTES_MAX,
     postgres::url::{InvalidPostgresUrl, PostgresUrl},
     sqlite::Backup,
     types::{
-        Access, Condition, CustomerPage, DeleteOutcome, Exported, ImportOutcome, ImportedCustomer, Position,
+        Access, Condition, CustomerPage, DeleteOutcome, ImportOutcome, ImportedCustomer, Position,
         PutOutcome, RawCustomer, Record, Reseal, SealKeyRow, SigningKey, Snapshot, StoredCustomer,
         UnusableKey,
     },
@@ -57,7 +65,7 @@ use self::{
 use crate::{
     account::Account,
     model::{CustomerId, SortDirection},
-    signature_id::SignatureId,
+    signature_id::Proof,
 };
 
 /// What an export reads, part by part.
@@ -101,9 +109,9 @@ impl Store {
         collection: impl Into<Collection<'_>>,
         id: CustomerId,
         if_match: Option<Vec<Version>>,
-        signature: Option<SignatureId>,
+        proof: Option<Proof>,
     ) -> Result<DeleteOutcome, StoreError> {
-        let change = Change::Delete { signature, if_match };
+        let change = Change::Delete { new: NewVersion::of(proof), if_match };
         self.write(collection.into(), id, change).await?.outcome.try_into().map_err(StoreError::failed)
     }
 

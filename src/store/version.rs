@@ -2,7 +2,7 @@ use std::{fmt, str::FromStr};
 
 use crate::{
     random,
-    signature_id::{SIGNATURE_HASH_BYTES, SignatureId},
+    signature_id::{Proof, SIGNATURE_HASH_BYTES, SignatureId},
 };
 
 const VERSION_BYTES: usize = SIGNATURE_HASH_BYTES;
@@ -36,28 +36,34 @@ impl Version {
     }
 }
 
+impl From<[u8; VERSION_BYTES]> for Version {
+    fn from(bytes: [u8; VERSION_BYTES]) -> Self {
+        Self(bytes)
+    }
+}
+
 impl Default for Version {
     fn default() -> Self {
         Self::new()
     }
 }
 
-/// The version that a put makes.
+/// The version that a put makes. What a delete makes is no version of a customer, but its event has this name, too.
 ///
 /// The signature of a request carries it out once, so it also names the state that it makes: a request that is sent again
 /// is known by the version of its customer, and nothing else need be written down. Without a signature it is random.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewVersion {
     version: Version,
-    signature: Option<SignatureId>,
+    proof: Option<Proof>,
 }
 
 impl NewVersion {
-    /// The version that a request with this signature makes.
+    /// The version that a request with this proof makes.
     #[must_use]
-    pub fn of(signature: Option<SignatureId>) -> Self {
-        let version = signature.map_or_else(Version::new, |SignatureId { hash, .. }| Version(hash));
-        Self { version, signature }
+    pub fn of(proof: Option<Proof>) -> Self {
+        let version = proof.as_ref().map_or_else(Version::new, |proof| Version(proof.signature.hash));
+        Self { version, proof }
     }
 
     /// The version itself.
@@ -67,8 +73,13 @@ impl NewVersion {
     }
 
     /// The signature that makes it.
-    pub(super) const fn signature(&self) -> Option<SignatureId> {
-        self.signature
+    pub(super) fn signature(&self) -> Option<SignatureId> {
+        self.proof.as_ref().map(|proof| proof.signature)
+    }
+
+    /// The key that made the signature.
+    pub(super) fn key_id(&self) -> Option<&str> {
+        self.proof.as_ref().map(|proof| proof.key_id.as_str())
     }
 }
 

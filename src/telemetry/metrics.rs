@@ -2,7 +2,10 @@
 //!
 //! To count is an atomic addition. No label is made from what a client sends, so the number of series is bounded.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use prometheus::{
     Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
@@ -47,6 +50,20 @@ pub enum WriteOutcome {
 const WRITE_OUTCOMES: [&str; 7] =
     ["created", "updated", "deleted", "not_found", "condition_failed", "replayed", "failed"];
 
+/// What an event tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventKind {
+    /// The customer is new.
+    Created,
+    /// The customer was replaced.
+    Updated,
+    /// The customer is gone.
+    Deleted,
+}
+
+/// The label of each [`EventKind`].
+const EVENT_KINDS: [&str; 3] = ["created", "updated", "deleted"];
+
 /// What became of a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignatureResult {
@@ -76,6 +93,9 @@ pub struct StoreMetrics {
     group_writes: Histogram,
     commit_duration: Histogram,
     writes: Counters<7>,
+    events: Counters<3>,
+    /// Since when events wait for their positions, if they do.
+    unnumbered: Arc<Mutex<Option<Instant>>>,
 }
 
 impl StoreMetrics {
@@ -98,7 +118,31 @@ impl StoreMetrics {
                 "outcome",
                 WRITE_OUTCOMES,
             )?,
+            events: Counters::new(
+                "customers_events_total",
+                "Events that were committed, by what they tell.",
+                "type",
+                EVENT_KINDS,
+            )?,
+            unnumbered: Arc::default(),
         })
+    }
+
+    /// Counts an event.
+    pub fn count_event(&self, kind: EventKind) {
+        self.events.values[kind as usize].inc();
+    }
+
+    /// Notes whether committed events wait for their positions.
+    pub fn note_unnumbered(&self, any: bool) {
+        let mut since = self.unnumbered.lock().unwrap_or_else(PoisonError::into_inner);
+        *since = any.then(|| since.unwrap_or_else(Instant::now));
+    }
+
+    /// For how long committed events have waited for their positions.
+    fn unnumbered(&self) -> Duration {
+        let since = *self.unnumbered.lock().unwrap_or_else(PoisonError::into_inner);
+        since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// Counts a write.
@@ -125,6 +169,8 @@ pub struct Metrics {
     ready: IntGauge,
     budget_used: IntGaugeVec,
     budget: IntGaugeVec,
+    unnumbered: Gauge,
+    store: StoreMetrics,
 }
 
 /// What is not counted, but asked for when metrics are shown.
@@ -188,13 +234,18 @@ impl Metrics {
                 ),
                 &["budget"],
             )?,
+            unnumbered: Gauge::new(
+                "customers_events_unnumbered_seconds",
+                "For how long events that this process committed have waited for their place in the order of all.",
+            )?,
+            store: store.clone(),
         };
         let info = Opts::new("customers_build_info", "The version of the service, and its database engine.");
         let info = info.const_label("version", env!("CARGO_PKG_VERSION")).const_label("engine", engine);
         let info = IntGauge::with_opts(info)?;
         info.set(1);
-        let StoreMetrics { group_writes, commit_duration, writes } = store;
-        let collectors: [Box<dyn Collector>; 13] = [
+        let StoreMetrics { group_writes, commit_duration, writes, events, unnumbered: _ } = store;
+        let collectors: [Box<dyn Collector>; 15] = [
             Box::new(metrics.request_duration.clone()),
             Box::new(metrics.active_requests.clone()),
             Box::new(metrics.signatures.collector.clone()),
@@ -207,6 +258,8 @@ impl Metrics {
             Box::new(group_writes.clone()),
             Box::new(commit_duration.clone()),
             Box::new(writes.collector.clone()),
+            Box::new(events.collector.clone()),
+            Box::new(metrics.unnumbered.clone()),
             Box::new(Process::new()),
         ];
         collectors.into_iter().try_for_each(|collector| metrics.registry.register(collector))?;
@@ -248,6 +301,7 @@ impl Metrics {
         }
         self.registry_age.set(registry_age.as_secs_f64());
         self.ready.set(is_ready.into());
+        self.unnumbered.set(self.store.unnumbered().as_secs_f64());
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 }

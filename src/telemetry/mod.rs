@@ -21,7 +21,7 @@ pub use certificate_expiry::CertificateExpiry;
 pub use lines::{Gathering, gather_lines};
 pub use logs::{InvalidLogFilter, LogFilter, LogFormat, start};
 pub use metrics::{
-    ActiveRequest, METRICS_MEDIA_TYPE, Metrics, MetricsError, SignatureResult, State, StoreMetrics,
+    ActiveRequest, EventKind, METRICS_MEDIA_TYPE, Metrics, MetricsError, SignatureResult, State, StoreMetrics,
     WriteOutcome,
 };
 pub use request::{Answered, Asked, OTHER_METHOD};

@@ -37,6 +37,7 @@ errors! {
     BadRequest is ApiError::Malformed;
     Unauthorized is ApiError::signature_missing();
     NotFound is ApiError::CustomerNotFound;
+    Gone is ApiError::Gone;
     PreconditionFailed is ApiError::PreconditionFailed;
     ContentTooLarge is ApiError::ContentTooLarge;
     UnsupportedMediaType is ApiError::UnsupportedMediaType;

@@ -23,7 +23,7 @@ use crate::{
     model::RequestExtension,
     registry::RegistryError,
     signature::{Facts, RefusalKind, Verified},
-    signature_id::SignatureId,
+    signature_id::Proof,
     telemetry::SignatureResult,
 };
 
@@ -35,8 +35,8 @@ use crate::{
 pub(crate) struct Signed<T> {
     /// The account whose key signed the request.
     pub account: Account,
-    /// Tells the signature from all others; `None` in the sandbox if the request is unsigned.
-    pub signature: Option<SignatureId>,
+    /// The signature and its key; `None` in the sandbox if the request is unsigned.
+    pub proof: Option<Proof>,
     /// What the request says.
     pub input: T,
 }
@@ -77,7 +77,7 @@ impl<T: Input> Signed<T> {
         connection::check_expectations(&request)?;
         let payload = connection::body(&request, payload);
         let body = body::read(&request, payload, &api.bodies).await?;
-        let (account, signature) = authenticate(api, &request, &body).await?;
+        let (account, proof) = authenticate(api, &request, &body).await?;
         // Its answer will count as that of the account.
         request.extensions_mut().insert(account.clone());
         // All requests that arrived together are verified before the first one goes on.
@@ -93,7 +93,7 @@ impl<T: Input> Signed<T> {
         }
         match input {
             Some(input) if violations == RequestExtension::default() => {
-                Ok(Self { account, signature, input })
+                Ok(Self { account, proof, input })
             }
             _ => Err(ApiError::invalid(violations)),
         }
@@ -104,7 +104,7 @@ async fn authenticate(
     api: &Api,
     request: &HttpRequest,
     body: &[u8],
-) -> Result<(Account, Option<SignatureId>), ApiError> {
+) -> Result<(Account, Option<Proof>), ApiError> {
     let mut signatures = request.headers().get_all(SIGNATURE_HEADER);
     let token = match (signatures.next(), signatures.next()) {
         (None, _) if api.settings.sandbox => return Ok((Account::sandbox(), None)),
@@ -130,8 +130,8 @@ async fn authenticate(
     if let Some(result) = result_of(&verified) {
         api.metrics.count_signature(result);
     }
-    let Verified { account, signature } = verified?;
-    Ok((account, Some(signature)))
+    let Verified { account, proof } = verified?;
+    Ok((account, Some(proof)))
 }
 
 /// What became of a signature; `None` if nothing was decided.

@@ -15,7 +15,13 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use tokio_postgres::types::ToSql;
 
-use super::super::{decide::Outcome, draft::NewRow, write::Write};
+use super::super::{
+    decide::{Event, Outcome},
+    draft::{Key, NewRow},
+    feed::event_type_number,
+    version::Version,
+    write::Write,
+};
 use crate::signature_id::SignatureId;
 
 /// What a session begins with whose statements find their rows by an index. Without this, a statement that is planned while
@@ -74,6 +80,22 @@ pub(super) const UPDATE: &str = "\
 pub(super) const INSERT_USED: &str = "\
     INSERT INTO used_signatures (expires_at, hash, outcome) \
     SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bytea[]) ON CONFLICT DO NOTHING";
+
+/// Returns the place of each customer that has had an event, and the type and the id of the last one. As long as the customers
+/// are locked, there is none that has no position yet, if what was committed has been numbered since.
+pub(super) const LOOK_UP_LAST: &str = "\
+    SELECT asked.place, event_type, event_id \
+    FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS asked (account, customer_id, place), LATERAL ( \
+        SELECT event_type, event_id FROM events \
+        WHERE account || '' = asked.account AND customer_id = asked.customer_id ORDER BY position DESC LIMIT 1 \
+    ) AS last";
+
+/// In this order, so that the events of a customer get larger numbers.
+pub(super) const INSERT_EVENTS: &str = "\
+    INSERT INTO outbox (account, customer_id, event_id, event_type, occurred_at, previous, key_id) \
+    SELECT * FROM unnest( \
+        $1::text[], $2::text[], $3::bytea[], $4::bigint[], $5::bigint[], $6::bytea[], $7::text[] \
+    )";
 
 /// Deletes used signatures that expired in this time, the oldest first: at most [`PRUNE_ROWS_MAX`]. Returns how many, and
 /// when the last of them expired. Rows that another replica is deleting are left to it.
@@ -173,4 +195,37 @@ pub(super) fn used(noted: &[(SignatureId, Outcome)]) -> (Vec<i64>, Vec<&[u8]>, V
         outcomes.push(outcome.to_bytes());
     }
     (expires_at, hashes, outcomes)
+}
+
+/// The parameters of [`INSERT_EVENTS`].
+#[derive(Default)]
+pub(super) struct EventColumns<'a> {
+    accounts: Vec<&'a str>,
+    customer_ids: Vec<&'a str>,
+    ids: Vec<&'a [u8]>,
+    types: Vec<i64>,
+    occurred_at: Vec<i64>,
+    previous: Vec<Option<&'a [u8]>>,
+    key_ids: Vec<Option<&'a str>>,
+}
+
+impl<'a> EventColumns<'a> {
+    pub(super) fn new(events: &'a [(Key<'a>, Event)]) -> Self {
+        let mut columns = Self::default();
+        for ((account, customer_id), Event { id, event_type, occurred, previous, key_id }) in events {
+            columns.accounts.push(account);
+            columns.customer_ids.push(customer_id);
+            columns.ids.push(id.as_bytes());
+            columns.types.push(event_type_number(*event_type));
+            columns.occurred_at.push(*occurred);
+            columns.previous.push(previous.as_ref().map(Version::as_bytes));
+            columns.key_ids.push(key_id.as_deref());
+        }
+        columns
+    }
+
+    pub(super) fn parameters(&self) -> [Parameter<'_>; 7] {
+        let Self { accounts, customer_ids, ids, types, occurred_at, previous, key_ids } = self;
+        [accounts, customer_ids, ids, types, occurred_at, previous, key_ids]
+    }
 }
