@@ -1,6 +1,7 @@
+#!/usr/bin/env python3
 """Makes the Postman collection in examples/postman from openapi.yaml and sign.js. Needs PyYAML.
 
-    python3 scripts/postman_collection.py          writes it
+    scripts/postman_collection.py          writes it
     python3 scripts/postman_collection.py --check  fails if it is not up to date
 """
 

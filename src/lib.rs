@@ -1,22 +1,13 @@
 //! The customer service behind `PUT /customers/{CustomerID}`.
 //!
 //! Bytes come in, a signature proves who sent exactly these bytes, they are parsed into a type that cannot be wrong,
-//! the store makes it durable, and an answer that the contract documents goes out. The map of the house:
-//!
-//! - [`cli`] – one file for each subcommand
-//! - [`api`] – the contract's paths as handlers; the error answer; Swagger UI
-//! - [`registry`] – the registered keys, kept up to date
-//! - [`signature`] – the `Api-Signature` JWT: claims, keys, verify, sign
-//! - [`model`] – the contract's schemas as types
-//! - [`store`] – customers and keys in the database
-//! - [`contract`] – `openapi.yaml`, embedded; says everything that is wrong with a document
-//! - [`files`] – files that are read again when they change, and who may read a secret
-//! - [`telemetry`] – logs, metrics, traces
-//! - [`by_account`] – what waits, in turn by account
-//! - [`account`], [`signature_id`], [`clock`], [`random`] – who owns what, what tells signatures apart, and the seams
-//!   through which time and randomness come
-//!
-//! Imports point one way: `cli` → `api` → `registry` → (`signature`, `model`, `store`, `contract`) → (`account`, `clock`, `random`).
+//! the store makes it durable, and an answer that the contract documents goes out. `ARCHITECTURE.md` has the map of the
+//! modules, and says what each of them may import.
+
+#[cfg(not(unix))]
+compile_error!(
+    "customers-api is for Unix: it relies on permissions of files, signals and locks as Unix has them"
+);
 
 pub mod account;
 pub mod api;

@@ -57,13 +57,14 @@ struct Refresher(JoinHandle<()>);
 
 struct Shared {
     store: Store,
-    snapshot: ArcSwap<Snapshot>,
+    loaded: ArcSwap<Loaded>,
     wanted: Notify,
     /// The number of the last read that has started.
     started: AtomicU64,
 }
 
-struct Snapshot {
+/// The keys as they were read from the store.
+struct Loaded {
     keyring: Arc<Keyring>,
     rows: Vec<Result<SigningKey, UnusableKey>>,
     read_at: Instant,
@@ -72,8 +73,8 @@ struct Snapshot {
 impl Registry {
     /// Reads the keys, and keeps reading them until the last clone is dropped. Must be called on a runtime's thread.
     pub async fn start(store: Store) -> Result<Self, StoreError> {
-        let snapshot = ArcSwap::from_pointee(Snapshot::read(&store, None).await?);
-        let shared = Arc::new(Shared { store, snapshot, wanted: Notify::new(), started: AtomicU64::new(0) });
+        let loaded = ArcSwap::from_pointee(Loaded::read(&store, None).await?);
+        let shared = Arc::new(Shared { store, loaded, wanted: Notify::new(), started: AtomicU64::new(0) });
         let (sender, finished) = watch::channel(0);
         let refresher = tokio::task::spawn(refresh(Arc::clone(&shared), sender));
         Ok(Self { shared, finished, _refresher: Arc::new(Refresher(refresher)) })
@@ -99,7 +100,7 @@ impl Registry {
     /// How long ago the keys were read.
     #[must_use]
     pub fn age(&self) -> Duration {
-        self.shared.snapshot.load().read_at.elapsed()
+        self.shared.loaded.load().read_at.elapsed()
     }
 
     /// Waits until the keys are no longer refreshed, which only happens if the refresher fails. Then all signatures are
@@ -131,10 +132,10 @@ async fn refresh(shared: Arc<Shared>, finished: watch::Sender<u64>) {
         // After a timeout, it is also time to read.
         let _ = timeout(interval, shared.wanted.notified()).await;
         let number = shared.started.fetch_add(1, Ordering::SeqCst) + 1;
-        let last = shared.snapshot.load_full();
-        match Snapshot::read(&shared.store, Some(&last)).await {
-            Ok(snapshot) => {
-                shared.snapshot.store(Arc::new(snapshot));
+        let last = shared.loaded.load_full();
+        match Loaded::read(&shared.store, Some(&last)).await {
+            Ok(loaded) => {
+                shared.loaded.store(Arc::new(loaded));
                 interval = REFRESH_INTERVAL;
             }
             Err(error) => {
@@ -152,15 +153,15 @@ async fn refresh(shared: Arc<Shared>, finished: watch::Sender<u64>) {
 
 impl Shared {
     fn keyring(&self) -> Result<Arc<Keyring>, RegistryError> {
-        let snapshot = self.snapshot.load();
-        if snapshot.read_at.elapsed() > AGE_MAX {
+        let loaded = self.loaded.load();
+        if loaded.read_at.elapsed() > AGE_MAX {
             return Err(RegistryError::Unavailable);
         }
-        Ok(Arc::clone(&snapshot.keyring))
+        Ok(Arc::clone(&loaded.keyring))
     }
 }
 
-impl Snapshot {
+impl Loaded {
     /// Parses only the keys that have changed: a parse costs more than a verification.
     async fn read(store: &Store, last: Option<&Self>) -> Result<Self, StoreError> {
         let read_at = Instant::now();

@@ -8,6 +8,7 @@ use aws_lc_rs::signature::{
 };
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use customers_api::signature::{Algorithm, PrivateKey};
+use rustls::pki_types::{SubjectPublicKeyInfoDer, pem::PemObject as _};
 
 use crate::requests::token;
 
@@ -27,8 +28,8 @@ impl Floor {
             Algorithm::Es256 => &ECDSA_P256_SHA256_FIXED,
         };
         let private = PrivateKey::generate(algorithm)?;
-        let spki = pem::parse(private.public_key()?.to_pem())?;
-        let key = ParsedPublicKey::new(verification, spki.contents())?;
+        let spki = SubjectPublicKeyInfoDer::from_pem_slice(private.public_key()?.to_pem().as_bytes())?;
+        let key = ParsedPublicKey::new(verification, &spki)?;
         let tokens = (0..TOKENS).map(|number| {
             let body = number.to_string();
             let token = token(&private, "floor", "PUT", "/customers/floor-00000000", "", body.as_bytes())?;

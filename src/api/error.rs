@@ -68,7 +68,9 @@ pub enum ApiError {
     #[error("the account has no customer with this CustomerID; PUT creates one")]
     CustomerNotFound,
     /// The events after a page token are not all kept any more, or are others than those that were read.
-    #[error("the PageToken cannot go on: begin anew with From=Newest, list all customers, and follow from there")]
+    #[error(
+        "the PageToken cannot go on: begin anew with From=Newest, list all customers, and follow from there"
+    )]
     Gone,
     /// A precondition is false.
     #[error("the customer does not match If-Match or If-None-Match; nothing was changed")]

@@ -1,6 +1,7 @@
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, DirBuilder, File},
     io::{self, ErrorKind},
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -13,7 +14,10 @@ use clap::{
 use tokio::time::sleep;
 
 use super::{database::Database, input, output, progress::Progress, stop::Signals};
-use crate::store::{Access, DatabaseUrl};
+use crate::{
+    files::secret_options,
+    store::{Access, DatabaseUrl},
+};
 
 /// Copy a SQLite database into a new file while the service runs
 ///
@@ -89,27 +93,18 @@ impl Partial {
         let mut name = file.as_os_str().to_owned();
         name.push(".partial");
         let folder = PathBuf::from(name);
-        let mut builder = DirBuilder::new();
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        {
-            std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        }
-        builder.create(&folder).with_context(|| match fs::symlink_metadata(&folder) {
-            Ok(_) => format!(
-                "another backup is being written in {0}, or was interrupted: if so, run `rm -r {0}`",
-                folder.display()
-            ),
-            Err(_) => format!("cannot create {}", folder.display()),
+        let shown = folder.display();
+        DirBuilder::new().mode(0o700).create(&folder).with_context(|| match fs::symlink_metadata(&folder) {
+            Ok(_) => {
+                format!("another backup is being written in {shown}, or was interrupted: if so, run `rm -r {shown}`")
+            }
+            Err(_) => format!("cannot create {shown}"),
         })?;
         let path = folder.join("copy.db");
-        let content =
-            options.open(&path).with_context(|| format!("cannot create {}", path.display())).inspect_err(
-                // The first error tells more.
-                |_| drop(fs::remove_dir(&folder)),
-            )?;
+        let content = secret_options().create_new(true).open(&path);
+        // The first error tells more.
+        let content = content.inspect_err(|_| drop(fs::remove_dir(&folder)));
+        let content = content.with_context(|| format!("cannot create {}", path.display()))?;
         Ok(Self { folder, path, content })
     }
 

@@ -156,11 +156,14 @@ async fn follow(
             Ok(event) => {
                 if last.as_ref().is_some_and(|last| last.event.version() != event.event.previous) {
                     let position = event.position;
-                    feed.breaks.push(format!("{}: the event {position} does not follow the one before", shown(key)));
+                    feed.breaks
+                        .push(format!("{}: the event {position} does not follow the one before", shown(key)));
                 }
                 last = Some(event);
             }
-            Err(reason) => found.faults.push(format!("{}: the event {}: {reason}", shown(key), event.position)),
+            Err(reason) => {
+                found.faults.push(format!("{}: the event {}: {reason}", shown(key), event.position))
+            }
         }
     }
     Ok(last)
@@ -203,7 +206,8 @@ async fn last_event(store: &Store, key: &Key, known: &StoredEvent) -> Result<Sto
     loop {
         let after = (key.0.clone(), key.1.clone(), last.position);
         let page = store.scan_events(after, PAGE_EVENTS).await?;
-        let of_customer = page.into_iter().take_while(|event| event.account == key.0 && event.customer_id == key.1);
+        let of_customer =
+            page.into_iter().take_while(|event| event.account == key.0 && event.customer_id == key.1);
         match of_customer.filter_map(|event| event.event.ok()).last() {
             Some(later) => last = later,
             None => return Ok(last),

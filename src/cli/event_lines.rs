@@ -164,8 +164,17 @@ pub(super) fn pruned(members: &PrunedMembers) -> Result<MovedEvent, Vec<String>>
 }
 
 pub(super) fn event(members: EventMembers) -> Result<MovedEvent, Vec<String>> {
-    let EventMembers { account, position, event_id, event_type, occurred, customer_id, version, previous, key_id: key } =
-        members;
+    let EventMembers {
+        account,
+        position,
+        event_id,
+        event_type,
+        occurred,
+        customer_id,
+        version,
+        previous,
+        key_id: key,
+    } = members;
     let mut faults = Vec::new();
     let account = parsed("Account", &account, &mut faults);
     let id: Option<Version> = parsed("EventID", &event_id, &mut faults);

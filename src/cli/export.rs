@@ -66,10 +66,13 @@ impl Export {
         let Output { keys, customers, events, damaged, progress, .. } = output;
         progress.end();
         if let Some(account) = account {
-            ensure!(keys + customers + events + damaged > 0, "the account {account} has no keys and no customers");
+            ensure!(
+                keys + customers + events + damaged > 0,
+                "the account {account} has no keys and no customers"
+            );
         }
         if damaged > 0 {
-            bail!("{damaged} keys, events and customers cannot be exported");
+            bail!("{damaged} keys and customers cannot be exported");
         }
         output::note(format_args!("exported {customers} customers, {keys} keys and {events} events"));
         Ok(())
@@ -128,8 +131,12 @@ impl Output {
                 write_event(account.as_str(), event, false, &mut self.lines)?;
                 self.events += 1;
             }
-            (Err(_), _) => self.leave_out(&format!("an event at {}: the account name is malformed", row.position)),
-            (Ok(account), Err(reason)) => self.leave_out(&format!("the event {account}/{}: {reason}", row.position)),
+            (Err(_), _) => {
+                self.leave_out(&format!("an event at {}: the account name is malformed", row.position))
+            }
+            (Ok(account), Err(reason)) => {
+                self.leave_out(&format!("the event {account}/{}: {reason}", row.position))
+            }
         }
         Ok(())
     }

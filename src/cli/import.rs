@@ -16,7 +16,7 @@ use tokio::{
 use super::{
     database::Database,
     lines::{Lines, Text},
-    ndjson::{self, Identity, Line},
+    ndjson::{self, Entry, Identity},
     output,
     progress::Progress,
     seal_options::SealKeysFile,
@@ -193,7 +193,7 @@ impl Importer {
         let before = self.open_lines.unwrap_or_default();
         self.open_lines = Some(before + 1);
         match line {
-            Ok(Line::End(lines)) => {
+            Ok(Entry::End(lines)) => {
                 self.open_lines = Some(0);
                 if lines != before {
                     self.refuse(
@@ -203,17 +203,17 @@ impl Importer {
                 }
                 Ok(())
             }
-            Ok(Line::Key(key)) => self.add_key(number, key).await,
-            Ok(Line::Signature(used)) => {
+            Ok(Entry::Key(key)) => self.add_key(number, key).await,
+            Ok(Entry::Signature(used)) => {
                 self.changes.signatures.push(used);
                 self.flush_changes_if(BATCH_CHANGES_MAX).await
             }
-            Ok(Line::Event(event)) => {
+            Ok(Entry::Event(event)) => {
                 self.changes.events.push(event);
                 self.changes.numbers.push(number);
                 self.flush_changes_if(BATCH_CHANGES_MAX).await
             }
-            Ok(Line::Customer(identity, input)) => self.add_customer(number, identity, &input).await,
+            Ok(Entry::Customer(identity, input)) => self.add_customer(number, identity, &input).await,
             Err(faults) => {
                 self.refuse(number, &faults);
                 Ok(())

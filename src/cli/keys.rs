@@ -1,7 +1,6 @@
 use std::{
     borrow::Cow,
     fs,
-    fs::OpenOptions,
     io::Write as _,
     path::{Path, PathBuf},
 };
@@ -16,6 +15,7 @@ use super::{database::Database, input, output};
 use crate::{
     account::Account,
     clock,
+    files::secret_options,
     signature::{Algorithm, PrivateKey, PublicKey},
     store::{Access, SigningKey, Store, UnusableKey},
 };
@@ -41,56 +41,42 @@ const KEY_ID_BYTES_MAX: usize = 128;
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Generate a key pair and register the public key
-    Generate(Generate),
+    Generate {
+        #[command(flatten)]
+        registration: Registration,
+        /// The algorithm of the key: ES384 or ES256
+        #[arg(long, default_value = "ES384")]
+        algorithm: Algorithm,
+        /// The new file for the private key (PKCS#8, PEM); only its owner can read it
+        #[arg(long, value_name = "FILE", value_parser = PathBufValueParser::new().try_map(input::new_file))]
+        out: PathBuf,
+    },
     /// Register a public key
-    Add(Add),
+    Add {
+        #[command(flatten)]
+        registration: Registration,
+        /// The file with the public key (SPKI, PEM); - is standard input
+        #[arg(long, value_name = "FILE")]
+        public_key: PathBuf,
+    },
     /// List all keys
-    List(List),
+    List {
+        #[command(flatten)]
+        database: Database,
+    },
     /// Revoke a key: its signatures are refused within 5 seconds, and its id cannot be used again
     Revoke(Revoke),
 }
 
-/// The account that a key belongs to.
+/// Whose key is registered, under which id, and where.
 #[derive(Debug, Args)]
-struct Owner {
+struct Registration {
     /// The account that signs with the key and owns the customers
     #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     account: Account,
-}
-
-#[derive(Debug, Args)]
-struct Generate {
-    #[command(flatten)]
-    owner: Owner,
-    /// The algorithm of the key: ES384 or ES256
-    #[arg(long, default_value = "ES384")]
-    algorithm: Algorithm,
     /// The key's id [default: its RFC 7638 thumbprint]
     #[arg(long, value_name = "ID", value_parser = new_key_id, allow_hyphen_values = true)]
     key_id: Option<String>,
-    /// The new file for the private key (PKCS#8, PEM); only its owner can read it
-    #[arg(long, value_name = "FILE", value_parser = PathBufValueParser::new().try_map(input::new_file))]
-    out: PathBuf,
-    #[command(flatten)]
-    database: Database,
-}
-
-#[derive(Debug, Args)]
-struct Add {
-    #[command(flatten)]
-    owner: Owner,
-    /// The file with the public key (SPKI, PEM); - is standard input
-    #[arg(long, value_name = "FILE")]
-    public_key: PathBuf,
-    /// The key's id [default: its RFC 7638 thumbprint]
-    #[arg(long, value_name = "ID", value_parser = new_key_id, allow_hyphen_values = true)]
-    key_id: Option<String>,
-    #[command(flatten)]
-    database: Database,
-}
-
-#[derive(Debug, Args)]
-struct List {
     #[command(flatten)]
     database: Database,
 }
@@ -107,120 +93,111 @@ struct Revoke {
 impl Keys {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         match self.command {
-            Command::Generate(command) => command.run().await,
-            Command::Add(command) => command.run().await,
-            Command::List(command) => command.run().await,
-            Command::Revoke(command) => command.run().await,
+            Command::Generate { registration, algorithm, out } => {
+                generate(registration, algorithm, &out).await
+            }
+            Command::Add { registration, public_key } => add(registration, &public_key).await,
+            Command::List { database } => list(&database).await,
+            Command::Revoke(Revoke { key_id, database }) => revoke(&key_id, &database).await,
         }
     }
 }
 
-impl Generate {
-    async fn run(self) -> anyhow::Result<()> {
-        let Self { owner, algorithm, key_id, out, database } = self;
-        let is_new = database.is_new();
-        let store = database.open(Access::Create).await?;
-        let key = PrivateKey::generate(algorithm)?;
-        write_private(&out, key.to_pem())
-            .with_context(|| format!("cannot create the file {} for the private key", out.display()))?;
-        let registered = register(&store, &owner, &key.public_key()?, key_id).await;
-        if registered.is_err() {
-            // A private key that is not registered would be mistaken for one that is.
-            fs::remove_file(&out)
-                .with_context(|| format!("cannot remove the private key {}", out.display()))?;
-        }
-        tell(&store, &database, is_new, &registered?).await
+async fn generate(registration: Registration, algorithm: Algorithm, out: &Path) -> anyhow::Result<()> {
+    let (is_new, store) = registration.open().await?;
+    let key = PrivateKey::generate(algorithm)?;
+    let written = secret_options().create_new(true).open(out);
+    written
+        .and_then(|mut file| file.write_all(key.to_pem().as_bytes()))
+        .with_context(|| format!("cannot create the file {} for the private key", out.display()))?;
+    let registered = registration.register(&store, &key.public_key()?).await;
+    if registered.is_err() {
+        // A private key that is not registered would be mistaken for one that is.
+        fs::remove_file(out).with_context(|| format!("cannot remove the private key {}", out.display()))?;
     }
+    registration.tell(&store, is_new, &registered?).await
 }
 
-impl Add {
-    async fn run(self) -> anyhow::Result<()> {
-        let Self { owner, public_key, key_id, database } = self;
-        let shown = public_key.display();
-        let bytes = input::read(&public_key).with_context(|| format!("cannot read the key {shown}"))?;
-        let key = input::pem(bytes).and_then(|pem| PublicKey::from_pem(&pem));
-        let key = key.with_context(|| format!("cannot use the key {shown}"))?;
-        let is_new = database.is_new();
-        let store = database.open(Access::Create).await?;
-        let registered = register(&store, &owner, &key, key_id).await?;
-        tell(&store, &database, is_new, &registered).await
-    }
+async fn add(registration: Registration, public_key: &Path) -> anyhow::Result<()> {
+    let shown = public_key.display();
+    let bytes = input::read(public_key).with_context(|| format!("cannot read the key {shown}"))?;
+    let key = input::pem(bytes).and_then(|pem| PublicKey::from_pem(&pem));
+    let key = key.with_context(|| format!("cannot use the key {shown}"))?;
+    let (is_new, store) = registration.open().await?;
+    let registered = registration.register(&store, &key).await?;
+    registration.tell(&store, is_new, &registered).await
 }
 
-impl List {
-    async fn run(self) -> anyhow::Result<()> {
-        let store = self.database.open(Access::Read).await?;
-        let head = format!("{:<44} {:<20} {:<9} {:<27} REVOKED", "KEY ID", "ACCOUNT", "ALGORITHM", "CREATED");
-        let mut lines = vec![head];
-        for key in store.signing_keys().await? {
-            match key {
-                Ok(SigningKey { key_id, account, algorithm, public_key: _, created, revoked }) => {
-                    let (key_id, account) = (printable(&key_id), account.as_str());
-                    let revoked = revoked.map_or_else(|| "-".to_owned(), |revoked| revoked.to_string());
-                    lines.push(format!("{key_id:<44} {account:<20} {algorithm:<9} {created} {revoked}"));
-                }
-                Err(UnusableKey { key_id, reason }) => {
-                    output::note(format_args!("{} cannot be used: {reason}", printable(&key_id)));
-                }
+async fn list(database: &Database) -> anyhow::Result<()> {
+    let store = database.open(Access::Read).await?;
+    let head = format!("{:<44} {:<20} {:<9} {:<27} REVOKED", "KEY ID", "ACCOUNT", "ALGORITHM", "CREATED");
+    let mut lines = vec![head];
+    for key in store.signing_keys().await? {
+        match key {
+            Ok(SigningKey { key_id, account, algorithm, public_key: _, created, revoked }) => {
+                let (key_id, account) = (printable(&key_id), account.as_str());
+                let revoked = revoked.map_or_else(|| "-".to_owned(), |revoked| revoked.to_string());
+                lines.push(format!("{key_id:<44} {account:<20} {algorithm:<9} {created} {revoked}"));
+            }
+            Err(UnusableKey { key_id, reason }) => {
+                output::note(format_args!("{} cannot be used: {reason}", printable(&key_id)));
             }
         }
-        output::print(lines.join("\n"))
     }
+    output::print(lines.join("\n"))
 }
 
-impl Revoke {
-    async fn run(self) -> anyhow::Result<()> {
-        let Self { key_id, database } = self;
-        let store = database.open(Access::Existing).await?;
-        ensure!(
-            store.revoke_signing_key(&key_id, clock::now().into()).await?,
-            "there is no active key with the id {}",
-            printable(&key_id)
-        );
-        output::report(&format!("revoked {}", printable(&key_id)))
-    }
+async fn revoke(key_id: &str, database: &Database) -> anyhow::Result<()> {
+    let store = database.open(Access::Existing).await?;
+    let (is_revoked, shown) =
+        (store.revoke_signing_key(key_id, clock::now().into()).await?, printable(key_id));
+    ensure!(is_revoked, "there is no active key with the id {shown}");
+    output::report(&format!("revoked {shown}"))
 }
 
-async fn register(
-    store: &Store,
-    owner: &Owner,
-    key: &PublicKey,
-    key_id: Option<String>,
-) -> anyhow::Result<SigningKey> {
-    let row = SigningKey {
-        key_id: key_id.unwrap_or_else(|| key.thumbprint().to_owned()),
-        account: owner.account.clone(),
-        algorithm: key.algorithm().to_string(),
-        public_key: key.to_pem().to_owned(),
-        created: clock::now().into(),
-        revoked: None,
-    };
-    if !store.add_signing_key(row.clone()).await? {
-        bail!("the key id {} is in use: choose another one with --key-id", row.key_id);
+impl Registration {
+    /// Opens the database, and says whether it is a new one.
+    async fn open(&self) -> anyhow::Result<(bool, Store)> {
+        let is_new = self.database.is_new();
+        Ok((is_new, self.database.open(Access::Create).await?))
     }
-    Ok(row)
-}
 
-/// Says what was done, and what its consequences are.
-async fn tell(store: &Store, database: &Database, is_new: bool, key: &SigningKey) -> anyhow::Result<()> {
-    let SigningKey { key_id, account, algorithm, public_key, .. } = key;
-    output::report(&format!("registered {key_id} ({algorithm}) for the account {account}"))?;
-    if is_new {
-        database.note_that_it_is_new();
+    async fn register(&self, store: &Store, key: &PublicKey) -> anyhow::Result<SigningKey> {
+        let row = SigningKey {
+            key_id: self.key_id.clone().unwrap_or_else(|| key.thumbprint().to_owned()),
+            account: self.account.clone(),
+            algorithm: key.algorithm().to_string(),
+            public_key: key.to_pem().to_owned(),
+            created: clock::now().into(),
+            revoked: None,
+        };
+        if !store.add_signing_key(row.clone()).await? {
+            bail!("the key id {} is in use: choose another one with --key-id", row.key_id);
+        }
+        Ok(row)
     }
-    if PublicKey::from_pem(public_key)?.thumbprint() != key_id {
-        output::note(format_args!(
-            "note: the id is not the key's thumbprint, which is sent as kid by default: use `sign --key-id {key_id}`, \
-             and the field \"Key id\" of Swagger UI"
-        ));
+
+    /// Says what was done, and what its consequences are.
+    async fn tell(&self, store: &Store, is_new: bool, key: &SigningKey) -> anyhow::Result<()> {
+        let SigningKey { key_id, account, algorithm, public_key, .. } = key;
+        output::report(&format!("registered {key_id} ({algorithm}) for the account {account}"))?;
+        if is_new {
+            self.database.note_that_it_is_new();
+        }
+        if PublicKey::from_pem(public_key)?.thumbprint() != key_id {
+            output::note(format_args!(
+                "note: the id is not the key's thumbprint, which is sent as kid by default: use `sign --key-id {key_id}`, \
+                 and the field \"Key id\" of Swagger UI"
+            ));
+        }
+        let is_active = |key: &Result<SigningKey, _>| matches!(key, Ok(key) if key.revoked.is_none());
+        if store.signing_keys().await?.iter().filter(|key| is_active(key)).count() == 2 {
+            output::note(
+                "note: two keys are active, so tokens without kid are refused from now on, also those of the other key",
+            );
+        }
+        Ok(())
     }
-    let is_active = |key: &Result<SigningKey, _>| matches!(key, Ok(key) if key.revoked.is_none());
-    if store.signing_keys().await?.iter().filter(|key| is_active(key)).count() == 2 {
-        output::note(
-            "note: two keys are active, so tokens without kid are refused from now on, also those of the other key",
-        );
-    }
-    Ok(())
 }
 
 /// An id as it is. Only one that another program has stored may hold what would change the terminal.
@@ -230,14 +207,6 @@ fn printable(key_id: &str) -> Cow<'_, str> {
     } else {
         key_id.into()
     }
-}
-
-fn write_private(file: &Path, pem: &str) -> std::io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(file)?.write_all(pem.as_bytes())
 }
 
 fn new_key_id(text: &str) -> Result<String, String> {
@@ -259,12 +228,12 @@ pub(super) fn key_id(text: &str) -> Result<String, String> {
 fn is_read_back(key_id: &str) -> bool {
     #[derive(Parser)]
     #[command(no_binary_name = true, version)]
-    struct Line {
+    struct Options {
         #[command(flatten)]
         revoke: Revoke,
     }
 
-    let command = Line::command().mut_args(|argument| argument.env(None::<&str>));
+    let command = Options::command().mut_args(|argument| argument.env(None::<&str>));
     let read = command.try_get_matches_from([key_id]);
     read.is_ok_and(|matches| matches.get_one::<String>("key_id").is_some_and(|read| read == key_id))
 }

@@ -20,7 +20,11 @@ pub(super) fn write_line(name: &str, members: &impl Serialize, lines: &mut Vec<u
 }
 
 /// Reads a text, or notes what is wrong with it.
-pub(super) fn parsed<T: FromStr<Err: Display>>(member: &str, text: &str, faults: &mut Vec<String>) -> Option<T> {
+pub(super) fn parsed<T: FromStr<Err: Display>>(
+    member: &str,
+    text: &str,
+    faults: &mut Vec<String>,
+) -> Option<T> {
     text.parse().map_err(|error| faults.push(format!("{member}: {error}"))).ok()
 }
 

@@ -20,9 +20,9 @@ use crate::{
     store::{MovedEvent, SigningKey, StoredCustomer, UsedSignature, Version},
 };
 
-/// A line that was read.
+/// What a line says.
 #[allow(clippy::large_enum_variant, reason = "there is one of them at a time")]
-pub(super) enum Line {
+pub(super) enum Entry {
     Key(SigningKey),
     Customer(Identity, CustomerInput),
     Signature(UsedSignature),
@@ -135,14 +135,14 @@ pub(super) fn write_end(number: u64, lines: &mut Vec<u8>) -> anyhow::Result<()> 
 }
 
 /// Reads a line, or says what is wrong with it.
-pub(super) fn read(line: &[u8]) -> Result<Line, Vec<String>> {
+pub(super) fn read(line: &[u8]) -> Result<Entry, Vec<String>> {
     match serde_json::from_slice(line) {
-        Ok(Members::Key(members)) => key(&members).map(Line::Key),
-        Ok(Members::Customer(members)) => Ok(Line::Customer(identity(&members)?, members.record)),
-        Ok(Members::Signature(members)) => event_lines::signature(&members).map(Line::Signature),
-        Ok(Members::Pruned(members)) => event_lines::pruned(&members).map(Line::Event),
-        Ok(Members::Event(members)) => event_lines::event(members).map(Line::Event),
-        Ok(Members::End(EndMembers { lines })) => Ok(Line::End(lines)),
+        Ok(Members::Key(members)) => key(&members).map(Entry::Key),
+        Ok(Members::Customer(members)) => Ok(Entry::Customer(identity(&members)?, members.record)),
+        Ok(Members::Signature(members)) => event_lines::signature(&members).map(Entry::Signature),
+        Ok(Members::Pruned(members)) => event_lines::pruned(&members).map(Entry::Event),
+        Ok(Members::Event(members)) => event_lines::event(members).map(Entry::Event),
+        Ok(Members::End(EndMembers { lines })) => Ok(Entry::End(lines)),
         Err(_) => Err(explain(line)),
     }
 }
@@ -150,9 +150,13 @@ pub(super) fn read(line: &[u8]) -> Result<Line, Vec<String>> {
 /// What is wrong with a line that was refused.
 fn explain(line: &[u8]) -> Vec<String> {
     match serde_json::from_slice::<Members<Value>>(line) {
-        Ok(Members::Key(_) | Members::Signature(_) | Members::Pruned(_) | Members::Event(_) | Members::End(_)) => {
-            Vec::new()
-        }
+        Ok(
+            Members::Key(_)
+            | Members::Signature(_)
+            | Members::Pruned(_)
+            | Members::Event(_)
+            | Members::End(_),
+        ) => Vec::new(),
         Ok(Members::Customer(members)) => {
             let mut faults = identity(&members).err().unwrap_or_default();
             let violations = contract::explain("CustomerInput", members.record.to_string().as_bytes());
@@ -176,7 +180,10 @@ fn without_values(error: &JsonError) -> String {
     match own.and_then(|_| text.split(" at line").next()) {
         Some(message) => message.to_owned(),
         None if text.starts_with("unknown field") => "has an unknown member".to_owned(),
-        None => "must be {\"Key\": {…}}, {\"Event\": {…}} or {\"Customer\": {…}}, with the members of an export".to_owned(),
+        None => {
+            "must be {\"Key\": {…}}, {\"Event\": {…}} or {\"Customer\": {…}}, with the members of an export"
+                .to_owned()
+        }
     }
 }
 

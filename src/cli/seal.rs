@@ -11,7 +11,7 @@ use super::{database::Database, output, progress::Progress, rows::Rows, seal_opt
 use crate::{
     clock, random,
     record::{Records, Resealed, generate_key_line, is_key_id},
-    store::{Access, RawCustomer, Store},
+    store::{Access, Store},
 };
 
 /// Seal records: make keys, see what is sealed by which key, and seal everything by the current key
@@ -42,105 +42,91 @@ const PLAIN: &str = "-";
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Print a new key as a line for the file of --seal-keys
-    GenerateKey(GenerateKey),
+    GenerateKey {
+        /// The id of the key [default: the date and a random part]
+        #[arg(long, value_name = "ID", value_parser = key_id)]
+        id: Option<String>,
+    },
     /// Print how many records are sealed by which key; `-` stands for plain records
-    Status(Status),
+    Status {
+        #[command(flatten)]
+        database: Database,
+    },
     /// Seal every record that is not sealed by the current key, while the service runs
-    Apply(Apply),
-}
-
-#[derive(Debug, Args)]
-struct GenerateKey {
-    /// The id of the key [default: the date and a random part]
-    #[arg(long, value_name = "ID", value_parser = key_id)]
-    id: Option<String>,
-}
-
-#[derive(Debug, Args)]
-struct Status {
-    #[command(flatten)]
-    database: Database,
-}
-
-#[derive(Debug, Args)]
-struct Apply {
-    #[command(flatten)]
-    seal: SealKeysFile,
-    #[command(flatten)]
-    database: Database,
+    Apply {
+        #[command(flatten)]
+        seal: SealKeysFile,
+        #[command(flatten)]
+        database: Database,
+    },
 }
 
 impl Seal {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         match self.command {
-            Command::GenerateKey(command) => command.run(),
-            Command::Status(command) => command.run().await,
-            Command::Apply(command) => command.run().await,
+            Command::GenerateKey { id } => generate_key(id),
+            Command::Status { database } => status(&database).await,
+            Command::Apply { seal, database } => apply(&seal, &database).await,
         }
     }
 }
 
-impl GenerateKey {
-    fn run(self) -> anyhow::Result<()> {
-        let id = self.id.unwrap_or_else(|| {
-            format!("{}-{}", clock::now().format("%Y-%m-%d"), hex::encode(random::bytes::<3>()))
-        });
-        output::print(&*generate_key_line(&id))
-    }
+fn generate_key(id: Option<String>) -> anyhow::Result<()> {
+    let new_id = || {
+        let random = random::uuid().simple().to_string();
+        format!("{}-{}", clock::now().format("%Y-%m-%d"), &random[..6])
+    };
+    output::print(&*generate_key_line(&id.unwrap_or_else(new_id)))
 }
 
-impl Status {
-    async fn run(self) -> anyhow::Result<()> {
-        let store = self.database.open(Access::Read).await?;
-        let mut counts: BTreeMap<String, u64> = BTreeMap::new();
-        let mut progress = Progress::start("records were counted");
-        let mut rows = Rows::new(&store);
-        while let Some(page) = rows.next().await? {
-            for row in &page {
-                *counts.entry(sealed_by(row).unwrap_or(PLAIN).to_owned()).or_default() += 1;
-            }
-            progress.add(page.len());
+async fn status(database: &Database) -> anyhow::Result<()> {
+    let store = database.open(Access::Read).await?;
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    let mut progress = Progress::start("records were counted");
+    let mut rows = Rows::new(&store);
+    while let Some(page) = rows.next().await? {
+        for row in &page {
+            let sealed_by = row.customer.as_ref().ok().and_then(|stored| stored.record.sealed_by.as_deref());
+            *counts.entry(sealed_by.unwrap_or(PLAIN).to_owned()).or_default() += 1;
         }
-        progress.end();
-        output::print(format_args!("{:<64} RECORDS", "KEY"))?;
-        for (key_id, records) in counts {
-            output::print(format_args!("{key_id:<64} {records}"))?;
-        }
-        Ok(())
+        progress.add(page.len());
     }
+    progress.end();
+    output::print(format_args!("{:<64} RECORDS", "KEY"))?;
+    for (key_id, records) in counts {
+        output::print(format_args!("{key_id:<64} {records}"))?;
+    }
+    Ok(())
 }
 
-impl Apply {
-    async fn run(self) -> anyhow::Result<()> {
-        let store = self.database.open(Access::Existing).await?;
-        let records = self.seal.open(&store).await?;
-        let current =
-            records.current_key().context("needs --seal-keys FILE: there is no key to seal with")?;
-        let is_new = store.seal_keys().await?.iter().all(|known| known.key_id != current);
-        records.begin(&store).await?;
-        if let Err(others) = await_others(&store, &current).await {
-            records.end(&store).await;
-            if is_new {
-                // Nothing is sealed by it, and those who do not have it could not start any more.
-                store.remove_seal_key(&current).await?;
-            }
-            return Err(others);
-        }
-        let mut sealed = 0;
-        loop {
-            sealed += seal_all(&store, &records, &current).await?;
-            if forget_others(&store, &current).await? {
-                break;
-            }
-            await_others(&store, &current).await?;
-        }
-        // Somebody may have begun with another key, and ended again. From now on that is not possible any more.
-        sealed += seal_all(&store, &records, &current).await?;
-        records.refuse_plain(&store).await?;
+async fn apply(seal: &SealKeysFile, database: &Database) -> anyhow::Result<()> {
+    let store = database.open(Access::Existing).await?;
+    let records = seal.open(&store).await?;
+    let current = records.current_key().context("needs --seal-keys FILE: there is no key to seal with")?;
+    let is_new = store.seal_keys().await?.iter().all(|known| known.key_id != current);
+    records.begin(&store).await?;
+    if let Err(others) = await_others(&store, &current).await {
         records.end(&store).await;
-        store.erase().await.context("the previous records are not erased from the files yet")?;
-        output::report(&format!("all records are sealed by {current}: {sealed} were not before"))
+        if is_new {
+            // Nothing is sealed by it, and those who do not have it could not start any more.
+            store.remove_seal_key(&current).await?;
+        }
+        return Err(others);
     }
+    let mut sealed = 0;
+    loop {
+        sealed += seal_all(&store, &records, &current).await?;
+        if forget_others(&store, &current).await? {
+            break;
+        }
+        await_others(&store, &current).await?;
+    }
+    // Somebody may have begun with another key, and ended again. From now on that is not possible any more.
+    sealed += seal_all(&store, &records, &current).await?;
+    records.refuse_plain(&store).await?;
+    records.end(&store).await;
+    store.erase().await.context("the previous records are not erased from the files yet")?;
+    output::report(&format!("all records are sealed by {current}: {sealed} were not before"))
 }
 
 /// Waits until nobody seals by another key, or writes plain records. A process that was killed counts for a minute.
@@ -183,7 +169,7 @@ async fn forget_others(store: &Store, current: &str) -> anyhow::Result<bool> {
 async fn seal_all(store: &Store, records: &Records, current: &str) -> anyhow::Result<usize> {
     let mut sealed = 0;
     loop {
-        let pass = apply(store, records).await?;
+        let pass = pass_over(store, records).await?;
         sealed += pass.sealed;
         if pass.damaged > 0 {
             bail!("{} records cannot be read; {sealed} records were sealed by {current}", pass.damaged);
@@ -203,7 +189,7 @@ struct Pass {
     damaged: u64,
 }
 
-async fn apply(store: &Store, records: &Records) -> anyhow::Result<Pass> {
+async fn pass_over(store: &Store, records: &Records) -> anyhow::Result<Pass> {
     let (mut pass, mut batch) = (Pass::default(), Vec::new());
     let mut progress = Progress::start("records were looked at");
     let mut rows = Rows::new(store);
@@ -234,10 +220,6 @@ async fn apply(store: &Store, records: &Records) -> anyhow::Result<Pass> {
     pass.sealed += store.reseal(batch).await?;
     progress.end();
     Ok(pass)
-}
-
-fn sealed_by(row: &RawCustomer) -> Option<&str> {
-    row.customer.as_ref().ok()?.record.sealed_by.as_deref()
 }
 
 fn key_id(text: &str) -> Result<String, &'static str> {

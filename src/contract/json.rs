@@ -26,7 +26,7 @@ pub(super) struct Parsed {
 pub(super) fn parse(text: &[u8], shape: &Shape) -> Result<Parsed, serde_json::Error> {
     let duplicates = RefCell::new(Vec::new());
     let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let reader = Reader { shape: Some(shape), parents: None, duplicates: &duplicates };
+    let reader = ValueReader { shape: Some(shape), parents: None, duplicates: &duplicates };
     let value = reader.deserialize(&mut deserializer)?;
     deserializer.end()?;
     Ok(Parsed { value, duplicates: duplicates.into_inner() })
@@ -46,17 +46,22 @@ struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// Reads one value.
 #[derive(Clone, Copy)]
-struct Reader<'a> {
+struct ValueReader<'a> {
     /// `None` if the schema does not look at the value.
     shape: Option<&'a Shape>,
     parents: Option<&'a Parents<'a>>,
     duplicates: &'a RefCell<Vec<String>>,
 }
 
-impl Reader<'_> {
-    fn at<T>(&self, segment: Segment<'_>, shape: Option<&Shape>, read: impl FnOnce(Reader<'_>) -> T) -> T {
+impl ValueReader<'_> {
+    fn at<T>(
+        &self,
+        segment: Segment<'_>,
+        shape: Option<&Shape>,
+        read: impl FnOnce(ValueReader<'_>) -> T,
+    ) -> T {
         let parents = Parents { segment, outer: self.parents };
-        read(Reader { shape, parents: Some(&parents), duplicates: self.duplicates })
+        read(ValueReader { shape, parents: Some(&parents), duplicates: self.duplicates })
     }
 
     fn note_duplicate(&self, name: &str) {
@@ -77,7 +82,7 @@ impl Reader<'_> {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Reader<'_> {
+impl<'de> DeserializeSeed<'de> for ValueReader<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -85,7 +90,7 @@ impl<'de> DeserializeSeed<'de> for Reader<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Reader<'_> {
+impl<'de> Visitor<'de> for ValueReader<'_> {
     type Value = Value;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -125,7 +130,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
                 Shape::Object(_) | Shape::Scalar => None,
             });
             let item_shape = shape.map(|(item, _)| item.as_ref());
-            let read = |reader: Reader<'_>| sequence.next_element_seed(reader);
+            let read = |reader: ValueReader<'_>| sequence.next_element_seed(reader);
             let Some(item) = self.at(Segment::Item(index), item_shape, read)? else {
                 return Ok(Value::Array(items));
             };

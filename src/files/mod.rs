@@ -3,5 +3,5 @@
 mod secret;
 mod watch;
 
-pub use secret::{SecretError, read_secret};
+pub use secret::{SecretError, read_secret, secret_options};
 pub use watch::Watch;

@@ -1,12 +1,12 @@
-//! Reads a file that holds a secret: seal keys, or the private key of a certificate.
+//! Files that hold a secret: seal keys, the private key of a certificate, a database.
 //!
-//! One rule for all of them. The file belongs to root, or to the user of the process. Besides the owner only a group of
+//! One rule for all that are read. The file belongs to root, or to the user of the process. Besides the owner only a group of
 //! the process may read it, which is how Kubernetes gives a secret to a container without root (`fsGroup`, mode 0440).
 
 use std::{
-    fs::File,
+    fs::{File, OpenOptions},
     io::{self, Read as _},
-    os::unix::fs::MetadataExt as _,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::Path,
 };
 
@@ -38,7 +38,7 @@ impl From<io::Error> for SecretError {
 pub fn read_secret(file: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     let mut file = File::open(file)?;
     let metadata = file.metadata()?;
-    Reader::of_this_process()?.check(metadata.uid(), metadata.gid(), metadata.mode())?;
+    Process::of_this()?.check(metadata.uid(), metadata.gid(), metadata.mode())?;
     // With room for all of it, no part stays behind in memory that was too small.
     let bytes = usize::try_from(metadata.size()).unwrap_or_default();
     let mut secret = Zeroizing::new(Vec::with_capacity(bytes + 1));
@@ -46,14 +46,22 @@ pub fn read_secret(file: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     Ok(secret)
 }
 
-/// Who reads.
-struct Reader {
+/// How a file is opened for writing that only its owner can read, if it is made.
+#[must_use]
+pub fn secret_options() -> OpenOptions {
+    let mut options = File::options();
+    options.write(true).mode(0o600);
+    options
+}
+
+/// The process that reads.
+struct Process {
     user: u32,
     groups: Vec<u32>,
 }
 
-impl Reader {
-    fn of_this_process() -> io::Result<Self> {
+impl Process {
+    fn of_this() -> io::Result<Self> {
         let groups = getgroups()?.into_iter().chain([getegid()]);
         Ok(Self { user: geteuid().as_raw(), groups: groups.map(Gid::as_raw).collect() })
     }
@@ -78,7 +86,7 @@ mod tests {
     fn a_secret_is_for_its_owner_and_for_a_group_of_the_service() {
         const USER: u32 = 65532;
         const FS_GROUP: u32 = 2000;
-        let service = Reader { user: USER, groups: vec![USER, FS_GROUP] };
+        let service = Process { user: USER, groups: vec![USER, FS_GROUP] };
         for (owner, group, mode, allowed) in [
             (USER, USER, 0o600, Ok(())),
             (USER, 7, 0o400, Ok(())),

@@ -1,10 +1,15 @@
+//! What the service keeps and answers.
+
+use std::{fmt, str::FromStr};
+
+use garde::Validate;
 use serde::Serialize;
 use utoipa::{
     PartialSchema, ToSchema,
-    openapi::{RefOr, Schema},
+    openapi::{KnownFormat, ObjectBuilder, Ref, RefOr, Schema, SchemaFormat, Type},
 };
 
-use super::{customer_id::CustomerId, customer_input::CustomerInput, kept::kept, timestamp::Timestamp};
+use super::{customer_input::CustomerInput, strict::without_nul, time::Timestamp};
 
 /// A customer, as the service keeps it: what the caller sent, its id, and when it was created.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -35,3 +40,71 @@ impl PartialSchema for Customer {
 }
 
 impl ToSchema for Customer {}
+
+/// The schema of what the service keeps, such as a customer: the members of its input, and two in front of them. utoipa's
+/// derive would make an `allOf`, which a closed object cannot have.
+pub(super) fn kept<Id: ToSchema, Input: PartialSchema>() -> RefOr<Schema> {
+    let mut schema = Input::schema();
+    if let RefOr::T(Schema::Object(kept)) = &mut schema {
+        kept.required.splice(..0, [Id::name().into_owned(), "Created".to_owned()]);
+        kept.properties.insert(Id::name().into_owned(), Ref::from_schema_name(Id::name()).into());
+        kept.properties.insert("Created".to_owned(), created().into());
+    }
+    schema
+}
+
+fn created() -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+        .pattern(Some(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z$"))
+}
+
+/// The customer's identifier, chosen by the caller and unique within the account.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Validate, ToSchema)]
+#[garde(transparent)]
+#[schema(as = CustomerID, min_length = 1, max_length = 36, pattern = r"^[^\u0000]*$")]
+pub struct CustomerId(#[garde(length(chars, min = 1, max = 36), custom(without_nul))] String);
+
+/// Why a text is not a [`CustomerId`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must have 1 to 36 characters, and must not contain U+0000")]
+pub struct InvalidCustomerId;
+
+impl CustomerId {
+    /// The id as a text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Converts into the text.
+    #[must_use]
+    pub fn into_string(self) -> String {
+        self.0
+    }
+}
+
+impl TryFrom<String> for CustomerId {
+    type Error = InvalidCustomerId;
+
+    fn try_from(text: String) -> Result<Self, InvalidCustomerId> {
+        let id = Self(text);
+        id.validate().map_err(|_| InvalidCustomerId)?;
+        Ok(id)
+    }
+}
+
+impl FromStr for CustomerId {
+    type Err = InvalidCustomerId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidCustomerId> {
+        text.to_owned().try_into()
+    }
+}
+
+impl fmt::Display for CustomerId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}

@@ -6,7 +6,7 @@ use serde::{
 };
 use utoipa::ToSchema;
 
-use super::{customer_id::CustomerId, timestamp::Timestamp};
+use super::{customer::CustomerId, time::Timestamp};
 
 /// How many seconds somebody may wait for an event.
 pub const WAIT_SECONDS_MAX: u32 = 10;

@@ -81,6 +81,13 @@ where
     T::deserialize(text.as_ref().into_deserializer())
 }
 
+/// Refuses U+0000, which Postgres cannot store: the contract's pattern `^[^\u0000]*$`.
+///
+/// The signature is the one that `garde(custom(...))` calls.
+pub(super) fn without_nul<C>(text: &str, _context: &C) -> garde::Result {
+    if text.as_bytes().contains(&0) { Err(garde::Error::new("must not contain U+0000")) } else { Ok(()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

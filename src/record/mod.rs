@@ -3,12 +3,15 @@
 //! An answer is spliced from the id, the timestamp of creation and these bytes. They are not parsed, because they were
 //! valid when they were written. So an older version of the service also serves what a newer one wrote.
 
+mod check;
 mod error;
+mod follow;
 mod json;
 mod keys;
 mod note;
 mod records;
 mod seal;
+mod sealing;
 
 pub use self::{
     error::{DamagedRecord, SealError},

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap, fmt::Display};
 
-use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
+use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Map, Value};
 
 use super::refusal::Violation;
@@ -158,22 +158,22 @@ fn are_values(claim: &Value, values: &[Cow<'_, str>]) -> bool {
 }
 
 fn body_hash(claim: Option<&Value>, body: &[u8]) -> Result<(), String> {
-    let is_equal = match claim {
-        None => body.is_empty(),
-        Some(Value::String(text)) => {
-            let mut claimed = [0; SHA256_OUTPUT_LEN];
-            hex::decode_to_slice(text, &mut claimed).is_ok() && claimed == digest(&SHA256, body).as_ref()
-        }
-        Some(_) => false,
-    };
     match claim {
-        _ if is_equal => Ok(()),
+        None if body.is_empty() => Ok(()),
+        Some(Value::String(text)) if text.eq_ignore_ascii_case(&hex_sha256(body)) => Ok(()),
         Some(Value::String(_)) => {
             Err("bodyHash is not the SHA-256 of this body: send the hex SHA-256 of its exact bytes"
                 .to_owned())
         }
         _ => Err(wrong("bodyHash", claim, "send the hex SHA-256 of the exact body bytes")),
     }
+}
+
+/// The SHA-256 of these bytes in hexadecimal digits, in lower case.
+pub(super) fn hex_sha256(bytes: &[u8]) -> String {
+    let digest = digest(&SHA256, bytes);
+    let (halves, _) = digest.as_ref().as_chunks();
+    halves.iter().map(|half| format!("{:032x}", u128::from_be_bytes(*half))).collect()
 }
 
 fn wrong(name: &str, claim: Option<&Value>, send: impl Display) -> String {

@@ -1,4 +1,4 @@
-//! Keys as PEM: PKCS#8 for private keys (RFC 5958), `SubjectPublicKeyInfo` for public ones (RFC 5280).
+//! Keys that verify, and keys that sign.
 
 use std::sync::Arc;
 
@@ -10,72 +10,15 @@ use jsonwebtoken::{
     DecodingKey, EncodingKey,
     jwk::{Jwk, ThumbprintHash},
 };
-use pem::{EncodeConfig, LineEnding, Pem};
+use rustls::pki_types::pem::SectionKind;
+use x509_cert::{der::Decode as _, spki::SubjectPublicKeyInfoRef};
 
 use super::{
     algorithm::Algorithm,
-    pkcs8::{Kind, Version2, private_kind, public_kind},
+    encoding::{
+        InvalidKey, PRIVATE_TAG, PUBLIC_TAG, decode, encode, refused_private, refused_public, version_1,
+    },
 };
-
-const PRIVATE_TAG: &str = "PRIVATE KEY";
-const PUBLIC_TAG: &str = "PUBLIC KEY";
-
-/// Why a text cannot be used as a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidKey {
-    /// There is no PEM block.
-    #[error("the key is not in PEM format")]
-    NotPem,
-    /// A PEM block of another kind, where a private key is expected.
-    #[error("the PEM block is not a private key in PKCS#8 format (BEGIN {PRIVATE_TAG})")]
-    NotPrivate,
-    /// A PEM block of another kind, where a public key is expected.
-    #[error(
-        "the PEM block is not a public key (BEGIN {PUBLIC_TAG}); get it with `openssl pkey -in private.pem -pubout`"
-    )]
-    NotPublic,
-    /// A PEM block without its end, or with something else inside than base64.
-    #[error("the PEM block is damaged: copy the whole file, from its first line to its last")]
-    DamagedPem,
-    /// Not a text at all.
-    #[error(
-        "the key is not a text: if it is in DER format, convert it with `openssl pkey -inform DER -in key.der -out \
-         private.pem`"
-    )]
-    Binary,
-    /// More than one key, and it is not clear which one is meant.
-    #[error("the file has several keys: leave one in it")]
-    Several,
-    /// A certificate, where a public key is expected.
-    #[error("this is a certificate; get its key with `openssl x509 -in cert.pem -pubkey -noout`")]
-    Certificate,
-    /// The format of OpenSSH.
-    #[error("the key is in the format of OpenSSH; convert it with `ssh-keygen -p -m PKCS8 -f key`")]
-    Ssh,
-    /// The older format of RFC 5915.
-    #[error(
-        "the key is in SEC1 format; convert it with `openssl pkcs8 -topk8 -nocrypt -in key.pem -out private.pem`"
-    )]
-    Sec1,
-    /// A key behind a passphrase.
-    #[error("the key is encrypted; decrypt it with `openssl pkcs8 -in key.pem -out private.pem`")]
-    Encrypted,
-    /// Another kind of key, or another curve.
-    #[error("this is {0}: requests are signed with an EC key on the curve P-384 or P-256")]
-    Kind(&'static str),
-    /// A curve by its parameters.
-    #[error(
-        "the key describes its curve instead of naming it; convert it with `openssl ec -in key.pem -param_enc \
-         named_curve` (and `-pubin` for a public key)"
-    )]
-    ExplicitCurve,
-    /// A point that is not on its curve, or nothing that can be read.
-    #[error("the key is not a valid EC key on the curve P-384 or P-256")]
-    Curve,
-    /// The cryptographic library failed.
-    #[error("the cryptographic library cannot process the key")]
-    Library,
-}
 
 /// A key that verifies signatures.
 #[derive(Clone)]
@@ -90,19 +33,19 @@ pub struct PublicKey {
 impl PublicKey {
     /// Reads SPKI PEM. The curve is checked, and that the point is on it (RFC 8725, 3.4).
     pub fn from_pem(text: &str) -> Result<Self, InvalidKey> {
-        let block = block(text, PUBLIC_TAG, |other| match other {
+        let block = decode(text, SectionKind::PublicKey, |other| match other {
             "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE" => InvalidKey::Certificate,
             _ => InvalidKey::NotPublic,
         })?;
         let parse = |algorithm: Algorithm| {
-            let key = ParsedPublicKey::new(algorithm.verification(), block.contents()).ok()?;
+            let key = ParsedPublicKey::new(algorithm.verification(), &block).ok()?;
             Some((algorithm, key))
         };
         let found = Algorithm::ALL.into_iter().find_map(parse);
-        let (algorithm, parsed) = found.ok_or_else(|| refusal(public_kind(block.contents())))?;
+        let (algorithm, parsed) = found.ok_or_else(|| refused_public(&block))?;
         let der = parsed.as_der().map_err(|_| InvalidKey::Library)?;
-        let pem = encode(PUBLIC_TAG, der.as_ref());
-        Ok(Self { algorithm, thumbprint: thumbprint(&pem, algorithm)?, pem, parsed })
+        let (pem, thumbprint) = (encode(PUBLIC_TAG, der.as_ref())?, thumbprint(der.as_ref(), algorithm)?);
+        Ok(Self { algorithm, parsed, pem, thumbprint })
     }
 
     /// The only algorithm that this key verifies.
@@ -140,14 +83,17 @@ impl PrivateKey {
     /// Makes a new key from the operating system's randomness.
     pub fn generate(algorithm: Algorithm) -> Result<Self, InvalidKey> {
         let pair = EcdsaKeyPair::generate(algorithm.signing()).map_err(|_| InvalidKey::Library)?;
+        Self::of(algorithm, pair)
+    }
+
+    fn of(algorithm: Algorithm, pair: EcdsaKeyPair) -> Result<Self, InvalidKey> {
         let der = pair.to_pkcs8v1().map_err(|_| InvalidKey::Library)?;
-        let pem = encode(PRIVATE_TAG, der.as_ref());
-        Ok(Self { algorithm, pair, pem })
+        Ok(Self { algorithm, pem: encode(PRIVATE_TAG, der.as_ref())?, pair })
     }
 
     /// Reads PKCS#8 PEM, in version 1 or 2 (RFC 5958).
     pub fn from_pem(text: &str) -> Result<Self, InvalidKey> {
-        let block = block(text, PRIVATE_TAG, |other| match other {
+        let block = decode(text, SectionKind::PrivateKey, |other| match other {
             "EC PRIVATE KEY" | "EC PARAMETERS" => InvalidKey::Sec1,
             "ENCRYPTED PRIVATE KEY" => InvalidKey::Encrypted,
             "OPENSSH PRIVATE KEY" => InvalidKey::Ssh,
@@ -155,21 +101,17 @@ impl PrivateKey {
             "DSA PRIVATE KEY" => InvalidKey::Kind("a DSA key"),
             _ => InvalidKey::NotPrivate,
         })?;
-        let version_2 = Version2::read(block.contents());
-        let der = version_2.as_ref().map_or(block.contents(), |version_2| &version_2.version_1);
+        let (der, point) = version_1(&block).unwrap_or((block, None));
         let parse = |algorithm: Algorithm| {
-            let pair = EcdsaKeyPair::from_pkcs8(algorithm.signing(), der).ok()?;
+            let pair = EcdsaKeyPair::from_pkcs8(algorithm.signing(), &der).ok()?;
             Some((algorithm, pair))
         };
         let found = Algorithm::ALL.into_iter().find_map(parse);
-        let (algorithm, pair) = found.ok_or_else(|| refusal(private_kind(der)))?;
-        let point = version_2.and_then(|version_2| version_2.point);
+        let (algorithm, pair) = found.ok_or_else(|| refused_private(&der))?;
         if point.is_some_and(|point| point != pair.public_key().as_ref()) {
             return Err(InvalidKey::Curve);
         }
-        let der = pair.to_pkcs8v1().map_err(|_| InvalidKey::Library)?;
-        let pem = encode(PRIVATE_TAG, der.as_ref());
-        Ok(Self { algorithm, pair, pem })
+        Self::of(algorithm, pair)
     }
 
     /// The algorithm that this key signs with.
@@ -187,7 +129,7 @@ impl PrivateKey {
     /// The key that verifies what this one signs.
     pub fn public_key(&self) -> Result<PublicKey, InvalidKey> {
         let der: PublicKeyX509Der<'_> = self.pair.public_key().as_der().map_err(|_| InvalidKey::Library)?;
-        PublicKey::from_pem(&encode(PUBLIC_TAG, der.as_ref()))
+        PublicKey::from_pem(&encode(PUBLIC_TAG, der.as_ref())?)
     }
 
     /// The thumbprint of the public key.
@@ -196,41 +138,16 @@ impl PrivateKey {
     }
 
     pub(super) fn encoding(&self) -> Result<EncodingKey, InvalidKey> {
-        EncodingKey::from_ec_pem(self.pem.as_bytes()).map_err(|_| InvalidKey::Library)
+        let der = self.pair.to_pkcs8v1().map_err(|_| InvalidKey::Library)?;
+        Ok(EncodingKey::from_ec_der(der.as_ref()))
     }
 }
 
-/// The one block of this kind in a text, which may have other blocks and other text. If there is none, `refuse` says what
-/// the first block is.
-fn block(text: &str, tag: &str, refuse: impl FnOnce(&str) -> InvalidKey) -> Result<Pem, InvalidKey> {
-    let blocks = pem::parse_many(text).map_err(|_| InvalidKey::DamagedPem)?;
-    let mut wanted: Vec<&Pem> = blocks.iter().filter(|block| block.tag() == tag).collect();
-    wanted.dedup();
-    match (&wanted[..], &blocks[..]) {
-        ([block], _) => Ok((*block).clone()),
-        ([_, _, ..], _) => Err(InvalidKey::Several),
-        ([], [first, ..]) => Err(refuse(first.tag())),
-        ([], []) if text.contains("-----BEGIN ") => Err(InvalidKey::DamagedPem),
-        ([], []) => Err(InvalidKey::NotPem),
-    }
-}
-
-fn refusal(kind: Kind) -> InvalidKey {
-    match kind {
-        Kind::Other(kind) => InvalidKey::Kind(kind),
-        Kind::ExplicitCurve => InvalidKey::ExplicitCurve,
-        Kind::Unknown => InvalidKey::Curve,
-    }
-}
-
-fn thumbprint(pem: &str, algorithm: Algorithm) -> Result<Arc<str>, InvalidKey> {
-    DecodingKey::from_ec_pem(pem.as_bytes())
-        .and_then(|key| Jwk::from_decoding_key(&key, Some(algorithm.jose())))
-        .and_then(|jwk| jwk.thumbprint(ThumbprintHash::SHA256))
+fn thumbprint(spki: &[u8], algorithm: Algorithm) -> Result<Arc<str>, InvalidKey> {
+    let spki = SubjectPublicKeyInfoRef::from_der(spki).map_err(|_| InvalidKey::Library)?;
+    let key = DecodingKey::from_ec_der(spki.subject_public_key.raw_bytes());
+    let jwk = Jwk::from_decoding_key(&key, Some(algorithm.jose()));
+    jwk.and_then(|jwk| jwk.thumbprint(ThumbprintHash::SHA256))
         .map(Into::into)
         .map_err(|_| InvalidKey::Library)
-}
-
-fn encode(tag: &str, der: &[u8]) -> String {
-    pem::encode_config(&Pem::new(tag, der), EncodeConfig::new().set_line_ending(LineEnding::LF))
 }

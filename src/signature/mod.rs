@@ -6,17 +6,17 @@
 
 mod algorithm;
 mod claims;
-mod der;
+mod encoding;
 mod key;
 mod keyring;
-mod pkcs8;
 mod refusal;
 mod sign;
 mod verify;
 
 pub use algorithm::Algorithm;
 pub use claims::{EXPIRY_SECONDS_MAX, Facts};
-pub use key::{InvalidKey, PrivateKey, PublicKey};
+pub use encoding::InvalidKey;
+pub use key::{PrivateKey, PublicKey};
 pub use keyring::{Key, Keyring};
 pub use refusal::{Refusal, RefusalKind, Violation};
 pub use sign::{SignError, sign};

@@ -1,12 +1,12 @@
 use std::collections::BTreeMap;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use jsonwebtoken::Header;
 use serde::Serialize;
 
 use super::{
-    claims::Facts,
-    key::{InvalidKey, PrivateKey},
+    claims::{Facts, hex_sha256},
+    encoding::InvalidKey,
+    key::PrivateKey,
 };
 use crate::random;
 
@@ -61,7 +61,7 @@ pub fn sign(
         method,
         path,
         query_params: query_params(query),
-        body_hash: (!body.is_empty()).then(|| hex::encode(digest(&SHA256, body))),
+        body_hash: (!body.is_empty()).then(|| hex_sha256(body)),
     };
     let header = Header { kid: key_id.map(str::to_owned), ..Header::new(key.algorithm().jose()) };
     Ok(jsonwebtoken::encode(&header, &claims, &key.encoding()?)?)

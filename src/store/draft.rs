@@ -83,8 +83,7 @@ pub(super) fn decide_all(group: &[Write], found: Vec<Found>) -> (Vec<Told>, Draf
         told.push(match known.transpose() {
             Ok(known) => {
                 let (current, last) = (state.current.as_ref(), state.last.unwrap_or(last));
-                let decision =
-                    decide(&write.change, write.timestamp, current, known, forgotten_before, last);
+                let decision = decide(&write.change, write.timestamp, current, known, forgotten_before, last);
                 let Decision { outcome, is_repeated, effect, used: noted, event } = decision;
                 state.apply(effect, write);
                 used.extend(noted.iter().copied());

@@ -168,8 +168,16 @@ impl TryFrom<EventRow> for StoredEvent {
     type Error = &'static str;
 
     fn try_from(row: EventRow) -> Result<Self, &'static str> {
-        let EventRow { account: _, position, customer_id, event_id, event_type, occurred_at, previous, key_id } =
-            row;
+        let EventRow {
+            account: _,
+            position,
+            customer_id,
+            event_id,
+            event_type,
+            occurred_at,
+            previous,
+            key_id,
+        } = row;
         let known =
             [EventType::CustomerCreated, EventType::CustomerUpdated, EventType::CustomerDeleted].into_iter();
         let event_type = known.clone().find(|known| event_type_number(*known) == event_type);
@@ -182,8 +190,8 @@ impl TryFrom<EventRow> for StoredEvent {
             previous: previous.as_deref().map(version).transpose()?,
             key_id,
         };
-        let customer_id =
-            CustomerId::try_from(customer_id).map_err(|_| "the customer id of an event breaks the contract")?;
+        let customer_id = CustomerId::try_from(customer_id)
+            .map_err(|_| "the customer id of an event breaks the contract")?;
         Ok(Self { position, customer_id, event })
     }
 }

@@ -47,8 +47,7 @@ impl Store {
             Engine::Sqlite(engine) => engine.followers(),
             Engine::Postgres(engine) => engine.followers(),
         };
-        let poll =
-            async |accounts| within(ANSWER_TIMEOUT, async { on!(self.newest_events(accounts)) }).await;
+        let poll = async |accounts| within(ANSWER_TIMEOUT, async { on!(self.newest_events(accounts)) }).await;
         followers.wait(collection.as_str(), position, poll).await;
     }
 

@@ -22,7 +22,7 @@ pub(super) struct CustomerRow {
     pub record: Vec<u8>,
 }
 
-/// What a write is decided from, as the database has it: version, creation, last change, and when the signature expires.
+/// What a write is decided from, as the database has it.
 #[derive(Queryable)]
 pub(super) struct CurrentRow(pub Vec<u8>, pub i64, pub i64, pub Option<i64>);
 
@@ -32,8 +32,21 @@ impl From<CurrentRow> for Current {
     }
 }
 
-/// The columns of a [`CustomerRow`].
-pub(super) const CUSTOMER_ROW: &str = "customer_id, version, created_at, updated_at, sealed_by, record";
+/// The columns of a [`CustomerRow`], for texts of SQL.
+macro_rules! customer_row {
+    () => {
+        "customer_id, version, created_at, updated_at, sealed_by, record"
+    };
+}
+
+/// The columns of a [`CurrentRow`].
+macro_rules! current_row {
+    () => {
+        "version, created_at, updated_at, signature_expires_at"
+    };
+}
+
+pub(super) use {current_row, customer_row};
 
 /// Why a row is not a customer, without a word of its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -1,44 +1,44 @@
 use std::{fmt, str::FromStr};
 
+use uuid::Uuid;
+
 use crate::{
     random,
-    signature_id::{Proof, SIGNATURE_HASH_BYTES, SignatureId},
+    signature_id::{Proof, SignatureId},
 };
-
-const VERSION_BYTES: usize = SIGNATURE_HASH_BYTES;
 
 /// Names one state of one customer. It never comes back, not even after a delete and a new create.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Version([u8; VERSION_BYTES]);
+pub struct Version(Uuid);
 
 impl Version {
     /// The version of nothing: no customer has it.
-    pub const ZERO: Self = Self([0; VERSION_BYTES]);
+    pub const ZERO: Self = Self(Uuid::nil());
 
     /// A random version, which no customer has ever had.
     #[must_use]
     pub fn new() -> Self {
-        Self(random::uuid().into_bytes())
+        Self(random::uuid())
     }
 
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        bytes.try_into().ok().map(Self)
+        Uuid::from_slice(bytes).ok().map(Self)
     }
 
     /// The bytes of the version.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        self.0.as_bytes()
     }
 
-    pub(super) const fn into_bytes(self) -> [u8; VERSION_BYTES] {
-        self.0
+    pub(super) const fn into_bytes(self) -> [u8; 16] {
+        self.0.into_bytes()
     }
 }
 
-impl From<[u8; VERSION_BYTES]> for Version {
-    fn from(bytes: [u8; VERSION_BYTES]) -> Self {
-        Self(bytes)
+impl From<[u8; 16]> for Version {
+    fn from(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
     }
 }
 
@@ -62,7 +62,8 @@ impl NewVersion {
     /// The version that a request with this proof makes.
     #[must_use]
     pub fn of(proof: Option<Proof>) -> Self {
-        let version = proof.as_ref().map_or_else(Version::new, |proof| Version(proof.signature.hash));
+        let version =
+            proof.as_ref().map_or_else(Version::new, |proof| Version(Uuid::from_bytes(proof.signature.hash)));
         Self { version, proof }
     }
 
@@ -86,9 +87,7 @@ impl NewVersion {
 /// 32 lowercase hexadecimal digits.
 impl fmt::Display for Version {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut digits = [0; 2 * VERSION_BYTES];
-        hex::encode_to_slice(self.0, &mut digits).map_err(|_| fmt::Error)?;
-        formatter.write_str(str::from_utf8(&digits).map_err(|_| fmt::Error)?)
+        write!(formatter, "{}", self.0.as_simple())
     }
 }
 
@@ -101,9 +100,7 @@ impl FromStr for Version {
     type Err = InvalidVersion;
 
     fn from_str(text: &str) -> Result<Self, InvalidVersion> {
-        let mut bytes = [0; VERSION_BYTES];
-        hex::decode_to_slice(text, &mut bytes).map_err(|_| InvalidVersion)?;
-        let version = Self(bytes);
+        let version = Uuid::parse_str(text).map(Self).map_err(|_| InvalidVersion)?;
         // Entity tags are compared octet by octet, so a version has one spelling.
         if version != Self::ZERO && version.to_string() == text { Ok(version) } else { Err(InvalidVersion) }
     }

@@ -29,17 +29,12 @@ pub struct LogFilter(Targets);
 
 /// Why a text is not a [`LogFilter`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidLogFilter {
-    /// Not a level.
-    #[error("a level is off, error, warn, info, debug or trace")]
-    Level,
-    /// More than one level without a target.
-    #[error("one level is for the whole program: the others need a target, such as customers_api=debug")]
-    Levels,
-    /// A part of the program that does not exist.
-    #[error("a target is, or begins with, one of {}", TARGETS.join(", "))]
-    Target,
-}
+#[error(
+    "must be a level (off, error, warn, info, debug or trace), and directives such as customers_api=debug, each once; \
+     a target is, or begins with, one of {}",
+    TARGETS.join(", ")
+)]
+pub struct InvalidLogFilter;
 
 /// The level of what no directive names.
 const LEVEL: LevelFilter = LevelFilter::INFO;
@@ -58,50 +53,29 @@ const QUIET: [(&str, LevelFilter); 5] = [
     ("h2", LevelFilter::OFF),
 ];
 
-const LEVELS: [(&str, LevelFilter); 6] = [
-    ("off", LevelFilter::OFF),
-    ("error", LevelFilter::ERROR),
-    ("warn", LevelFilter::WARN),
-    ("info", LevelFilter::INFO),
-    ("debug", LevelFilter::DEBUG),
-    ("trace", LevelFilter::TRACE),
-];
-
 impl FromStr for LogFilter {
     type Err = InvalidLogFilter;
 
     fn from_str(text: &str) -> Result<Self, InvalidLogFilter> {
-        let (mut level, mut directives) = (None, Vec::new());
-        for directive in text.split(',').map(str::trim) {
-            match directive.split_once('=') {
-                Some((target, level)) => directives.push((known_target(target)?, known_level(level)?)),
-                None => {
-                    if level.replace(known_level(directive)?).is_some() {
-                        return Err(InvalidLogFilter::Levels);
-                    }
-                }
-            }
+        let text = text.replace(", ", ",");
+        let asked: Targets = text.parse().map_err(|_| InvalidLogFilter)?;
+        // The library keeps one of two that are equal, and takes an empty level for `error`.
+        let directives = asked.iter().count() + usize::from(asked.default_level().is_some());
+        let is_each_once = directives == text.split(',').count();
+        let has_levels = text.split(',').all(|directive| !directive.is_empty() && !directive.ends_with('='));
+        if !is_each_once || !has_levels || !asked.iter().all(|(target, _)| is_known(target)) {
+            return Err(InvalidLogFilter);
         }
-        let level = level.unwrap_or(LEVEL);
-        let is_asked_for = |quiet: &str| directives.iter().any(|(target, _)| quiet.starts_with(target));
+        let level = asked.default_level().unwrap_or(LEVEL);
+        let is_asked_for = |quiet: &str| asked.iter().any(|(target, _)| quiet.starts_with(target));
         let quiet = QUIET.into_iter().filter(|(target, _)| !is_asked_for(target));
-        let quiet = quiet.map(|(target, most)| (target, level.min(most)));
-        Ok(Self(Targets::new().with_default(level).with_targets(quiet.chain(directives.iter().copied()))))
+        let quiet: Vec<_> = quiet.map(|(target, most)| (target, level.min(most))).collect();
+        Ok(Self(asked.with_default(level).with_targets(quiet)))
     }
 }
 
-fn known_level(name: &str) -> Result<LevelFilter, InvalidLogFilter> {
-    let known = LEVELS.iter().find(|(level, _)| level.eq_ignore_ascii_case(name));
-    known.map(|(_, level)| *level).ok_or(InvalidLogFilter::Level)
-}
-
-fn known_target(target: &str) -> Result<&str, InvalidLogFilter> {
-    let mut path = target.split("::");
-    let is_known = path.next().is_some_and(|name| TARGETS.contains(&name));
-    let is_name = |name: &str| {
-        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-    };
-    if is_known && path.all(is_name) { Ok(target) } else { Err(InvalidLogFilter::Target) }
+fn is_known(target: &str) -> bool {
+    target.split("::").next().is_some_and(|name| TARGETS.contains(&name))
 }
 
 /// Starts to log.
@@ -124,7 +98,7 @@ pub fn start(format: LogFormat, LogFilter(filter): LogFilter) {
 
 #[cfg(test)]
 mod tests {
-    use tracing_subscriber::filter::LevelFilter;
+    use tracing::Level;
 
     use super::*;
 
@@ -136,6 +110,7 @@ mod tests {
             ("off", "off", "off", "off"),
             ("trace", "trace", "warn", "off"),
             ("customers_api=debug", "debug", "warn", "off"),
+            ("customers_api", "trace", "warn", "off"),
             ("error, customers_api::registry=trace", "error", "error", "off"),
             ("actix_http=debug", "info", "warn", "debug"),
             ("off,actix_server=info", "off", "info", "off"),
@@ -146,10 +121,10 @@ mod tests {
                 ("actix_server::builder", servers),
                 ("actix_http::h1::decoder", clients),
             ] {
-                let level = known_level(level).unwrap();
-                for (name, each) in LEVELS.into_iter().filter(|(_, each)| *each != LevelFilter::OFF) {
-                    let is_logged = targets.would_enable(target, &each.into_level().unwrap());
-                    assert_eq!(is_logged, each <= level, "{text}: {target} at {name}");
+                let level: LevelFilter = level.parse().unwrap();
+                for each in [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE] {
+                    let is_logged = targets.would_enable(target, &each);
+                    assert_eq!(is_logged, each <= level, "{text}: {target} at {each}");
                 }
             }
         }
@@ -157,24 +132,25 @@ mod tests {
 
     #[test]
     fn a_word_that_is_not_understood_is_refused() {
-        use InvalidLogFilter::{Level, Levels, Target};
-        for (text, refused) in [
-            ("warning", Level),
-            ("verbose", Level),
-            ("", Level),
-            ("info,", Level),
-            ("1", Level),
-            ("customers_api", Level),
-            ("customers_api=", Level),
-            ("customers_api=loud", Level),
-            ("customers_api=debug=info", Level),
-            ("info,debug", Levels),
-            ("customer_api=debug", Target),
-            ("=debug", Target),
-            ("customers_api::=debug", Target),
-            ("customers_api[span]=debug", Target),
+        for text in [
+            "warning",
+            "verbose",
+            "",
+            "info,",
+            ",info",
+            "customers_api=",
+            "customers_api=,info",
+            "customers_api=loud",
+            "customers_api=debug=info",
+            "info,debug",
+            "actix_web=info,actix_web=debug",
+            "customer_api=debug",
+            "customers_apis=debug",
+            "=debug",
+            "customers_api[span]=debug",
+            "h2=debug",
         ] {
-            assert_eq!(text.parse::<LogFilter>(), Err(refused), "{text}");
+            assert_eq!(text.parse::<LogFilter>(), Err(InvalidLogFilter), "{text}");
         }
     }
 }

@@ -193,6 +193,7 @@ pub struct ActiveRequest(IntGauge);
 impl Metrics {
     /// The metrics of a service with a store.
     pub fn new(store: &StoreMetrics, engine: &str) -> Result<Self, MetricsError> {
+        let registry = Registry::new();
         let request_duration = HistogramOpts::new(
             "http_server_request_duration_seconds",
             "Time from a request to its answer. The status 499 means that the client was gone.",
@@ -201,69 +202,52 @@ impl Metrics {
             request_duration.buckets(DURATION_BUCKETS.to_vec()),
             &["http_request_method", "http_route", "http_response_status_code"],
         )?;
-        let metrics = Self {
-            registry: Registry::new(),
-            request_duration,
-            active_requests: IntGauge::new(
-                "http_server_active_requests",
-                "Requests that have no answer yet.",
-            )?,
-            signatures: Counters::new(
-                "customers_signatures_total",
-                "Signatures by what became of them.",
-                "result",
-                SIGNATURE_RESULTS,
-            )?,
-            queue_writes: IntGauge::new("customers_store_queue_writes", "Writes that wait for a group.")?,
-            registry_age: Gauge::new(
-                "customers_registry_age_seconds",
-                "Time since the registered keys were read. After 5 seconds, every signature is refused.",
-            )?,
-            ready: IntGauge::new(
-                "customers_ready",
-                "Whether requests can be served, as /readyz says: 1 or 0.",
-            )?,
-            budget_used: IntGaugeVec::new(
-                Opts::new("customers_budget_used_bytes", "Bytes that all requests or answers occupy."),
-                &["budget"],
-            )?,
-            budget: IntGaugeVec::new(
-                Opts::new(
-                    "customers_budget_bytes",
-                    "Bytes that they may occupy. If there are no more, requests get 503.",
-                ),
-                &["budget"],
-            )?,
-            unnumbered: Gauge::new(
-                "customers_events_unnumbered_seconds",
-                "For how long events that this process committed have waited for their place in the order of all.",
-            )?,
-            store: store.clone(),
-        };
         let info = Opts::new("customers_build_info", "The version of the service, and its database engine.");
         let info = info.const_label("version", env!("CARGO_PKG_VERSION")).const_label("engine", engine);
-        let info = IntGauge::with_opts(info)?;
-        info.set(1);
+        registered(&registry, IntGauge::with_opts(info)?)?.set(1);
+        let signatures = Counters::new(
+            "customers_signatures_total",
+            "Signatures by what became of them.",
+            "result",
+            SIGNATURE_RESULTS,
+        )?;
         let StoreMetrics { group_writes, commit_duration, writes, events, unnumbered: _ } = store;
-        let collectors: [Box<dyn Collector>; 15] = [
-            Box::new(metrics.request_duration.clone()),
-            Box::new(metrics.active_requests.clone()),
-            Box::new(metrics.signatures.collector.clone()),
-            Box::new(metrics.queue_writes.clone()),
-            Box::new(metrics.registry_age.clone()),
-            Box::new(metrics.ready.clone()),
-            Box::new(metrics.budget_used.clone()),
-            Box::new(metrics.budget.clone()),
-            Box::new(info),
-            Box::new(group_writes.clone()),
-            Box::new(commit_duration.clone()),
-            Box::new(writes.collector.clone()),
-            Box::new(events.collector.clone()),
-            Box::new(metrics.unnumbered.clone()),
-            Box::new(Process::new()),
-        ];
-        collectors.into_iter().try_for_each(|collector| metrics.registry.register(collector))?;
-        Ok(metrics)
+        registry.register(Box::new(signatures.collector.clone()))?;
+        registry.register(Box::new(group_writes.clone()))?;
+        registry.register(Box::new(commit_duration.clone()))?;
+        registry.register(Box::new(writes.collector.clone()))?;
+        registry.register(Box::new(events.collector.clone()))?;
+        registry.register(Box::new(Process::new()))?;
+        let gauge = |name, help| registered(&registry, IntGauge::new(name, help)?);
+        let of_budgets =
+            |name, help| registered(&registry, IntGaugeVec::new(Opts::new(name, help), &["budget"])?);
+        let registry_age = Gauge::new(
+            "customers_registry_age_seconds",
+            "Time since the registered keys were read. After 5 seconds, every signature is refused.",
+        )?;
+        let unnumbered = Gauge::new(
+            "customers_events_unnumbered_seconds",
+            "For how long events that this process committed have waited for their place in the order of all.",
+        )?;
+        Ok(Self {
+            unnumbered: registered(&registry, unnumbered)?,
+            store: store.clone(),
+            request_duration: registered(&registry, request_duration)?,
+            active_requests: gauge("http_server_active_requests", "Requests that have no answer yet.")?,
+            signatures,
+            queue_writes: gauge("customers_store_queue_writes", "Writes that wait for a group.")?,
+            registry_age: registered(&registry, registry_age)?,
+            ready: gauge("customers_ready", "Whether requests can be served, as /readyz says: 1 or 0.")?,
+            budget_used: of_budgets(
+                "customers_budget_used_bytes",
+                "Bytes that all requests or answers occupy.",
+            )?,
+            budget: of_budgets(
+                "customers_budget_bytes",
+                "Bytes that they may occupy. If there are no more, requests get 503.",
+            )?,
+            registry: registry.clone(),
+        })
     }
 
     /// Shows when the certificate expires.
@@ -325,6 +309,12 @@ impl<const VALUES: usize> Counters<VALUES> {
         let values = values.map(|value| collector.with_label_values(&[value]));
         Ok(Self { collector, values })
     }
+}
+
+/// A metric that is shown.
+fn registered<C: Collector + Clone + 'static>(registry: &Registry, metric: C) -> Result<C, MetricsError> {
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
 }
 
 fn histogram(name: &str, help: &str, buckets: &[f64]) -> Result<Histogram, MetricsError> {

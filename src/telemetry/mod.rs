@@ -21,8 +21,8 @@ pub use certificate_expiry::CertificateExpiry;
 pub use lines::{Gathering, gather_lines};
 pub use logs::{InvalidLogFilter, LogFilter, LogFormat, start};
 pub use metrics::{
-    ActiveRequest, EventKind, METRICS_MEDIA_TYPE, Metrics, MetricsError, SignatureResult, State, StoreMetrics,
-    WriteOutcome,
+    ActiveRequest, EventKind, METRICS_MEDIA_TYPE, Metrics, MetricsError, SignatureResult, State,
+    StoreMetrics, WriteOutcome,
 };
 pub use request::{Answered, Asked, OTHER_METHOD};
 pub use trace_parent::{TraceId, TraceParent};

@@ -1,6 +1,6 @@
 //! README and the page of the options, held against the code, and the commands of README.
 
-use std::fs;
+use std::{fs, process::Command};
 
 use clap::CommandFactory as _;
 use customers_api::{cli::Cli, contract};
@@ -64,6 +64,12 @@ fn the_page_of_the_options_has_each_option_of_serve_with_its_variable_and_defaul
             assert_eq!(row[2], format!("`{default}`"), "{option}");
         }
     }
+}
+
+#[test]
+fn the_chart_and_the_table_of_the_performance_show_the_figures() {
+    let checked = Command::new(repository("scripts/performance")).arg("check").output().unwrap();
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
 }
 
 /// A file of the repository.

@@ -9,6 +9,7 @@ use aws_lc_rs::{
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL};
 use customers_api::{clock, random, signature::Algorithm};
 use jsonwebtoken::EncodingKey;
+use rustls::pki_types::{PrivatePkcs8KeyDer, pem::PemObject as _};
 use serde_json::{Value, json};
 
 use crate::support::{Engine, Signer, TestApi, eventually, mia, on_each_engine, token_for};
@@ -37,7 +38,8 @@ fn token(signer: &Signer, header: &Value, claims: &Value) -> String {
         Algorithm::Es384 => jsonwebtoken::Algorithm::ES384,
         Algorithm::Es256 => jsonwebtoken::Algorithm::ES256,
     };
-    let key = EncodingKey::from_ec_pem(signer.key.to_pem().as_bytes()).unwrap();
+    let key = PrivatePkcs8KeyDer::from_pem_slice(signer.key.to_pem().as_bytes()).unwrap();
+    let key = EncodingKey::from_ec_der(key.secret_pkcs8_der());
     let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &key, algorithm).unwrap();
     format!("{message}.{signature}")
 }

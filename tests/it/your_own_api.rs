@@ -14,11 +14,39 @@ fn read(file: &str) -> String {
     fs::read_to_string(root().join("docs/your-own-api").join(file)).unwrap()
 }
 
+/// Whether the patches fit a tree, and what `scripts/your-own-api` says.
+fn check(tree: &Path) -> (bool, String) {
+    let checked = Command::new(tree.join("scripts/your-own-api")).arg("--check").output().unwrap();
+    let said = [checked.stdout, checked.stderr].concat();
+    (checked.status.success(), String::from_utf8(said).unwrap())
+}
+
 #[test]
-fn the_patches_apply_one_after_another() {
-    let script = root().join("scripts/your-own-api");
-    let checked = Command::new(script).arg("--check").output().unwrap();
-    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+fn this_tree_has_each_change_or_its_patch_applies() {
+    let (is_fit, said) = check(root());
+    assert!(is_fit && said.starts_with("this tree has "), "{said}");
+}
+
+#[test]
+fn a_tree_with_the_first_change_is_known_and_one_that_fits_no_patch_is_told_so() {
+    let copy = tempfile::tempdir().unwrap();
+    let run = |script: &str| {
+        let mut bash = Command::new("bash");
+        bash.args(["-euc", script, "bash"]).arg(copy.path()).current_dir(root());
+        let output = bash.output().unwrap();
+        assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    run(". scripts/tools; copy_tree \"$1\"; git -C \"$1\" init --quiet");
+    let (_, before) = check(copy.path());
+    if before.starts_with("this tree has 0 ") {
+        run("git -C \"$1\" apply docs/your-own-api/01-member.patch");
+        let (is_fit, said) = check(copy.path());
+        assert!(is_fit && said.starts_with("this tree has 1 of 3 changes"), "{said}");
+    }
+
+    run("sed -i '/primary_residence/d' \"$1/src/model/customer_input.rs\"");
+    let (is_fit, said) = check(copy.path());
+    assert!(!is_fit && said.contains("01-member.patch no longer applies"), "{said}");
 }
 
 #[test]

@@ -9,8 +9,8 @@ use crate::{
     api::operation::Operation,
     model::{
         CountryCode, Customer, CustomerId, CustomerIdentity, CustomerInput, Customers, Date, Error,
-        ErrorType, Event, EventType, Events, FullName, IdType, Reason, RequestExtension, RequestExtensionItem, SortDirection,
-        StateRule, StreetAddress,
+        ErrorType, Event, EventType, Events, FullName, IdType, Reason, RequestExtension,
+        RequestExtensionItem, SortDirection, StateRule, StreetAddress,
     },
 };
 

@@ -15,7 +15,8 @@ pub(super) struct Page(Vec<u8>);
 impl Page {
     pub(super) fn new(events: Vec<StoredEvent>, page_token: Option<String>) -> Result<Self, ApiError> {
         let items = events.into_iter().map(event).collect::<Option<_>>();
-        let items = items.ok_or_else(|| ApiError::Internal("the timestamp of an event is out of range".into()))?;
+        let items =
+            items.ok_or_else(|| ApiError::Internal("the timestamp of an event is out of range".into()))?;
         let events = Events { items, page_token };
         Ok(Self(serde_json::to_vec(&events).map_err(|error| ApiError::Internal(error.into()))?))
     }

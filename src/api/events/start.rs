@@ -79,7 +79,8 @@ impl OptionalParameter for EventStart {
 
     fn schema() -> RefOr<Schema> {
         let start = ObjectBuilder::new().schema_type(Type::String);
-        let start = start.enum_values(Some([EventStart::Oldest, EventStart::Newest].map(|start| json!(start))));
+        let start =
+            start.enum_values(Some([EventStart::Oldest, EventStart::Newest].map(|start| json!(start))));
         start.default(Some(json!(Self::default()))).into()
     }
 }

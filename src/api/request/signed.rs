@@ -92,9 +92,7 @@ impl<T: Input> Signed<T> {
             violations.body = api.explainer.explain(&account, schema, &body).await?;
         }
         match input {
-            Some(input) if violations == RequestExtension::default() => {
-                Ok(Self { account, proof, input })
-            }
+            Some(input) if violations == RequestExtension::default() => Ok(Self { account, proof, input }),
             _ => Err(ApiError::invalid(violations)),
         }
     }

@@ -9,8 +9,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
-use diesel_async::AsyncPgConnection;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use tokio::{
     runtime::Handle,
@@ -105,6 +103,13 @@ enum Purpose {
 pub(super) struct Driver {
     task: JoinHandle<()>,
     host: usize,
+}
+
+impl Driver {
+    /// Whether the connection is closed.
+    pub(super) fn has_ended(&self) -> bool {
+        self.task.is_finished()
+    }
 }
 
 impl Drop for Driver {
@@ -328,38 +333,5 @@ impl Failures {
     fn into_error(self) -> StoreError {
         let causes = self.lines.join("; ");
         if self.is_transient { StoreError::unavailable(causes) } else { StoreError::failed(causes) }
-    }
-}
-
-/// A connection that reads, through diesel.
-pub(super) struct Reader {
-    pub(super) connection: AsyncPgConnection,
-    driver: Driver,
-}
-
-/// The pool's way to readers.
-pub(super) struct Readers {
-    pub(super) connector: Arc<Connector>,
-    /// What each session begins with.
-    pub(super) setup: &'static str,
-}
-
-impl Manager for Readers {
-    type Type = Reader;
-    type Error = StoreError;
-
-    async fn create(&self) -> Result<Reader, StoreError> {
-        let (client, driver) = self.connector.connect_to_read().await?;
-        let prepare = async {
-            client.batch_execute(self.setup).await.map_err(|error| describe(&error))?;
-            AsyncPgConnection::try_from(client).await.map_err(|error| error.to_string())
-        };
-        let connection = timeout(PREPARE_TIMEOUT, prepare).await;
-        let connection = connection.map_err(StoreError::unavailable)?.map_err(StoreError::unavailable)?;
-        Ok(Reader { connection, driver })
-    }
-
-    async fn recycle(&self, reader: &mut Reader, _: &Metrics) -> RecycleResult<StoreError> {
-        if reader.driver.task.is_finished() { Err(RecycleError::message("closed")) } else { Ok(()) }
     }
 }

@@ -51,7 +51,9 @@ pub(super) async fn read(
     for ((newest, pruned, pruned_id, pruned_at), event) in rows {
         let account = query.account.clone();
         head.get_or_insert(FeedHead { account, newest, pruned, pruned_id, pruned_at });
-        if let (Some(position), Some(customer_id), Some(event_id), Some(event_type), Some(occurred_at), ..) = event {
+        if let (Some(position), Some(customer_id), Some(event_id), Some(event_type), Some(occurred_at), ..) =
+            event
+        {
             let (account, previous, key_id) = (query.account.clone(), event.5, event.6);
             events.push(EventRow {
                 account,
@@ -77,15 +79,8 @@ struct Select<'a> {
 
 type HeadColumns = (i64, i64, Option<Vec<u8>>, Option<i64>);
 
-type EventColumns = (
-    Option<i64>,
-    Option<String>,
-    Option<Vec<u8>>,
-    Option<i64>,
-    Option<i64>,
-    Option<Vec<u8>>,
-    Option<String>,
-);
+type EventColumns =
+    (Option<i64>, Option<String>, Option<Vec<u8>>, Option<i64>, Option<i64>, Option<Vec<u8>>, Option<String>);
 
 impl QueryFragment<Pg> for Select<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {

@@ -17,7 +17,7 @@ use super::{
         creation::InOrder,
         error::StoreError,
         page::{Listed, Page, PageQuery},
-        row::{CUSTOMER_ROW, CustomerRow},
+        row::{CustomerRow, customer_row},
         types::{Position, StoredCustomer},
     },
     walk::{self, Begun},
@@ -63,9 +63,11 @@ struct SelectPage<'a> {
 
 impl QueryFragment<Pg> for SelectPage<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("SELECT ");
-        out.push_sql(CUSTOMER_ROW);
-        out.push_sql(", (SELECT CAST(pg_current_snapshot() AS TEXT)) FROM customers WHERE account || '' = ");
+        out.push_sql(concat!(
+            "SELECT ",
+            customer_row!(),
+            ", (SELECT CAST(pg_current_snapshot() AS TEXT)) FROM customers WHERE account || '' = "
+        ));
         out.push_bind_param::<Text, _>(self.account)?;
         self.in_order.walk_ast(out.reborrow())?;
         out.push_sql(" LIMIT ");

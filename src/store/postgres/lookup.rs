@@ -9,13 +9,13 @@ use super::{
     super::{
         error::StoreError,
         post::{self, Reply},
-        row::CustomerRow,
+        row::{CustomerRow, customer_row},
         turns,
     },
-    connect::Readers,
-    readers::run,
+    connect::Connector,
+    readers::Readers,
+    sql::{BY_INDEX, at},
 };
-use deadpool::managed::Pool;
 use diesel::{
     QueryResult,
     dsl::{AsSelect, SqlTypeOf},
@@ -28,6 +28,9 @@ use futures_util::{StreamExt as _, stream::FuturesUnordered};
 
 /// How many look-ups may wait.
 const QUEUE_LOOKUPS_MAX: usize = 1024;
+
+/// How many connections look customers up.
+const READERS: usize = 3;
 
 /// How many look-ups one query makes.
 const GROUP_LOOKUPS_MAX: usize = 64;
@@ -46,8 +49,8 @@ struct Lookup {
 type Found = Result<Option<CustomerRow>, StoreError>;
 
 impl Lookups {
-    /// Look-ups over these connections.
-    pub(super) fn new(readers: Pool<Readers>) -> (Self, Desk) {
+    pub(super) fn new(connector: &Arc<Connector>) -> (Self, Desk) {
+        let readers = Readers::new(connector, READERS, BY_INDEX);
         let (sender, lookups) =
             turns::channel(QUEUE_LOOKUPS_MAX, GROUP_LOOKUPS_MAX, |lookup: &Lookup| &lookup.account);
         (Self(Arc::new(sender)), Desk { lookups, readers })
@@ -67,17 +70,16 @@ impl Lookups {
 /// The answering side.
 pub(super) struct Desk {
     lookups: turns::Receiver<Lookup>,
-    readers: Pool<Readers>,
+    readers: Readers,
 }
 
 impl Desk {
     /// Answers look-ups until nobody can ask any more.
     pub(super) async fn run(mut self) {
-        let queries_max = self.readers.status().max_size;
         let mut queries = FuturesUnordered::new();
         loop {
             tokio::select! {
-                group = self.lookups.gather(GROUP_LOOKUPS_MAX), if queries.len() < queries_max => {
+                group = self.lookups.gather(GROUP_LOOKUPS_MAX), if queries.len() < READERS => {
                     if group.is_empty() {
                         return;
                     }
@@ -90,7 +92,7 @@ impl Desk {
 }
 
 /// If the database refuses a group, each look-up is tried alone, so that a damaged row does not hide the others.
-async fn answer(readers: &Pool<Readers>, mut group: Vec<Lookup>) {
+async fn answer(readers: &Readers, mut group: Vec<Lookup>) {
     group.retain(|lookup| !lookup.reply.is_abandoned());
     match find(readers, &group).await {
         Ok(found) => {
@@ -110,8 +112,8 @@ async fn answer(readers: &Pool<Readers>, mut group: Vec<Lookup>) {
 }
 
 /// The rows, in the order of the look-ups.
-async fn find(readers: &Pool<Readers>, group: &[Lookup]) -> Result<Vec<Option<CustomerRow>>, StoreError> {
-    let rows = run(readers, async |connection| {
+async fn find(readers: &Readers, group: &[Lookup]) -> Result<Vec<Option<CustomerRow>>, StoreError> {
+    let rows = readers.run(async |connection| {
         let accounts = group.iter().map(|lookup| lookup.account.as_str()).collect();
         let customer_ids = group.iter().map(|lookup| lookup.customer_id.as_str()).collect();
         Select { accounts, customer_ids }.load(connection).await
@@ -119,7 +121,7 @@ async fn find(readers: &Pool<Readers>, group: &[Lookup]) -> Result<Vec<Option<Cu
     let rows: Vec<(i64, CustomerRow)> = rows.await?;
     let mut found: Vec<Option<CustomerRow>> = group.iter().map(|_| None).collect();
     for (place, row) in rows {
-        if let Some(found) = usize::try_from(place - 1).ok().and_then(|place| found.get_mut(place)) {
+        if let Some(found) = at(&mut found, place) {
             *found = Some(row);
         }
     }
@@ -139,11 +141,11 @@ impl QueryFragment<Pg> for Select<'_> {
         out.push_sql("::text[], ");
         out.push_bind_param::<Array<Text>, _>(&self.customer_ids)?;
         // A sub-query that cannot be pulled up is made by key for each row, whatever the server knows of the table.
-        out.push_sql(
-            "::text[]) WITH ORDINALITY AS asked (account, customer_id, place), \
-             LATERAL (SELECT customer_id, version, created_at, updated_at, sealed_by, record FROM customers \
-                 WHERE account = asked.account AND customer_id = asked.customer_id LIMIT 1) AS found",
-        );
+        out.push_sql(concat!(
+            "::text[]) WITH ORDINALITY AS asked (account, customer_id, place), LATERAL (SELECT ",
+            customer_row!(),
+            " FROM customers WHERE account = asked.account AND customer_id = asked.customer_id LIMIT 1) AS found",
+        ));
         Ok(())
     }
 }

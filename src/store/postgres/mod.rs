@@ -4,7 +4,6 @@
 //! connection from a small pool, so that a slow read does not hold up the others. Keys and secrets have a connection of
 //! their own. Nothing waits for ever, neither for a connection nor for an answer.
 
-mod check;
 mod connect;
 mod error;
 mod export;
@@ -23,14 +22,13 @@ mod write;
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
-use deadpool::managed::Pool;
 // Not the prelude: its `RunQueryDsl` is the synchronous one.
 use diesel::{
     BoolExpressionMethods as _, ExpressionMethods as _, QueryDsl as _, QueryResult, QueryableByName,
     SelectableHelper as _,
     sql_types::{BigInt, Nullable},
 };
-use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
+use diesel_async::{AsyncPgConnection, RunQueryDsl as _, SimpleAsyncConnection as _};
 use futures_util::{TryStreamExt as _, future::join_all};
 use tokio::{
     runtime::{Builder, Handle},
@@ -39,11 +37,10 @@ use tokio::{
 };
 
 use self::{
-    check::Checker,
-    connect::{Connector, Readers},
+    connect::Connector,
     lookup::{Desk, Lookups},
     numberer::Numberer,
-    readers::{pool, run},
+    readers::Readers,
     sql::{BY_INDEX, PRUNE, PRUNE_ROWS_MAX},
     url::PostgresUrl,
     write::Writer,
@@ -72,9 +69,6 @@ use crate::{
 /// holds up its own writes only.
 const LANES: usize = 2;
 
-/// How many connections look customers up.
-const LOOKUP_READERS: usize = 3;
-
 /// How many connections read lists. With the others, the lanes, the keys', the events' and the check's, a replica has eleven
 /// connections.
 const LIST_READERS: usize = 3;
@@ -85,6 +79,12 @@ const EVENT_READERS: usize = 1;
 /// How many connections read and write keys and secrets.
 const KEY_READERS: usize = 1;
 
+/// How many connections do nothing but show whether the database answers.
+const CHECK_READERS: usize = 1;
+
+/// Reads a row of each table that every request needs.
+const CHECK: &str = "SELECT name FROM secrets LIMIT 1; SELECT version FROM customers LIMIT 1";
+
 /// How often expired signatures are pruned.
 const PRUNE_PAUSE: Duration = Duration::from_secs(5);
 
@@ -93,11 +93,12 @@ const PRUNE_PAUSE: Duration = Duration::from_secs(5);
 pub(super) struct Postgres {
     /// That of the engine's thread, which drives the connections.
     runtime: Handle,
-    readers: Pool<Readers>,
+    readers: Readers,
     lookups: Lookups,
-    keys: Pool<Readers>,
-    checker: Arc<Checker>,
+    keys: Readers,
+    checks: Readers,
     numberer: Arc<Numberer>,
+    connector: Arc<Connector>,
 }
 
 impl Postgres {
@@ -124,12 +125,15 @@ impl Postgres {
     ) -> Result<(Self, Arc<Connector>, Desk), StoreError> {
         let connector = Arc::new(Connector::new(url)?);
         migrate::migrate(&connector).await?;
-        let checker = Arc::new(Checker::new(&connector));
-        let (readers, keys) = (pool(&connector, LIST_READERS, BY_INDEX)?, pool(&connector, KEY_READERS, "")?);
-        let (lookups, desk) = Lookups::new(pool(&connector, LOOKUP_READERS, BY_INDEX)?);
-        let numberer = Numberer::new(pool(&connector, EVENT_READERS, BY_INDEX)?, metrics);
+        let readers = Readers::new(&connector, LIST_READERS, BY_INDEX);
+        let [keys, checks] =
+            [KEY_READERS, CHECK_READERS].map(|readers| Readers::new(&connector, readers, ""));
+        let (lookups, desk) = Lookups::new(&connector);
+        let numberer = Numberer::new(Readers::new(&connector, EVENT_READERS, BY_INDEX), metrics);
         let runtime = Handle::current();
-        Ok((Self { runtime, readers, lookups, keys, checker, numberer }, connector, desk))
+        let engine =
+            Self { runtime, readers, lookups, keys, checks, numberer, connector: Arc::clone(&connector) };
+        Ok((engine, connector, desk))
     }
 
     pub(super) async fn get(
@@ -147,11 +151,11 @@ impl Postgres {
         let readers = self.readers.clone();
         let query = Arc::new((query, begun));
         let list = async move {
-            run(&readers, async move |connection| {
+            let read = readers.run(async move |connection| {
                 let query = Arc::clone(&query);
                 list::read(&query.0, query.1.as_ref(), connection).await
-            })
-            .await
+            });
+            read.await
         };
         self.runtime.spawn(list).await.map_err(StoreError::failed)?
     }
@@ -162,7 +166,7 @@ impl Postgres {
         limit: u32,
     ) -> Result<Page<RawCustomer>, StoreError> {
         use customers::{account, customer_id};
-        let page = run(&self.readers, async |connection| {
+        let page = self.readers.run(async |connection| {
             let mut query = customers::table
                 .select((customers::account, CustomerRow::as_select()))
                 .order_by((account.asc(), customer_id.asc()))
@@ -191,14 +195,14 @@ impl Postgres {
         &self,
         query: FeedQuery,
     ) -> Result<(Option<FeedHead>, Vec<EventRow>), StoreError> {
-        run(&self.readers, async |connection| feed::read(&query, connection).await).await
+        self.readers.run(async |connection| feed::read(&query, connection).await).await
     }
 
     pub(super) async fn newest_events(
         &self,
         accounts: Vec<String>,
     ) -> Result<Vec<(String, i64)>, StoreError> {
-        run(self.numberer.readers(), async |connection| feed::newest(&accounts, connection).await).await
+        self.numberer.readers().run(async |connection| feed::newest(&accounts, connection).await).await
     }
 
     pub(super) async fn number_events(&self) -> Result<(), StoreError> {
@@ -210,7 +214,7 @@ impl Postgres {
     }
 
     pub(super) async fn feed_heads(&self) -> Result<Vec<FeedHead>, StoreError> {
-        run(&self.readers, feed::heads).await
+        self.readers.run(feed::heads).await
     }
 
     pub(super) async fn scan_events(
@@ -218,26 +222,26 @@ impl Postgres {
         after: (String, String, i64),
         limit: u32,
     ) -> Result<Vec<EventRow>, StoreError> {
-        run(&self.readers, async |connection| feed::scan(&after, limit, connection).await).await
+        self.readers.run(async |connection| feed::scan(&after, limit, connection).await).await
     }
 
     pub(super) async fn prune_events(&self, before: i64) -> Result<bool, StoreError> {
-        run(&self.readers, async |connection| feed::prune(before, connection).await).await
+        self.readers.run(async |connection| feed::prune(before, connection).await).await
     }
 
     pub(super) async fn remember_signatures(&self, used: Vec<UsedSignature>) -> Result<(), StoreError> {
-        run(&self.readers, async |connection| feed::remember(&used, connection).await).await
+        self.readers.run(async |connection| feed::remember(&used, connection).await).await
     }
 
     pub(super) async fn take_over_events(
         &self,
         events: Vec<MovedEvent>,
     ) -> Result<Vec<MovedOutcome>, StoreError> {
-        moved::take_over(&self.checker.connector, &events).await
+        self.readers.run(async |connection| moved::take_over(&events, connection).await).await
     }
 
     pub(super) async fn export(&self, account: Option<Account>) -> Result<Receiver<Part>, StoreError> {
-        export::start(&self.checker.connector, account).await
+        export::start(&self.connector, account).await
     }
 
     /// Runs a query on keys and secrets, which may be repeated.
@@ -245,11 +249,13 @@ impl Postgres {
         &self,
         query: impl AsyncFnMut(&mut AsyncPgConnection) -> QueryResult<T>,
     ) -> Result<T, StoreError> {
-        run(&self.keys, query).await
+        self.keys.run(query).await
     }
 
+    /// Shows that the database answers, whatever all the other connections are busy with. It reads real rows: a server that
+    /// accepts connections may still not be able to read its tables.
     pub(super) async fn check(&self) -> Result<(), StoreError> {
-        self.checker.check().await
+        self.checks.run(async |connection| connection.batch_execute(CHECK).await).await
     }
 
     /// Prunes expired signatures now and then, in small steps. Each replica does so, beside its writes.
@@ -271,7 +277,7 @@ impl Postgres {
     }
 
     async fn prune_step(&self, from: i64) -> Result<Pruned, StoreError> {
-        let pruned = run(&self.readers, async |connection| {
+        let pruned = self.readers.run(async |connection| {
             let prune = diesel::sql_query(PRUNE).bind::<BigInt, _>(from).bind::<BigInt, _>(expired_before());
             prune.get_result(connection).await
         });

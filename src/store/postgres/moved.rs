@@ -1,53 +1,42 @@
 //! Takes over events of another database, in turn with whoever numbers them.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
-use tokio_postgres::{Client, Error as PostgresError, Row};
+use diesel::{
+    QueryResult, sql_query,
+    sql_types::{Array, BigInt, Binary, Nullable, Text},
+};
+use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _};
 
 use super::{
     super::{
-        error::StoreError,
-        feed::{EVENT_ROW, EventRow, FeedHead},
+        feed::{EVENT_ROW, EventRow, FEED_HEAD, FeedHead},
         moved::{Destination, MovedEvent, MovedOutcome},
     },
-    connect::Connector,
-    error::store_error,
     numberer::NUMBERING_LOCK,
 };
 
-const HEADS: &str = "SELECT account, newest, pruned, pruned_id, pruned_at FROM feed_heads WHERE account = ANY($1)";
-
-const PUT_HEAD: &str = "\
-    INSERT INTO feed_heads (account, newest, pruned, pruned_id, pruned_at) VALUES ($1, $2, $3, $4, $5) \
-    ON CONFLICT (account) DO UPDATE SET newest = excluded.newest";
-
-const INSERT: &str = "\
-    INSERT INTO events (account, position, customer_id, event_id, event_type, occurred_at, previous, key_id) \
-    SELECT * FROM unnest( \
-        $1::text[], $2::bigint[], $3::text[], $4::bytea[], $5::bigint[], $6::bigint[], $7::bytea[], $8::text[] \
-    )";
-
 /// What was committed before must be numbered.
 pub(super) async fn take_over(
-    connector: &Arc<Connector>,
     events: &[MovedEvent],
-) -> Result<Vec<MovedOutcome>, StoreError> {
-    let (mut client, _driver) = connector.connect_to_read().await?;
-    write(&mut client, events).await.map_err(|error| store_error(&error))
+    connection: &mut AsyncPgConnection,
+) -> QueryResult<Vec<MovedOutcome>> {
+    connection.transaction(async |connection| write(events, connection).await).await
 }
 
-async fn write(client: &mut Client, events: &[MovedEvent]) -> Result<Vec<MovedOutcome>, PostgresError> {
-    let transaction = client.transaction().await?;
-    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&NUMBERING_LOCK]).await?;
+async fn write(events: &[MovedEvent], connection: &mut AsyncPgConnection) -> QueryResult<Vec<MovedOutcome>> {
+    let lock = sql_query("SELECT pg_advisory_xact_lock($1)").bind::<BigInt, _>(NUMBERING_LOCK);
+    lock.execute(connection).await?;
     let accounts: Vec<&str> = events.iter().map(|event| event.account.as_str()).collect();
     let positions: Vec<i64> = events.iter().map(MovedEvent::position).collect();
-    let heads = transaction.query(HEADS, &[&accounts]).await?;
-    let heads = heads.iter().map(head).collect::<Result<_, _>>()?;
-    let there = format!(
-        "SELECT {EVENT_ROW} FROM events WHERE (account, position) IN (SELECT * FROM unnest($1::text[], $2::bigint[]))"
-    );
-    let there = transaction.query(&there, &[&accounts, &positions]).await?;
-    let there = there.iter().map(event).collect::<Result<Vec<_>, _>>()?;
+    let heads = sql_query(format!("SELECT {FEED_HEAD} FROM feed_heads WHERE account = ANY($1)"));
+    let heads = heads.bind::<Array<Text>, _>(&accounts).load::<FeedHead>(connection).await?;
+    let there = sql_query(format!(
+        "SELECT {EVENT_ROW} FROM events \
+         WHERE (account, position) IN (SELECT * FROM unnest($1::text[], $2::bigint[]))"
+    ));
+    let there = there.bind::<Array<Text>, _>(&accounts).bind::<Array<BigInt>, _>(positions);
+    let there = there.load::<EventRow>(connection).await?;
     let there: HashMap<_, _> = there.iter().map(|row| ((row.account.as_str(), row.position), row)).collect();
     let mut destination = Destination::new(heads);
     let add = |event: &MovedEvent| {
@@ -55,46 +44,44 @@ async fn write(client: &mut Client, events: &[MovedEvent]) -> Result<Vec<MovedOu
     };
     let outcomes = events.iter().map(add).collect();
     let (rows, heads) = destination.into_changes();
-    for FeedHead { account, newest, pruned, pruned_id, pruned_at } in &heads {
-        transaction.execute(PUT_HEAD, &[account, newest, pruned, pruned_id, pruned_at]).await?;
+    for head in heads {
+        put_head(head, connection).await?;
     }
+    insert(&rows, connection).await?;
+    Ok(outcomes)
+}
+
+async fn put_head(head: FeedHead, connection: &mut AsyncPgConnection) -> QueryResult<()> {
+    let FeedHead { account, newest, pruned, pruned_id, pruned_at } = head;
+    let put = sql_query(format!(
+        "INSERT INTO feed_heads ({FEED_HEAD}) VALUES ($1, $2, $3, $4, $5) \
+         ON CONFLICT (account) DO UPDATE SET newest = excluded.newest"
+    ));
+    let put = put.bind::<Text, _>(account).bind::<BigInt, _>(newest).bind::<BigInt, _>(pruned);
+    let put = put.bind::<Nullable<Binary>, _>(pruned_id).bind::<Nullable<BigInt>, _>(pruned_at);
+    put.execute(connection).await.map(drop)
+}
+
+async fn insert(rows: &[EventRow], connection: &mut AsyncPgConnection) -> QueryResult<()> {
     macro_rules! column {
         ($field:ident) => {
             rows.iter().map(|row| &row.$field).collect::<Vec<_>>()
         };
     }
-    let columns = (column!(account), column!(position), column!(customer_id), column!(event_id));
-    let more = (column!(event_type), column!(occurred_at), column!(previous), column!(key_id));
-    transaction
-        .execute(
-            INSERT,
-            &[&columns.0, &columns.1, &columns.2, &columns.3, &more.0, &more.1, &more.2, &more.3],
-        )
-        .await?;
-    transaction.commit().await?;
-    Ok(outcomes)
-}
-
-pub(super) fn head(row: &Row) -> Result<FeedHead, PostgresError> {
-    Ok(FeedHead {
-        account: row.try_get(0)?,
-        newest: row.try_get(1)?,
-        pruned: row.try_get(2)?,
-        pruned_id: row.try_get(3)?,
-        pruned_at: row.try_get(4)?,
-    })
-}
-
-/// The columns in the order of [`EVENT_ROW`].
-pub(super) fn event(row: &Row) -> Result<EventRow, PostgresError> {
-    Ok(EventRow {
-        account: row.try_get(0)?,
-        position: row.try_get(1)?,
-        customer_id: row.try_get(2)?,
-        event_id: row.try_get(3)?,
-        event_type: row.try_get(4)?,
-        occurred_at: row.try_get(5)?,
-        previous: row.try_get(6)?,
-        key_id: row.try_get(7)?,
-    })
+    let insert = sql_query(format!(
+        "INSERT INTO events ({EVENT_ROW}) SELECT * FROM unnest( \
+            $1::text[], $2::bigint[], $3::text[], $4::bytea[], $5::bigint[], $6::bigint[], $7::bytea[], $8::text[])"
+    ));
+    insert
+        .bind::<Array<Text>, _>(column!(account))
+        .bind::<Array<BigInt>, _>(column!(position))
+        .bind::<Array<Text>, _>(column!(customer_id))
+        .bind::<Array<Binary>, _>(column!(event_id))
+        .bind::<Array<BigInt>, _>(column!(event_type))
+        .bind::<Array<BigInt>, _>(column!(occurred_at))
+        .bind::<Array<Nullable<Binary>>, _>(column!(previous))
+        .bind::<Array<Nullable<Text>>, _>(column!(key_id))
+        .execute(connection)
+        .await
+        .map(drop)
 }

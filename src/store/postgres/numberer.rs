@@ -2,7 +2,7 @@
 //!
 //! Transactions commit in another order than they begin, so a number that is drawn while writing would let a reader pass over
 //! an event that becomes visible later. So a write leaves its event in `outbox`, and whichever replica comes first moves what
-//! is committed from there to `events`, in one statement and in turn with the others: adr 0010.
+//! is committed from there to `events`, in one statement and in turn with the others (adr 0011).
 
 use std::{
     sync::{
@@ -12,7 +12,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use deadpool::managed::Pool;
 use diesel::{
     QueryResult,
     pg::Pg,
@@ -27,8 +26,7 @@ use tokio::{
 
 use super::{
     super::{error::StoreError, followers::Followers},
-    connect::Readers,
-    readers::run,
+    readers::Readers,
 };
 use crate::telemetry::{StoreMetrics, chain};
 
@@ -50,7 +48,7 @@ pub(super) const NUMBERING_LOCK: i64 = 0x6576_656e_7473;
 
 /// Numbers events, in turn with other replicas.
 pub(super) struct Numberer {
-    readers: Pool<Readers>,
+    readers: Readers,
     followers: Followers,
     metrics: StoreMetrics,
     wanted: Notify,
@@ -69,7 +67,7 @@ struct Bound {
 }
 
 impl Numberer {
-    pub(super) fn new(readers: Pool<Readers>, metrics: StoreMetrics) -> Arc<Self> {
+    pub(super) fn new(readers: Readers, metrics: StoreMetrics) -> Arc<Self> {
         let bound = Bound { from: i64::MIN, next: i64::MIN, newest: i64::MIN, moved: Instant::now() };
         Arc::new(Self {
             readers,
@@ -87,7 +85,7 @@ impl Numberer {
     }
 
     /// The connection that numbers; it can be asked for what is newest, too.
-    pub(super) fn readers(&self) -> &Pool<Readers> {
+    pub(super) fn readers(&self) -> &Readers {
         &self.readers
     }
 
@@ -116,14 +114,15 @@ impl Numberer {
         loop {
             let from = self.bound().begin();
             let rows: Vec<Numbered> =
-                run(&self.readers, async |connection| Number { from }.load(connection).await).await?;
+                self.readers.run(async |connection| Number { from }.load(connection).await).await?;
             let Some((is_ours, count, last, ..)) = rows.first().cloned() else { return Ok(()) };
             if !is_ours {
                 sleep(TURN_PAUSE).await;
                 continue;
             }
             self.bound().end(last);
-            let newest = rows.iter().filter_map(|(_, _, _, account, newest)| Some((account.as_deref()?, (*newest)?)));
+            let newest =
+                rows.iter().filter_map(|(_, _, _, account, newest)| Some((account.as_deref()?, (*newest)?)));
             self.followers.publish(newest);
             if count < EVENTS_MAX {
                 break;

@@ -1,25 +1,29 @@
-//! A pool of connections that read, and what a query over one of them comes to.
+//! Connections that read, and what a query over one of them comes to.
 
-use std::{future::Future, sync::Arc, time::Duration};
-
-use deadpool::{
-    Runtime as PoolRuntime,
-    managed::{Object, Pool, PoolError, TimeoutType},
+use std::{
+    future::Future,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
+
 use diesel::{
     QueryResult,
     result::{DatabaseErrorKind, Error as DieselError},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
-use tokio::time::{error::Elapsed, sleep, timeout};
+use tokio::{
+    sync::Semaphore,
+    time::{error::Elapsed, sleep, timeout},
+};
 
 use super::{
     super::error::StoreError,
-    connect::{Connector, Reader, Readers},
+    connect::{Connector, Driver, PREPARE_TIMEOUT},
+    error::describe,
 };
 
 /// How long a read may wait for a connection.
-const POOL_TIMEOUT: Duration = Duration::from_secs(2);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a read may take: less than the server gives it, so that this limit decides.
 const READ_TIMEOUT: Duration = Duration::from_secs(4);
@@ -27,66 +31,84 @@ const READ_TIMEOUT: Duration = Duration::from_secs(4);
 /// How long to wait before a query is tried again that the writes of others undid.
 const CONFLICT_PAUSE: Duration = Duration::from_millis(5);
 
-pub(super) fn pool(
-    connector: &Arc<Connector>,
-    connections: usize,
+/// A bounded number of connections that read, opened when they are needed. Clones share them.
+#[derive(Clone)]
+pub(super) struct Readers(Arc<Shared>);
+
+struct Shared {
+    connector: Arc<Connector>,
+    /// What each session begins with.
     setup: &'static str,
-) -> Result<Pool<Readers>, StoreError> {
-    Pool::builder(Readers { connector: Arc::clone(connector), setup })
-        .max_size(connections)
-        .runtime(PoolRuntime::Tokio1)
-        .wait_timeout(Some(POOL_TIMEOUT))
-        .build()
-        .map_err(StoreError::failed)
+    places: Semaphore,
+    idle: Mutex<Vec<Reader>>,
 }
 
-/// Runs a query, which may write as long as it may be repeated. What the writes of others undid is tried again, as a writer
-/// does. The connection returns to its pool if it still works.
-pub(super) async fn run<T>(
-    pool: &Pool<Readers>,
-    mut query: impl AsyncFnMut(&mut AsyncPgConnection) -> QueryResult<T>,
-) -> Result<T, StoreError> {
-    let mut reader = connection(pool).await?;
-    let result = within(async {
-        loop {
-            match query(&mut reader.connection).await {
-                Err(error) if is_conflict(&error) => sleep(CONFLICT_PAUSE).await,
-                result => return result,
+struct Reader {
+    connection: AsyncPgConnection,
+    driver: Driver,
+}
+
+impl Readers {
+    pub(super) fn new(connector: &Arc<Connector>, connections: usize, setup: &'static str) -> Self {
+        let (connector, places) = (Arc::clone(connector), Semaphore::new(connections));
+        Self(Arc::new(Shared { connector, setup, places, idle: Mutex::default() }))
+    }
+
+    /// Runs a query, which may write as long as it may be repeated. What the writes of others undid is tried again, as a
+    /// writer does. The connection is used again if it still works: not if the query is given up.
+    pub(super) async fn run<T>(
+        &self,
+        mut query: impl AsyncFnMut(&mut AsyncPgConnection) -> QueryResult<T>,
+    ) -> Result<T, StoreError> {
+        let place = timeout(WAIT_TIMEOUT, self.0.places.acquire()).await.map_err(|_| StoreError::Busy)?;
+        let _place = place.map_err(StoreError::unavailable)?;
+        let mut reader = self.0.reader().await?;
+        let result = within(async {
+            loop {
+                match query(&mut reader.connection).await {
+                    Err(error) if is_conflict(&error) => sleep(CONFLICT_PAUSE).await,
+                    result => return result,
+                }
+            }
+        });
+        let result = match result.await {
+            Ok(Ok(value)) => Ok(value),
+            // diesel tells few of Postgres's errors apart: if the connection still answers, only this query was refused.
+            Ok(Err(error)) if !is_transient(&error) && answers(&mut reader).await => {
+                Err(StoreError::failed(error))
+            }
+            Ok(Err(error)) => return Err(StoreError::unavailable(error)),
+            Err(elapsed) => return Err(StoreError::unavailable(elapsed)),
+        };
+        self.0.idle().push(reader);
+        result
+    }
+}
+
+impl Shared {
+    async fn reader(&self) -> Result<Reader, StoreError> {
+        while let Some(reader) = { self.idle().pop() } {
+            if !reader.driver.has_ended() {
+                return Ok(reader);
             }
         }
-    });
-    let result = result.await;
-    finish(reader, result).await
+        let (client, driver) = self.connector.connect_to_read().await?;
+        let prepare = async {
+            client.batch_execute(self.setup).await.map_err(|error| describe(&error))?;
+            AsyncPgConnection::try_from(client).await.map_err(|error| error.to_string())
+        };
+        let connection = timeout(PREPARE_TIMEOUT, prepare).await;
+        let connection = connection.map_err(StoreError::unavailable)?.map_err(StoreError::unavailable)?;
+        Ok(Reader { connection, driver })
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Reader>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-pub(super) async fn connection(pool: &Pool<Readers>) -> Result<Object<Readers>, StoreError> {
-    pool.get().await.map_err(|error| match error {
-        PoolError::Timeout(TimeoutType::Wait) => StoreError::Busy,
-        PoolError::Backend(error) => error,
-        error => StoreError::failed(error),
-    })
-}
-
-/// The result of a query, or the end of the time for it.
-pub(super) type InTime<T> = Result<QueryResult<T>, Elapsed>;
-
-pub(super) async fn within<T>(query: impl Future<Output = QueryResult<T>>) -> InTime<T> {
+async fn within<T>(query: impl Future<Output = QueryResult<T>>) -> Result<QueryResult<T>, Elapsed> {
     timeout(READ_TIMEOUT, query).await
-}
-
-/// Returns the connection to its pool if it still works. diesel tells few of Postgres's errors apart: if the connection
-/// still answers, only this query was refused.
-pub(super) async fn finish<T>(mut reader: Object<Readers>, result: InTime<T>) -> Result<T, StoreError> {
-    let failure = match result {
-        Ok(Ok(value)) => return Ok(value),
-        Ok(Err(error)) if !is_transient(&error) && answers(&mut reader).await => {
-            return Err(StoreError::failed(error));
-        }
-        Ok(Err(error)) => StoreError::unavailable(error),
-        Err(elapsed) => StoreError::unavailable(elapsed),
-    };
-    drop(Object::take(reader));
-    Err(failure)
 }
 
 /// diesel does not tell a deadlock from other errors.

@@ -19,6 +19,7 @@ use super::super::{
     decide::{Event, Outcome},
     draft::{Key, NewRow},
     feed::event_type_number,
+    row::current_row,
     version::Version,
     write::Write,
 };
@@ -42,12 +43,12 @@ pub(super) const LOCK: &str = "SELECT pg_advisory_xact_lock(key) FROM unnest($1:
 
 /// Locks the customers that exist, in the order of their keys. Returns the place of each, counted from 1, and its row. A
 /// sub-query that cannot be pulled up is made by key for each row, whatever the server knows of the table.
-pub(super) const LOOK_UP: &str = "\
-    SELECT asked.place, version, created_at, updated_at, signature_expires_at \
-    FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS asked (account, customer_id, place), LATERAL ( \
-        SELECT version, created_at, updated_at, signature_expires_at FROM customers \
-        WHERE account = asked.account AND customer_id = asked.customer_id FOR UPDATE \
-    ) AS found";
+pub(super) const LOOK_UP: &str = concat!(
+    "SELECT asked.place, found.* \
+     FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS asked (account, customer_id, place), LATERAL (SELECT ",
+    current_row!(),
+    " FROM customers WHERE account = asked.account AND customer_id = asked.customer_id FOR UPDATE) AS found"
+);
 
 /// Returns the place of each signature that was used, and what it has done.
 pub(super) const LOOK_UP_USED: &str = "\
@@ -111,6 +112,11 @@ pub(super) const PRUNE: &str = "\
 
 /// How many rows one [`PRUNE`] deletes.
 pub(super) const PRUNE_ROWS_MAX: i64 = 1000;
+
+/// What belongs to the place that a statement returns, counted from 1.
+pub(super) fn at<T>(items: &mut [T], place: i64) -> Option<&mut T> {
+    items.get_mut(usize::try_from(place - 1).ok()?)
+}
 
 /// A parameter of a statement.
 pub(super) type Parameter<'a> = &'a (dyn ToSql + Sync);

@@ -60,7 +60,7 @@ pub enum InvalidPostgresUrl {
     Parameter,
     /// A part of the URL and a parameter, or two parameters, say the same thing.
     #[error("the {0} is given twice")]
-    Twice(&'static str),
+    Twice(String),
     /// `sslmode` is something else.
     #[error("sslmode must be disable, prefer, require, verify-ca or verify-full")]
     SslMode,
@@ -69,88 +69,47 @@ pub enum InvalidPostgresUrl {
     RootCertificate,
 }
 
-/// The parameters that libpq knows. A name that is not among them may be a part of a password.
-const PARAMETERS: [&str; 49] = [
-    "application_name",
-    "channel_binding",
-    "client_encoding",
-    "connect_timeout",
-    "dbname",
-    "fallback_application_name",
-    "gssdelegation",
-    "gssencmode",
-    "gsslib",
-    "host",
-    "hostaddr",
-    "keepalives",
-    "keepalives_count",
-    "keepalives_idle",
-    "keepalives_interval",
-    "keepalives_retries",
-    "krbsrvname",
-    "load_balance_hosts",
-    "max_protocol_version",
-    "min_protocol_version",
-    "oauth_client_id",
-    "oauth_client_secret",
-    "oauth_issuer",
-    "oauth_scope",
-    "options",
-    "passfile",
-    "password",
-    "port",
-    "replication",
-    "require_auth",
-    "requirepeer",
-    "scram_client_key",
-    "scram_server_key",
-    "service",
-    "ssl_max_protocol_version",
-    "ssl_min_protocol_version",
-    "sslcert",
-    "sslcertmode",
-    "sslcompression",
-    "sslcrl",
-    "sslcrldir",
-    "sslkey",
-    "sslmode",
-    "sslnegotiation",
-    "sslpassword",
-    "sslrootcert",
-    "target_session_attrs",
-    "tcp_user_timeout",
-    "user",
-];
-
 impl FromStr for PostgresUrl {
     type Err = InvalidPostgresUrl;
 
     fn from_str(url: &str) -> Result<Self, InvalidPostgresUrl> {
-        let Parts { place, parameters, mut given } = Parts::of(url)?;
-        let (mut mode, mut file, mut known) = (None, None, DEFAULTS.to_owned());
+        let Parts { login, address, name, parameters, mut given } = Parts::of(url)?;
+        let (mut mode, mut file) = (None, None);
+        let (mut places, mut common) = (format!("postgres://{address}?"), DEFAULTS.to_owned());
         for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
             let (name, value) = parameter.split_once('=').ok_or(InvalidPostgresUrl::Parameter)?;
-            let name = given.add(&decode(name)?)?;
-            match (&*name, value) {
-                (_, "") => return Err(InvalidPostgresUrl::Parameter),
-                ("sslmode", value) => mode = Some(decode(value)?),
-                ("sslrootcert", value) => file = Some(PathBuf::from(decode(value)?)),
-                (name, value) => known.extend(["&", name, "=", value]),
+            if value.is_empty() {
+                return Err(InvalidPostgresUrl::Parameter);
+            }
+            let name = decode(name)?;
+            given.add(&name)?;
+            match &*name {
+                "sslmode" => mode = Some(decode(value)?),
+                "sslrootcert" => file = Some(PathBuf::from(decode(value)?)),
+                "host" | "hostaddr" | "port" => places.extend([parameter, "&"]),
+                _ => {
+                    given.check(&name, parameter)?;
+                    common.extend(["&", parameter]);
+                }
             }
         }
-        let mut config: Config = format!("{place}?{known}").parse().map_err(refusal)?;
+        let mut common = config(&format!("postgres://{login}/{name}?{common}"))?;
         let (ssl_mode, trust) = security(mode.as_deref(), file)?;
-        config.ssl_mode(ssl_mode);
-        let shuffled = config.get_load_balance_hosts() == LoadBalanceHosts::Random;
-        Ok(Self { hosts: hosts(&config)?, shuffled, trust })
+        common.ssl_mode(ssl_mode);
+        let shuffled = common.get_load_balance_hosts() == LoadBalanceHosts::Random;
+        Ok(Self { hosts: hosts(&config(&places)?, &common)?, shuffled, trust })
     }
 }
 
 /// A URL that has one meaning, for RFC 3986 as well as for libpq, which looks for the end of the password at the first
 /// `@`.
 struct Parts<'a> {
-    /// What comes before the parameters.
-    place: &'a str,
+    /// User and password with the `@` behind them, if they are there.
+    login: &'a str,
+    /// Hosts and ports.
+    address: &'a str,
+    /// The database's name.
+    name: &'a str,
     parameters: &'a str,
     given: Given,
 }
@@ -159,12 +118,10 @@ impl<'a> Parts<'a> {
     fn of(url: &'a str) -> Result<Self, InvalidPostgresUrl> {
         let is_plain = |char: char| !char.is_whitespace() && !char.is_control() && char != '#';
         let (_, rest) = url.split_once("://").ok_or(InvalidPostgresUrl::Hosts)?;
-        let (credentials, rest) = match rest.split_once('@') {
-            Some((credentials, rest)) => (Some(credentials), rest),
-            None => (None, rest),
-        };
-        let (address, parameters) = rest.split_once('?').unwrap_or((rest, ""));
-        let (host, name) = address.split_once('/').unwrap_or((address, ""));
+        let (login, rest) = rest.split_at(rest.find('@').map_or(0, |at| at + 1));
+        let credentials = login.strip_suffix('@');
+        let (place, parameters) = rest.split_once('?').unwrap_or((rest, ""));
+        let (address, name) = place.split_once('/').unwrap_or((place, ""));
         let has_one_meaning = url.chars().all(is_plain)
             && is_encoded(url)
             && !rest.contains('@')
@@ -176,12 +133,12 @@ impl<'a> Parts<'a> {
         let is_given = [
             ("user", credentials.is_some()),
             ("password", credentials.is_some_and(|credentials| credentials.contains(':'))),
-            ("host", !host.is_empty()),
+            ("host", !address.is_empty()),
             ("dbname", !name.is_empty()),
         ];
-        let names = is_given.into_iter().filter(|(_, is_given)| *is_given).map(|(name, _)| name).collect();
-        let place = url.strip_suffix(parameters).unwrap_or(url).trim_end_matches('?');
-        Ok(Self { place, parameters, given: Given { names, is_secret: false } })
+        let names = is_given.into_iter().filter(|(_, is_given)| *is_given);
+        let names = names.map(|(name, _)| name.to_owned()).collect();
+        Ok(Self { login, address, name, parameters, given: Given { names, is_secret: false } })
     }
 }
 
@@ -200,27 +157,31 @@ fn is_encoded(url: &str) -> bool {
     })
 }
 
-/// What was given before a parameter.
+/// What was given so far.
 struct Given {
-    names: Vec<&'static str>,
+    names: Vec<String>,
     /// Whether a parameter was a credential: what follows may be a rest of it, and is not shown.
     is_secret: bool,
 }
 
 impl Given {
-    /// Adds a parameter. One that is not known is left to tokio-postgres, which names it.
-    fn add(&mut self, name: &str) -> Result<String, InvalidPostgresUrl> {
-        match PARAMETERS.iter().find(|known| **known == name) {
-            Some(known) if self.names.contains(known) => Err(InvalidPostgresUrl::Twice(known)),
-            Some(known) => {
-                self.names.push(known);
-                self.is_secret |= ["user", "pass", "key", "secret"].iter().any(|part| known.contains(part));
-                Ok((*known).to_owned())
+    fn add(&mut self, name: &str) -> Result<(), InvalidPostgresUrl> {
+        if self.names.iter().any(|given| given == name) {
+            return Err(InvalidPostgresUrl::Twice(name.to_owned()));
+        }
+        self.names.push(name.to_owned());
+        Ok(())
+    }
+
+    /// Asks tokio-postgres whether it knows a parameter. If not, it names it, which may be a part of a password.
+    fn check(&mut self, name: &str, parameter: &str) -> Result<(), InvalidPostgresUrl> {
+        let is_word = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        match config(&format!("postgres://?{parameter}")) {
+            Err(_) if self.is_secret || !is_word => Err(InvalidPostgresUrl::Ambiguous),
+            checked => {
+                self.is_secret |= ["user", "password"].contains(&name);
+                checked.map(drop)
             }
-            None if self.is_secret || !name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') => {
-                Err(InvalidPostgresUrl::Ambiguous)
-            }
-            None => Ok(name.to_owned()),
         }
     }
 }
@@ -231,9 +192,11 @@ fn decode(value: &str) -> Result<String, InvalidPostgresUrl> {
 }
 
 /// tokio-postgres names the parameter at fault, and never shows its value.
-fn refusal(error: tokio_postgres::Error) -> InvalidPostgresUrl {
-    let cause = error.into_source().map(|cause| cause.to_string());
-    InvalidPostgresUrl::Config(cause.unwrap_or_else(|| "cannot be understood".to_owned()))
+fn config(url: &str) -> Result<Config, InvalidPostgresUrl> {
+    url.parse().map_err(|error: tokio_postgres::Error| {
+        let cause = error.into_source().map(|cause| cause.to_string());
+        InvalidPostgresUrl::Config(cause.unwrap_or_else(|| "cannot be understood".to_owned()))
+    })
 }
 
 fn security(mode: Option<&str>, file: Option<PathBuf>) -> Result<(SslMode, Trust), InvalidPostgresUrl> {
@@ -250,8 +213,9 @@ fn security(mode: Option<&str>, file: Option<PathBuf>) -> Result<(SslMode, Trust
     Ok((ssl_mode, file.map_or(Trust::Anyone, |file| Trust::Authority { file, checks_name })))
 }
 
-fn hosts(config: &Config) -> Result<Vec<Config>, InvalidPostgresUrl> {
-    let (hosts, addresses, ports) = (config.get_hosts(), config.get_hostaddrs(), config.get_ports());
+/// One for each place, with what is common to all.
+fn hosts(places: &Config, common: &Config) -> Result<Vec<Config>, InvalidPostgresUrl> {
+    let (hosts, addresses, ports) = (places.get_hosts(), places.get_hostaddrs(), places.get_ports());
     let count = hosts.len().max(addresses.len());
     let fits = |length: usize| length == 0 || length == count;
     if count == 0 || !fits(hosts.len()) || !fits(addresses.len()) || !(fits(ports.len()) || ports.len() == 1)
@@ -265,12 +229,12 @@ fn hosts(config: &Config) -> Result<Vec<Config>, InvalidPostgresUrl> {
         Host::Unix(folder) => !folder.to_string_lossy().contains(['@', '=']),
     };
     // libpq takes a name with these characters for a whole connection string.
-    let is_name = config.get_dbname().is_none_or(|name| !name.contains(['@', '=']) && !name.contains("://"));
+    let is_name = common.get_dbname().is_none_or(|name| !name.contains(['@', '=']) && !name.contains("://"));
     if !is_name || !hosts.iter().all(is_host) {
         return Err(InvalidPostgresUrl::Ambiguous);
     }
     let alone = |index: usize| {
-        let mut alone = common(config);
+        let mut alone = common.clone();
         match hosts.get(index) {
             Some(Host::Tcp(name)) => alone.host(name),
             // As with libpq: nobody listens in on a socket of the machine.
@@ -284,46 +248,6 @@ fn hosts(config: &Config) -> Result<Vec<Config>, InvalidPostgresUrl> {
         alone
     };
     Ok((0..count).map(alone).collect())
-}
-
-/// All but the hosts.
-fn common(config: &Config) -> Config {
-    let mut common = Config::new();
-    if let Some(user) = config.get_user() {
-        common.user(user);
-    }
-    if let Some(password) = config.get_password() {
-        common.password(password);
-    }
-    if let Some(name) = config.get_dbname() {
-        common.dbname(name);
-    }
-    if let Some(options) = config.get_options() {
-        common.options(options);
-    }
-    if let Some(name) = config.get_application_name() {
-        common.application_name(name);
-    }
-    if let Some(&timeout) = config.get_connect_timeout() {
-        common.connect_timeout(timeout);
-    }
-    if let Some(&timeout) = config.get_tcp_user_timeout() {
-        common.tcp_user_timeout(timeout);
-    }
-    if let Some(interval) = config.get_keepalives_interval() {
-        common.keepalives_interval(interval);
-    }
-    if let Some(retries) = config.get_keepalives_retries() {
-        common.keepalives_retries(retries);
-    }
-    common
-        .keepalives(config.get_keepalives())
-        .keepalives_idle(config.get_keepalives_idle())
-        .target_session_attrs(config.get_target_session_attrs())
-        .channel_binding(config.get_channel_binding())
-        .ssl_mode(config.get_ssl_mode())
-        .ssl_negotiation(config.get_ssl_negotiation());
-    common
 }
 
 /// Hosts, ports and the database's name: no user, no password, no parameters.

@@ -27,7 +27,7 @@ use super::{
     connect::{ANSWER_TIMEOUT, Connector, Driver, PREPARE_TIMEOUT, PROOF_TIMEOUT},
     error::{SqlFailure, classify, describe, store_error},
     numberer::Numberer,
-    sql::{self, Parameter, Rows},
+    sql::{self, Parameter, Rows, at},
 };
 use crate::{random, telemetry::chain};
 
@@ -206,17 +206,18 @@ impl Statements {
     async fn prepare(client: &Client) -> Result<Self, PostgresError> {
         client.batch_execute(sql::BY_INDEX).await?;
         client.batch_execute(sql::WRITER).await?;
-        let (lock, look_up, look_up_used, look_up_last, delete, insert, update, insert_used, insert_events) = try_join!(
-            client.prepare(sql::LOCK),
-            client.prepare(sql::LOOK_UP),
-            client.prepare(sql::LOOK_UP_USED),
-            client.prepare(sql::LOOK_UP_LAST),
-            client.prepare(sql::DELETE),
-            client.prepare(sql::INSERT),
-            client.prepare(sql::UPDATE),
-            client.prepare(sql::INSERT_USED),
-            client.prepare(sql::INSERT_EVENTS),
-        )?;
+        let (lock, look_up, look_up_used, look_up_last, delete, insert, update, insert_used, insert_events) =
+            try_join!(
+                client.prepare(sql::LOCK),
+                client.prepare(sql::LOOK_UP),
+                client.prepare(sql::LOOK_UP_USED),
+                client.prepare(sql::LOOK_UP_LAST),
+                client.prepare(sql::DELETE),
+                client.prepare(sql::INSERT),
+                client.prepare(sql::UPDATE),
+                client.prepare(sql::INSERT_USED),
+                client.prepare(sql::INSERT_EVENTS),
+            )?;
         Ok(Self {
             lock,
             look_up,
@@ -344,9 +345,4 @@ impl Session {
         }
         Ok(())
     }
-}
-
-/// What was found for the write at this place of the group, counted from 1.
-fn at(found: &mut [Found], place: i64) -> Option<&mut Found> {
-    found.get_mut(usize::try_from(place - 1).ok()?)
 }

@@ -14,6 +14,10 @@ use diesel::{
     sqlite::SqliteConnection,
 };
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
+use libsqlite3_sys::{
+    SQLITE_BUSY, SQLITE_CANTOPEN, SQLITE_CORRUPT, SQLITE_ERROR, SQLITE_FULL, SQLITE_IOERR, SQLITE_NOTADB,
+    SQLITE_READONLY,
+};
 
 use super::super::error::{Cause, StoreError};
 
@@ -28,24 +32,6 @@ const SETUP: &str = "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA
 /// How long a connection waits for a lock while it is opened at the start.
 const START_PATIENCE: Duration = Duration::from_secs(10);
 
-/// SQLite's text for `SQLITE_BUSY`: somebody else holds a lock.
-const LOCKED: &str = "database is locked";
-
-/// SQLite's texts for `SQLITE_NOTADB` and `SQLITE_CORRUPT`.
-const DAMAGE: [&str; 2] = ["file is not a database", "database disk image is malformed"];
-
-/// SQLite's text for `SQLITE_FULL`.
-const DISK_FULL: &str = "database or disk is full";
-
-/// SQLite's texts for `SQLITE_READONLY` and `SQLITE_CANTOPEN`, which it also has for a folder that nothing may be made in.
-const CLOSED: [&str; 2] = ["attempt to write a readonly database", "unable to open database file"];
-
-/// SQLite's text for a rollback of a transaction that it has ended by itself.
-const NO_TRANSACTION: &str = "cannot rollback - no transaction is active";
-
-/// SQLite's text for `SQLITE_IOERR`.
-const IO_ERROR: &str = "disk I/O error";
-
 /// A connection that waits for somebody else's lock once, and then not again until the lock is gone: otherwise each of
 /// the requests in a queue would wait for it, one after the other.
 pub(super) struct Connection {
@@ -54,7 +40,7 @@ pub(super) struct Connection {
     patience: Duration,
     is_locked_out: bool,
     /// The first error of what runs now.
-    first_error: Arc<Mutex<Option<String>>>,
+    first_error: Arc<Mutex<Option<(Option<Code>, String)>>>,
 }
 
 impl Connection {
@@ -71,12 +57,12 @@ impl Connection {
         let mut inner = SqliteConnection::establish(path).map_err(StoreError::unavailable)?;
         wait_for_locks(&mut inner, patience).map_err(store_error)?;
         inner.batch_execute(SETUP).map_err(store_error)?;
-        let first_error = Arc::<Mutex<Option<String>>>::default();
+        let first_error = Arc::<Mutex<Option<_>>>::default();
         let noted = Arc::clone(&first_error);
         inner.set_instrumentation(move |event: InstrumentationEvent<'_>| {
             if let InstrumentationEvent::FinishQuery { error: Some(error), .. } = event {
                 let mut noted = noted.lock().unwrap_or_else(PoisonError::into_inner);
-                noted.get_or_insert_with(|| error.to_string());
+                noted.get_or_insert_with(|| (code(error), error.to_string()));
             }
         });
         Ok(Self { inner, path: path.to_owned(), patience, is_locked_out: false, first_error })
@@ -89,7 +75,7 @@ impl Connection {
     ) -> Result<T, StoreError> {
         self.first_error.lock().unwrap_or_else(PoisonError::into_inner).take();
         let result = query(&mut self.inner);
-        let is_locked_out = matches!(&result, Err(error) if message(error) == Some(LOCKED));
+        let is_locked_out = matches!(&result, Err(error) if code(error) == Some(SQLITE_BUSY));
         if is_locked_out != self.is_locked_out {
             let patience = if is_locked_out { Duration::ZERO } else { self.patience };
             wait_for_locks(&mut self.inner, patience).map_err(store_error)?;
@@ -102,7 +88,8 @@ impl Connection {
     /// rollback fails, which hides the cause, and diesel takes the connection for broken.
     fn meaning(&mut self, error: DieselError) -> StoreError {
         let first = self.first_error.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let is_broken = message(&error) == Some(NO_TRANSACTION)
+        // SQLITE_ERROR: there is no transaction to roll back.
+        let is_broken = code(&error) == Some(SQLITE_ERROR)
             || matches!(
                 error,
                 DieselError::RollbackErrorOnCommit { .. } | DieselError::BrokenTransactionManager
@@ -114,8 +101,8 @@ impl Connection {
             Ok(fresh) => *self = fresh,
             Err(error) => return error,
         }
-        let text = first.unwrap_or_else(|| error.to_string());
-        store_error_of(Some(&text.clone()), text)
+        let (code, text) = first.unwrap_or_else(|| (None, error.to_string()));
+        store_error_of(code, text)
     }
 
     /// As [`Self::run`], for what can as well be done later: `None` if somebody else holds a lock.
@@ -128,7 +115,7 @@ impl Connection {
         let patience = if self.is_locked_out { Duration::ZERO } else { self.patience };
         wait_for_locks(&mut self.inner, patience).map_err(store_error)?;
         match result {
-            Err(error) if message(&error) == Some(LOCKED) => Ok(None),
+            Err(error) if code(&error) == Some(SQLITE_BUSY) => Ok(None),
             result => result.map(Some).map_err(store_error),
         }
     }
@@ -158,7 +145,7 @@ pub(super) fn use_log(connection: &mut Connection) -> Result<(), StoreError> {
 /// Says which folder is meant, if nothing may be written in it.
 pub(super) fn name_folder(error: StoreError, file: &Path) -> StoreError {
     match &error {
-        StoreError::Failed(cause) if CLOSED.contains(&cause.to_string().as_str()) => {
+        StoreError::Failed(cause) if is_one_of(cause.as_ref(), &[SQLITE_READONLY, SQLITE_CANTOPEN]) => {
             let folder = file.parent().unwrap_or(file).display();
             StoreError::unavailable(format!(
                 "{cause}: this user must be able to write in the folder {folder}, and the files in it"
@@ -170,28 +157,43 @@ pub(super) fn name_folder(error: StoreError, file: &Path) -> StoreError {
 
 /// The only place where an error of SQLite gets its meaning.
 pub(super) fn store_error(error: DieselError) -> StoreError {
-    store_error_of(message(&error).map(str::to_owned).as_deref(), error)
+    store_error_of(code(&error), error)
 }
 
-fn store_error_of(message: Option<&str>, cause: impl Into<Cause>) -> StoreError {
-    match message {
-        Some(LOCKED | DISK_FULL | IO_ERROR) => StoreError::unavailable(cause),
+fn store_error_of(code: Option<Code>, cause: impl Into<Cause>) -> StoreError {
+    match code {
+        Some(SQLITE_BUSY | SQLITE_FULL | SQLITE_IOERR) => StoreError::unavailable(cause),
         _ => StoreError::failed(cause),
     }
 }
 
-/// SQLite's text for the result code. diesel does not tell the codes apart, but the texts are stable.
-fn message(error: &DieselError) -> Option<&str> {
-    match error {
-        DieselError::DatabaseError(DatabaseErrorKind::Unknown, info) => Some(info.message()),
-        _ => None,
-    }
+/// SQLite's primary result code.
+type Code = std::ffi::c_int;
+
+/// The result code, where it has a meaning here. diesel keeps it to itself, but passes on the fixed text that SQLite has for
+/// each.
+fn code(error: &DieselError) -> Option<Code> {
+    let DieselError::DatabaseError(DatabaseErrorKind::Unknown, info) = error else { return None };
+    Some(match info.message() {
+        "attempt to write a readonly database" => SQLITE_READONLY,
+        "cannot rollback - no transaction is active" => SQLITE_ERROR,
+        "database disk image is malformed" => SQLITE_CORRUPT,
+        "database is locked" => SQLITE_BUSY,
+        "database or disk is full" => SQLITE_FULL,
+        "disk I/O error" => SQLITE_IOERR,
+        "file is not a database" => SQLITE_NOTADB,
+        "unable to open database file" => SQLITE_CANTOPEN,
+        _ => return None,
+    })
+}
+
+fn is_one_of(cause: &(dyn StdError + Send + Sync + 'static), codes: &[Code]) -> bool {
+    cause.downcast_ref().and_then(code).is_some_and(|code| codes.contains(&code))
 }
 
 /// Whether an error says that the file is not the database that was written.
-pub(super) fn is_damage(error: &(dyn StdError + Send + Sync + 'static)) -> bool {
-    let message = error.downcast_ref().and_then(message);
-    message.is_some_and(|message| DAMAGE.contains(&message))
+pub(super) fn is_damage(cause: &(dyn StdError + Send + Sync + 'static)) -> bool {
+    is_one_of(cause, &[SQLITE_NOTADB, SQLITE_CORRUPT])
 }
 
 #[cfg(test)]
@@ -214,7 +216,7 @@ mod tests {
         connection.run(|connection| connection.batch_execute("PRAGMA max_page_count = 8")).unwrap();
         let full = connection.run(fill).unwrap_err();
         assert!(
-            matches!(&full, StoreError::Unavailable(cause) if cause.to_string() == DISK_FULL),
+            matches!(&full, StoreError::Unavailable(cause) if cause.to_string() == "database or disk is full"),
             "{full:?}"
         );
         // The limit was the connection's.

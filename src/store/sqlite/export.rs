@@ -95,9 +95,13 @@ fn signatures(connection: &mut SqliteConnection) -> QueryResult<Vec<UsedSignatur
         customers::updated_at,
         customers::signature_expires_at,
     ));
-    let shown = shown.load::<CurrentRow>(connection)?.into_iter().filter_map(|row| Current::from(row).shown());
+    let shown =
+        shown.load::<CurrentRow>(connection)?.into_iter().filter_map(|row| Current::from(row).shown());
     let noted = noted.filter_map(|(expires_at, hash, outcome)| used_signature(expires_at, &hash, &outcome));
-    Ok(noted.chain(shown.map(|(signature, outcome)| UsedSignature { signature, outcome })).collect())
+    let shown = shown.map(|(signature, outcome)| UsedSignature { signature, outcome });
+    let mut used: Vec<_> = noted.chain(shown).collect();
+    used.sort_unstable_by_key(|UsedSignature { signature, .. }| (signature.expires_at, signature.hash));
+    Ok(used)
 }
 
 /// False if nobody wants them.
@@ -108,8 +112,10 @@ fn send_events(
 ) -> QueryResult<bool> {
     let of_account = "? IS NULL OR account = ?";
     let heads = sql_query(format!("SELECT {FEED_HEAD} FROM feed_heads WHERE {of_account} ORDER BY account"));
-    let heads = heads.bind::<Nullable<Text>, _>(account).bind::<Nullable<Text>, _>(account).load(connection)?;
-    let rows = sql_query(format!("SELECT {EVENT_ROW} FROM events WHERE {of_account} ORDER BY account, position"));
+    let heads =
+        heads.bind::<Nullable<Text>, _>(account).bind::<Nullable<Text>, _>(account).load(connection)?;
+    let rows =
+        sql_query(format!("SELECT {EVENT_ROW} FROM events WHERE {of_account} ORDER BY account, position"));
     let rows = rows.bind::<Nullable<Text>, _>(account).bind::<Nullable<Text>, _>(account);
     let (mut is_wanted, mut batch) = (send(Exported::Feeds(heads)), Parts::default());
     for row in rows.load_iter::<EventRow, DefaultLoadingMode>(connection)? {

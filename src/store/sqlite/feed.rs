@@ -150,11 +150,12 @@ pub(super) fn take_over(
         let mut destination = Destination::new(heads);
         let mut outcomes = Vec::with_capacity(moved.len());
         for event in moved {
-            let there = sql_query(format!("SELECT {EVENT_ROW} FROM events WHERE account = ? AND position = ?"))
-                .bind::<Text, _>(event.account.as_str())
-                .bind::<BigInt, _>(event.position())
-                .get_result::<EventRow>(connection)
-                .optional()?;
+            let there =
+                sql_query(format!("SELECT {EVENT_ROW} FROM events WHERE account = ? AND position = ?"))
+                    .bind::<Text, _>(event.account.as_str())
+                    .bind::<BigInt, _>(event.position())
+                    .get_result::<EventRow>(connection)
+                    .optional()?;
             outcomes.push(destination.add(event, there.as_ref()));
         }
         let (rows, heads) = destination.into_changes();

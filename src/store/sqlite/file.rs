@@ -5,15 +5,17 @@
 
 use std::{
     ffi::OsString,
-    fs::{self, OpenOptions},
+    fs,
     io::{self, Read as _},
     mem::ManuallyDrop,
+    os::unix::fs::{FileExt as _, MetadataExt as _},
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
 use super::super::{error::StoreError, types::Access};
+use crate::files::secret_options;
 
 /// The other files of a database in WAL mode, by what follows the path.
 const LOG: &str = "-wal";
@@ -55,10 +57,8 @@ pub(super) fn find(path: &Path, access: Access) -> Result<(PathBuf, PathBuf), St
     let given = std::path::absolute(path).map_err(StoreError::unavailable)?;
     let refused = |error: io::Error| format!("cannot open {}: {error}", given.display());
     check_log(&fs::canonicalize(&given).unwrap_or_else(|_| given.clone()))?;
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(access == Access::Create);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut options = secret_options();
+    options.read(true).create(access == Access::Create);
     options.open(&given).map_err(refused).map_err(StoreError::unavailable)?;
     let real = fs::canonicalize(&given).map_err(refused).map_err(StoreError::unavailable)?;
     Ok((given, real))
@@ -151,25 +151,11 @@ impl File {
     }
 }
 
-#[cfg(unix)]
 fn identity(path: &Path) -> io::Result<Identity> {
-    use std::os::unix::fs::MetadataExt as _;
     fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
-#[cfg(unix)]
 fn has_header(file: &fs::File) -> bool {
-    use std::os::unix::fs::FileExt as _;
     let mut header = [0; HEADER.len()];
     file.read_exact_at(&mut header, 0).is_ok() && header == *HEADER
-}
-
-#[cfg(not(unix))]
-fn has_header(_file: &fs::File) -> bool {
-    true
-}
-
-#[cfg(not(unix))]
-fn identity(path: &Path) -> io::Result<Identity> {
-    fs::metadata(path).map(|_| (0, 0))
 }

@@ -14,7 +14,7 @@ use super::{
         creation::InOrder,
         error::StoreError,
         page::{Listed, Page, PageQuery},
-        row::{CUSTOMER_ROW, CustomerRow},
+        row::{CustomerRow, customer_row},
         types::{Position, Snapshot, StoredCustomer},
     },
     sql::SelectNewestSeq,
@@ -68,9 +68,7 @@ impl QueryFragment<Sqlite> for NotNewer {
 
 impl QueryFragment<Sqlite> for SelectPage<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        out.push_sql("SELECT ");
-        out.push_sql(CUSTOMER_ROW);
-        out.push_sql(" FROM customers WHERE account = ");
+        out.push_sql(concat!("SELECT ", customer_row!(), " FROM customers WHERE account = "));
         out.push_bind_param::<Text, _>(self.account)?;
         self.in_order.walk_ast(out.reborrow())
     }

@@ -11,7 +11,7 @@ use diesel::{
     sqlite::{Sqlite, SqliteConnection},
 };
 
-use super::super::row::CustomerRow;
+use super::super::row::{CustomerRow, current_row, customer_row};
 
 /// Makes a type of each statement. Its fields are bound in their order, one for each `?` of the text.
 macro_rules! statements {
@@ -55,16 +55,14 @@ statements! {
         account: &'a str as Text,
         customer_id: &'a str as Text,
     } -> SqlTypeOf<AsSelect<CustomerRow, Sqlite>>
-    = "SELECT customer_id, version, created_at, updated_at, sealed_by, record \
-       FROM customers WHERE account = ? AND customer_id = ?";
+    = concat!("SELECT ", customer_row!(), " FROM customers WHERE account = ? AND customer_id = ?");
 
-    /// Looks up what a write is decided from: version, creation, last change, and when the signature expires.
+    /// Looks up what a write is decided from; gives a [`CurrentRow`](super::super::row::CurrentRow).
     SelectCurrent<'a> as SelectCurrent<'static> {
         account: &'a str as Text,
         customer_id: &'a str as Text,
     } -> (Binary, BigInt, BigInt, Nullable<BigInt>)
-    = "SELECT version, created_at, updated_at, signature_expires_at \
-       FROM customers WHERE account = ? AND customer_id = ?";
+    = concat!("SELECT ", current_row!(), " FROM customers WHERE account = ? AND customer_id = ?");
 
     Insert<'a> as Insert<'static> {
         seq: i64 as BigInt,

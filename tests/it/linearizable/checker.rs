@@ -11,6 +11,8 @@ use customers_api::{
     store::{Change, Condition, Current, Decision, Effect, NewVersion, Outcome, Record, Version, decide},
 };
 
+use crate::support::proof;
+
 /// The content of one put. No two puts have the same.
 pub(super) type Content = u32;
 
@@ -65,7 +67,7 @@ pub(super) fn carry_out(call: Call, customer: Option<Content>) -> (Reply, Option
     let change = match call {
         Call::Get => return (customer.map_or(Reply::NotFound, Reply::Found), customer),
         Call::Put(content, when) => {
-            let new = NewVersion::of(Some(SignatureId { expires_at: 1, hash: hash(content) }));
+            let new = NewVersion::of(Some(proof(SignatureId { expires_at: 1, hash: hash(content) })));
             let condition = match when {
                 When::Always => Condition::Always,
                 When::Absent => Condition::Absent,
@@ -75,7 +77,7 @@ pub(super) fn carry_out(call: Call, customer: Option<Content>) -> (Reply, Option
             Change::Put { record: Record { bytes: Vec::new(), sealed_by: None }, new, condition }
         }
         Call::Delete(held) => {
-            Change::Delete { signature: None, if_match: held.map(|held| vec![version(held)]) }
+            Change::Delete { new: NewVersion::of(None), if_match: held.map(|held| vec![version(held)]) }
         }
     };
     let current = customer.map(|content| Current {
@@ -84,7 +86,7 @@ pub(super) fn carry_out(call: Call, customer: Option<Content>) -> (Reply, Option
         updated: 0,
         signature_expires_at: None,
     });
-    let Decision { outcome, effect, .. } = decide(&change, 1, current.as_ref(), None, 0);
+    let Decision { outcome, effect, .. } = decide(&change, 1, current.as_ref(), None, 0, None);
     let reply = match outcome {
         Outcome::Created(_) => Reply::Created,
         Outcome::Updated(_) => Reply::Updated,
@@ -106,7 +108,7 @@ fn hash(content: Content) -> [u8; SIGNATURE_HASH_BYTES] {
 }
 
 fn version(content: Content) -> Version {
-    NewVersion::of(Some(SignatureId { expires_at: 1, hash: hash(content) })).version()
+    NewVersion::of(Some(proof(SignatureId { expires_at: 1, hash: hash(content) }))).version()
 }
 
 /// The operations that are already in order, one bit for each.

@@ -5,6 +5,7 @@ use std::iter;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL};
 use customers_api::{clock, signature::Algorithm};
 use futures_util::future::join_all;
+use rustls::pki_types::{PrivatePkcs8KeyDer, pem::PemObject as _};
 use serde_json::json;
 
 use crate::support::{Answer, Engine, Signer, TestApi, eventually, full, mia, on_each_engine, token_for};
@@ -314,9 +315,10 @@ async fn requests_with_equal_claims_are_one_and_a_jti_tells_them_apart(engine: E
             claims["jti"] = json!(jti);
         }
         let message = format!("{}.{}", part(json!({ "alg": "ES384", "kid": key_id })), part(claims));
-        let pem = jsonwebtoken::EncodingKey::from_ec_pem(key.to_pem().as_bytes()).unwrap();
+        let der = PrivatePkcs8KeyDer::from_pem_slice(key.to_pem().as_bytes()).unwrap();
+        let der = jsonwebtoken::EncodingKey::from_ec_der(der.secret_pkcs8_der());
         let signature =
-            jsonwebtoken::crypto::sign(message.as_bytes(), &pem, jsonwebtoken::Algorithm::ES384).unwrap();
+            jsonwebtoken::crypto::sign(message.as_bytes(), &der, jsonwebtoken::Algorithm::ES384).unwrap();
         format!("{message}.{signature}")
     };
     assert_ne!(sign(None), sign(None), "an ECDSA signature is different each time");

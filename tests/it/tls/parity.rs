@@ -16,7 +16,7 @@ const OF_ITS_OWN: [&str; 5] = ["connection", "date", "etag", "last-modified", "x
 
 const METHODS: [&str; 7] = ["PUT", "GET", "HEAD", "DELETE", "POST", "OPTIONS", "PATCH"];
 
-const TARGETS: [&str; 20] = [
+const TARGETS: [&str; 24] = [
     "/",
     "/?a=b",
     "/customers",
@@ -30,6 +30,10 @@ const TARGETS: [&str; 20] = [
     "/customers/a%2Fb",
     "/customers/%00",
     "/customers/",
+    "/customers/nobody/events",
+    "/events?Wait=11",
+    "/events?PageToken=a",
+    "/events/c-1",
     "//customers",
     "/openapi.yaml",
     "/livez",
