@@ -9,15 +9,17 @@ run *options:
 test *words:
     PROPTEST_RNG_SEED=1 cargo test --locked --all-features {{ words }}
 
-# Runs all tests, and installs what they need: browser, Postgres, package, clients
-test-all:
-    scripts/test
+# Runs the tests that need no Postgres, no browser and no root, and says what it leaves out
+test-quick *words:
+    scripts/test --quick {{ words }}
+
+# Runs all tests, or some parts: rust, contract, package, browser, clients; and installs what they need
+test-all *parts:
+    scripts/test {{ parts }}
 
 # Checks format, lints and documentation, as CI does
 lint:
-    cargo fmt --check
-    cargo clippy --locked --all-targets --all-features -- -D warnings
-    RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+    .ci/run lint
 
 # Compares the contract with that of the last tag
 breaking:
@@ -25,7 +27,7 @@ breaking:
 
 # Checks the running server with public tools: linters, Schemathesis, generated clients
 contract:
-    scripts/contract
+    scripts/test contract
 
 # Gives each parser so many seconds of made-up input
 fuzz seconds="60":
@@ -35,9 +37,13 @@ fuzz seconds="60":
 bench *options:
     cargo bench --bench steps {{ options }}
 
-# Measures everything that docs/performance.md shows
-performance:
-    scripts/performance
+# Measures everything that docs/performance.md shows, or parts of it
+performance *parts:
+    scripts/performance {{ parts }}
+
+# Changes the code in small ways, to see which change no test notices
+mutants *options:
+    scripts/mutants {{ options }}
 
 # Starts replicas over a Postgres cluster, and kills parts of it under load
 cluster *options:
@@ -63,3 +69,7 @@ picture:
 # Runs everything that must hold before a change lands
 ci:
     .ci/run
+
+# Runs what takes too long for each change, or parts of it
+nightly *parts:
+    .ci/nightly {{ parts }}

@@ -2,7 +2,6 @@
 //! cannot be read, they are read again soon, because nobody gets in with keys that are too old.
 
 use std::{
-    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -169,14 +168,9 @@ impl Loaded {
         if let Some(last) = last.filter(|last| last.rows == rows) {
             return Ok(Self { keyring: Arc::clone(&last.keyring), rows, read_at });
         }
-        let known: HashMap<&str, &SigningKey> = last
-            .into_iter()
-            .flat_map(|last| last.rows.iter().flatten())
-            .map(|row| (row.key_id.as_str(), row))
-            .collect();
         let parsed = |row: &SigningKey| {
-            let same = known.get(row.key_id.as_str()).filter(|known| known.public_key == row.public_key);
-            same.and_then(|_| last?.keyring.get(&row.key_id)).map(|key| key.public_key.clone())
+            let known = &last?.keyring.get(&row.key_id)?.public_key;
+            (known.to_pem() == row.public_key).then(|| known.clone())
         };
         let keyring = rows.iter().filter_map(usable).filter_map(|row| key(row, parsed(row))).collect();
         Ok(Self { keyring: Arc::new(keyring), rows, read_at })

@@ -1,17 +1,8 @@
-//! Explains refused bodies, large ones on a thread of its own, so that an explanation does not delay other requests.
+//! Explains refused bodies, large ones on a thread of their own, so that an explanation does not delay other requests.
 
-use std::{
-    borrow::Cow,
-    io,
-    panic::{AssertUnwindSafe, catch_unwind},
-    thread,
-};
+use std::borrow::Cow;
 
-use actix_web::web::Bytes;
-use tokio::sync::{
-    mpsc::{self, Receiver, Sender},
-    oneshot,
-};
+use actix_web::{rt::task::spawn_blocking, web::Bytes};
 
 use super::{error::ApiError, turns::Turns};
 use crate::{account::Account, contract, model::RequestExtensionItem};
@@ -19,25 +10,14 @@ use crate::{account::Account, contract, model::RequestExtensionItem};
 /// The largest body that a worker explains itself, in bytes. It takes about a millisecond.
 const SMALL_BODY_BYTES_MAX: usize = 8 * 1024;
 
-/// Explains small bodies at once, and large ones on a thread of its own, one after the other: an explanation may need
-/// far more memory and time than reading the body. They are explained in turn by account.
-pub(super) struct Explainer {
-    questions: Sender<Question>,
-    turns: Turns,
-}
-
-struct Question {
-    schema: Cow<'static, str>,
-    body: Bytes,
-    reply: oneshot::Sender<Vec<RequestExtensionItem>>,
-}
+/// Explains small bodies at once, and large ones elsewhere, one after the other: an explanation may need far more memory
+/// and time than reading the body. They are explained in turn by account.
+pub(super) struct Explainer(Turns);
 
 impl Explainer {
-    pub(super) fn start() -> io::Result<Self> {
-        let (sender, questions) = mpsc::channel(1);
-        thread::Builder::new().name("explainer".to_owned()).spawn(move || answer(questions))?;
+    pub(super) fn new() -> Self {
         // Who waits keeps the body, and takes it along when the client gives up.
-        Ok(Self { questions: sender, turns: Turns::new(1) })
+        Self(Turns::new(1))
     }
 
     /// The violations of this schema by a body that the models refused.
@@ -50,34 +30,17 @@ impl Explainer {
         let violations = if body.len() <= SMALL_BODY_BYTES_MAX {
             contract::explain(&schema, body)
         } else {
-            let _turn = self.turns.take(account).await?;
-            self.explain_elsewhere(schema, body).await?
+            let (turn, body) = (self.0.take(account).await?, body.clone());
+            let explained = spawn_blocking(move || {
+                // It ends with the explanation, also if the client gave up.
+                let _turn = turn;
+                contract::explain(&schema, &body)
+            });
+            explained.await.map_err(|panicked| ApiError::Internal(panicked.into()))?
         };
         if violations.is_empty() {
             return Err(ApiError::Internal("the models refuse a body that the contract accepts".into()));
         }
         Ok(violations)
-    }
-
-    async fn explain_elsewhere(
-        &self,
-        schema: Cow<'static, str>,
-        body: &Bytes,
-    ) -> Result<Vec<RequestExtensionItem>, ApiError> {
-        let (reply, violations) = oneshot::channel();
-        let question = Question { schema, body: body.clone(), reply };
-        self.questions.send(question).await.map_err(|error| ApiError::Internal(error.into()))?;
-        violations.await.map_err(|_| ApiError::Internal("the explanation panicked".into()))
-    }
-}
-
-fn answer(mut questions: Receiver<Question>) {
-    while let Some(Question { schema, body, reply }) = questions.blocking_recv() {
-        if reply.is_closed() {
-            continue;
-        }
-        // A panic is an error of its request alone, as it is on a worker: it drops the reply.
-        let explained = catch_unwind(AssertUnwindSafe(|| contract::explain(&schema, &body)));
-        drop(explained.map(|violations| reply.send(violations)));
     }
 }

@@ -2,8 +2,7 @@
 //!
 //! A request passes `http::middleware` (its id, its log line, the one form of errors), then `request::signed` (who
 //! sent it and what it says), then its handler in `customers`, which calls the store. Statuses are chosen in `error`
-//! alone. Imports point one way: `http` → `operations` → `customers` → `request` → `document` → the other files of this
-//! folder.
+//! alone.
 
 mod base_path;
 mod budget;

@@ -55,7 +55,7 @@ impl Api {
             records,
             bodies: Budget::new(BODIES_BYTES_MAX),
             answers: Budget::new(ANSWERS_BYTES_MAX),
-            explainer: Explainer::start().map_err(|error| StoreError::Failed(error.into()))?,
+            explainer: Explainer::new(),
             list_turns: Turns::new(LISTS_MAX),
             readiness: Readiness::new(),
             metrics,

@@ -9,7 +9,7 @@ use std::{
 
 use clap::{
     Arg, ArgMatches, Command, CommandFactory, FromArgMatches,
-    error::{ContextValue, ErrorKind},
+    error::{ContextKind, ContextValue, ErrorKind},
     parser::ValueSource,
 };
 
@@ -84,7 +84,11 @@ fn may_be_secret(text: &str) -> bool {
 
 /// A secret may stand where it does not belong, and clap shows what it does not understand.
 fn without_secrets(mut error: clap::Error) -> clap::Error {
-    let shown = error.context().filter(|(_, value)| may_be_secret(&value.to_string()));
+    let is_url = |(_, value): &(_, &ContextValue)| value.to_string().starts_with("--database-url");
+    let is_about_url = error.context().any(|context| is_url(&context));
+    let shown = error.context().filter(|(kind, value)| {
+        may_be_secret(&value.to_string()) || is_about_url && *kind == ContextKind::InvalidValue
+    });
     for kind in shown.map(|(kind, _)| kind).collect::<Vec<_>>() {
         error.insert(kind, ContextValue::String("… (not shown: it may be a secret)".to_owned()));
     }

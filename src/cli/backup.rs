@@ -7,10 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
-use clap::{
-    Args,
-    builder::{PathBufValueParser, TypedValueParser as _},
-};
+use clap::Args;
 use tokio::time::sleep;
 
 use super::{database::Database, input, output, progress::Progress, stop::Signals};
@@ -28,7 +25,7 @@ use crate::{
 #[command(after_help = EXAMPLES)]
 pub(super) struct Backup {
     /// The new file
-    #[arg(value_name = "FILE", value_parser = PathBufValueParser::new().try_map(new_file))]
+    #[arg(value_name = "FILE", value_parser = input::new_file("a backup"))]
     file: PathBuf,
     #[command(flatten)]
     database: Database,
@@ -139,11 +136,4 @@ impl Drop for Partial {
             }
         }
     }
-}
-
-fn new_file(file: PathBuf) -> Result<PathBuf, &'static str> {
-    if input::is_standard_input(&file) {
-        return Err("a backup is written into a new file only (./- is a file of the name -)");
-    }
-    Ok(file)
 }

@@ -1,10 +1,6 @@
-use std::{
-    ffi::OsStr,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use clap::{Arg, builder::TypedValueParser, error::ErrorKind};
 use tokio::time::sleep;
 
 use super::output;
@@ -25,7 +21,6 @@ pub(super) struct Database {
         env = "DATABASE_URL",
         default_value = "sqlite:customers.db",
         value_name = "URL",
-        value_parser = DatabaseUrlParser,
         hide_env_values = true
     )]
     pub(super) database_url: DatabaseUrl,
@@ -66,26 +61,5 @@ fn report(line: &str) {
         tracing::warn!("{line}");
     } else {
         output::note(line);
-    }
-}
-
-/// Refuses a URL without printing it, because it may hold a password.
-#[derive(Clone)]
-struct DatabaseUrlParser;
-
-impl TypedValueParser for DatabaseUrlParser {
-    type Value = DatabaseUrl;
-
-    fn parse_ref(
-        &self,
-        command: &clap::Command,
-        _: Option<&Arg>,
-        url: &OsStr,
-    ) -> Result<DatabaseUrl, clap::Error> {
-        let refuse = |why: &dyn std::fmt::Display| {
-            let message = format!("invalid value for '--database-url <URL>': {why}\n");
-            clap::Error::raw(ErrorKind::ValueValidation, message).with_cmd(command)
-        };
-        url.to_str().ok_or_else(|| refuse(&"it must be UTF-8"))?.parse().map_err(|error| refuse(&error))
     }
 }

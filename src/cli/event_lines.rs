@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     keys::key_id,
-    members::{parsed, timestamp, write_line},
+    members::{parsed, timestamp},
 };
 use crate::{
     account::Account,
     model::{EventType, Timestamp},
-    signature_id::{SIGNATURE_HASH_BYTES, SignatureId},
+    signature_id::SignatureId,
     store::{Cursor, Event, Moved, MovedEvent, Outcome, StoredEvent, UsedSignature, Version},
 };
 
@@ -75,7 +75,8 @@ pub(super) fn write_signature(used: &UsedSignature, lines: &mut Vec<u8>) -> anyh
         Outcome::Deleted => (OutcomeName::Deleted, None),
         Outcome::NotFound => (OutcomeName::NotFound, None),
     };
-    let members = SignatureMembers { hash: hex::encode(hash), expires: *expires_at, outcome, version };
+    let members =
+        SignatureMembers { hash: Version::from(*hash).to_string(), expires: *expires_at, outcome, version };
     write_line("Signature", &members, lines)
 }
 
@@ -123,12 +124,18 @@ fn occurred_text(occurred: i64) -> anyhow::Result<String> {
     Ok(occurred.to_string())
 }
 
+/// Appends a line with one member, which has these.
+fn write_line(name: &str, members: &impl Serialize, lines: &mut Vec<u8>) -> anyhow::Result<()> {
+    lines.extend_from_slice(format!("{{\"{name}\":").as_bytes());
+    serde_json::to_writer(&mut *lines, members)?;
+    lines.extend_from_slice(b"}\n");
+    Ok(())
+}
+
 pub(super) fn signature(members: &SignatureMembers) -> Result<UsedSignature, Vec<String>> {
     let SignatureMembers { hash, expires, outcome, version } = members;
-    let (mut faults, mut bytes) = (Vec::new(), [0; SIGNATURE_HASH_BYTES]);
-    if hex::decode_to_slice(hash, &mut bytes).is_err() {
-        faults.push("Hash is not that of a signature".to_owned());
-    }
+    let mut faults = Vec::new();
+    let hash: Option<Version> = parsed("Hash", hash, &mut faults);
     let version = version.as_deref().map(|version| parsed("Version", version, &mut faults));
     let outcome = match (outcome, version.flatten()) {
         (OutcomeName::Created, Some(version)) => Some(Outcome::Created(version)),
@@ -138,12 +145,15 @@ pub(super) fn signature(members: &SignatureMembers) -> Result<UsedSignature, Vec
         (OutcomeName::NotFound, None) => Some(Outcome::NotFound),
         _ => None,
     };
-    match outcome {
-        Some(outcome) if faults.is_empty() => {
-            Ok(UsedSignature { signature: SignatureId { expires_at: *expires, hash: bytes }, outcome })
-        }
-        Some(_) => Err(faults),
-        None => Err(vec!["Version does not go with Outcome".to_owned()]),
+    if outcome.is_none() && faults.is_empty() {
+        faults.push("Version does not go with Outcome".to_owned());
+    }
+    match (hash, outcome) {
+        (Some(hash), Some(outcome)) if faults.is_empty() => Ok(UsedSignature {
+            signature: SignatureId { expires_at: *expires, hash: hash.into_bytes() },
+            outcome,
+        }),
+        _ => Err(faults),
     }
 }
 

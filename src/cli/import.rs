@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{
     database::Database,
-    lines::{Lines, Text},
+    lines::{Lines, TooLong},
     ndjson::{self, Entry, Identity},
     output,
     progress::Progress,
@@ -183,12 +183,12 @@ impl Importer {
         Self { store, records, replace, batch, changes, writing: None, counts, open_lines: None, progress }
     }
 
-    async fn add(&mut self, number: u64, text: Text<'_>) -> anyhow::Result<()> {
+    async fn add(&mut self, number: u64, text: Result<&[u8], TooLong>) -> anyhow::Result<()> {
         self.progress.add(1);
         let line = match text {
-            Text::Line(line) if line.trim_ascii().is_empty() => return Ok(()),
-            Text::Line(line) => ndjson::read(line),
-            Text::TooLong => Err(vec![format!("is longer than {LINE_BYTES_MAX} bytes")]),
+            Ok(line) if line.trim_ascii().is_empty() => return Ok(()),
+            Ok(line) => ndjson::read(line),
+            Err(TooLong) => Err(vec![format!("is longer than {LINE_BYTES_MAX} bytes")]),
         };
         let before = self.open_lines.unwrap_or_default();
         self.open_lines = Some(before + 1);

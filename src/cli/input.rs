@@ -6,6 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use anyhow::Context as _;
+use clap::builder::{PathBufValueParser, TypedValueParser};
+
 use crate::signature::InvalidKey;
 
 /// The file that stands for standard input.
@@ -25,15 +28,21 @@ pub(super) fn read(file: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The text of a file that holds a key.
-pub(super) fn pem(bytes: Vec<u8>) -> Result<String, InvalidKey> {
-    String::from_utf8(bytes).map_err(|_| InvalidKey::Binary)
+/// The key in a file.
+pub(super) fn key<K>(file: &Path, from_pem: fn(&str) -> Result<K, InvalidKey>) -> anyhow::Result<K> {
+    let shown = file.display();
+    let bytes = read(file).with_context(|| format!("cannot read the key {shown}"))?;
+    let pem = str::from_utf8(&bytes).map_err(|_| InvalidKey::Binary);
+    pem.and_then(from_pem).with_context(|| format!("cannot use the key {shown}"))
 }
 
-/// A file that is written: standard output is not one.
-pub(super) fn new_file(file: PathBuf) -> Result<PathBuf, &'static str> {
-    if is_standard_input(&file) {
-        return Err("a private key is written into a new file only (./- is a file of the name -)");
-    }
-    Ok(file)
+/// Takes a file that is written: standard output is not one.
+pub(super) fn new_file(what: &'static str) -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(move |file| {
+        if is_standard_input(&file) {
+            Err(format!("{what} is written into a new file only (./- is a file of the name -)"))
+        } else {
+            Ok(file)
+        }
+    })
 }

@@ -6,10 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
-use clap::{
-    Args, CommandFactory as _, Parser, Subcommand,
-    builder::{PathBufValueParser, TypedValueParser as _},
-};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use super::{database::Database, input, output};
 use crate::{
@@ -48,7 +45,7 @@ enum Command {
         #[arg(long, default_value = "ES384")]
         algorithm: Algorithm,
         /// The new file for the private key (PKCS#8, PEM); only its owner can read it
-        #[arg(long, value_name = "FILE", value_parser = PathBufValueParser::new().try_map(input::new_file))]
+        #[arg(long, value_name = "FILE", value_parser = input::new_file("a private key"))]
         out: PathBuf,
     },
     /// Register a public key
@@ -119,10 +116,7 @@ async fn generate(registration: Registration, algorithm: Algorithm, out: &Path) 
 }
 
 async fn add(registration: Registration, public_key: &Path) -> anyhow::Result<()> {
-    let shown = public_key.display();
-    let bytes = input::read(public_key).with_context(|| format!("cannot read the key {shown}"))?;
-    let key = input::pem(bytes).and_then(|pem| PublicKey::from_pem(&pem));
-    let key = key.with_context(|| format!("cannot use the key {shown}"))?;
+    let key = input::key(public_key, PublicKey::from_pem)?;
     let (is_new, store) = registration.open().await?;
     let registered = registration.register(&store, &key).await?;
     registration.tell(&store, is_new, &registered).await

@@ -19,14 +19,9 @@ pub(super) struct Lines {
     number: u64,
 }
 
-/// What was read.
+/// The error for a line that is longer than it may be. It was passed over.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Text<'a> {
-    /// A line, without its end.
-    Line(&'a [u8]),
-    /// A line that is longer than it may be. It was passed over.
-    TooLong,
-}
+pub(super) struct TooLong;
 
 impl Lines {
     /// Opens a file; `-` is standard input.
@@ -39,8 +34,8 @@ impl Lines {
         Ok(Self { reader, line_bytes_max, line: Vec::new(), number: 0 })
     }
 
-    /// The next line and its number; `None` after the last one.
-    pub(super) fn next(&mut self) -> io::Result<Option<(u64, Text<'_>)>> {
+    /// The next line without its end, and its number; `None` after the last one.
+    pub(super) fn next(&mut self) -> io::Result<Option<(u64, Result<&[u8], TooLong>)>> {
         self.line.clear();
         // One byte more for the end of the line.
         let bytes_max = self.line_bytes_max as u64 + 1;
@@ -51,9 +46,9 @@ impl Lines {
         let is_whole = self.line.pop_if(|last| *last == b'\n').is_some();
         if !is_whole && self.line.len() > self.line_bytes_max {
             self.pass_over()?;
-            return Ok(Some((self.number, Text::TooLong)));
+            return Ok(Some((self.number, Err(TooLong))));
         }
-        Ok(Some((self.number, Text::Line(&self.line))))
+        Ok(Some((self.number, Ok(&self.line))))
     }
 
     /// Reads up to the end of the line.
@@ -81,12 +76,12 @@ mod tests {
             let reader = Box::new(BufReader::with_capacity(capacity, text));
             let mut lines = Lines { reader, line_bytes_max: 4, line: Vec::new(), number: 0 };
             for (number, expected) in [
-                (1, Text::Line(b"1234")),
-                (2, Text::Line(b"")),
-                (3, Text::TooLong),
-                (4, Text::TooLong),
-                (5, Text::Line(b"1")),
-                (6, Text::Line(b"1234")),
+                (1, Ok(&b"1234"[..])),
+                (2, Ok(&b""[..])),
+                (3, Err(TooLong)),
+                (4, Err(TooLong)),
+                (5, Ok(&b"1"[..])),
+                (6, Ok(&b"1234"[..])),
             ] {
                 assert_eq!(lines.next().unwrap(), Some((number, expected)));
             }

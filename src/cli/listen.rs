@@ -49,8 +49,8 @@ impl FromStr for Listen {
     }
 }
 
-/// Whether a text is a host's name. A name that ends in a number is none: some resolvers take `0` or `127.1` for an
-/// address that was not written.
+/// Whether a text is a host's name. A name that ends in a number is refused: some resolvers take `0` or `127.1` for
+/// an address that was not written.
 fn is_host(name: &str) -> bool {
     let is_label = |label: &str| {
         let letters = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');

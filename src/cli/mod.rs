@@ -104,22 +104,20 @@ impl Cli {
         if !matches!(self.command, Command::Serve(_) | Command::Backup(_) | Command::Events(_)) {
             stop::end_on_signal()?;
         }
-        match self.command {
-            Command::Serve(command) => block_on(command.run()),
-            Command::Migrate(command) => block_on(command.run()),
-            Command::Keys(command) => block_on(command.run()),
-            Command::Sign(command) => command.run(),
-            Command::Openapi(command) => command.run(),
-            Command::Verify(command) => block_on(command.run()),
-            Command::Seal(command) => block_on(command.run()),
-            Command::Events(command) => block_on(command.run()),
-            Command::Backup(command) => block_on(command.run()),
-            Command::Export(command) => block_on(command.run()),
-            Command::Import(command) => block_on(command.run()),
-        }
+        actix_web::rt::System::new().block_on(async {
+            match self.command {
+                Command::Serve(command) => command.run().await,
+                Command::Migrate(command) => command.run().await,
+                Command::Keys(command) => command.run().await,
+                Command::Sign(command) => command.run(),
+                Command::Openapi(command) => command.run(),
+                Command::Verify(command) => command.run().await,
+                Command::Seal(command) => command.run().await,
+                Command::Events(command) => command.run().await,
+                Command::Backup(command) => command.run().await,
+                Command::Export(command) => command.run().await,
+                Command::Import(command) => command.run().await,
+            }
+        })
     }
-}
-
-fn block_on(run: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
-    actix_web::rt::System::new().block_on(run)
 }

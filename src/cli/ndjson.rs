@@ -4,12 +4,12 @@
 //! No error shows a value of a line, because it may be personal data.
 
 use serde::{Deserialize, Serialize, de::IgnoredAny};
-use serde_json::{Error as JsonError, Value};
+use serde_json::{Error as JsonError, Value, value::RawValue};
 
 use super::{
     event_lines::{self, EventMembers, PrunedMembers, SignatureMembers},
     keys::key_id,
-    members::{parsed, timestamp, write_line},
+    members::{parsed, timestamp},
     verify::describe,
 };
 use crate::{
@@ -40,7 +40,8 @@ pub(super) struct Identity {
     pub(super) updated: Timestamp,
 }
 
-#[derive(Deserialize)]
+/// A line as it is written. `R` is the record.
+#[derive(Serialize, Deserialize)]
 #[serde(bound(deserialize = "R: Deserialize<'de>"))]
 enum Members<R> {
     #[serde(deserialize_with = "model::object")]
@@ -76,7 +77,7 @@ struct EndMembers {
     lines: u64,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct CustomerMembers<R> {
     account: String,
@@ -88,50 +89,37 @@ struct CustomerMembers<R> {
     record: R,
 }
 
-/// The same without the record, to be written.
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Head<'a> {
-    account: &'a str,
-    #[serde(rename = "CustomerID")]
-    customer_id: &'a str,
-    version: String,
-    created: Timestamp,
-    updated: Timestamp,
-}
-
 /// Appends the line of a key.
 pub(super) fn write_key(key: SigningKey, lines: &mut Vec<u8>) -> anyhow::Result<()> {
     let SigningKey { key_id, account, algorithm, public_key, created, revoked } = key;
     let (account, created) = (account.to_string(), created.to_string());
     let revoked = revoked.map(|revoked| revoked.to_string());
-    let members = KeyMembers { account, key_id, algorithm, public_key, created, revoked };
-    write_line("Key", &members, lines)
+    write(&Members::Key(KeyMembers { account, key_id, algorithm, public_key, created, revoked }), lines)
 }
 
 /// Appends the line of a customer with these fields.
 pub(super) fn write_customer(
     account: &Account,
     stored: &StoredCustomer,
-    fields: &[u8],
+    record: &RawValue,
     lines: &mut Vec<u8>,
 ) -> anyhow::Result<()> {
     let StoredCustomer { customer_id, record: _, version, created, updated } = stored;
-    let (account, customer_id, version) = (account.as_str(), customer_id.as_str(), version.to_string());
-    let head = Head { account, customer_id, version, created: *created, updated: *updated };
-    lines.extend_from_slice(b"{\"Customer\":");
-    serde_json::to_writer(&mut *lines, &head)?;
-    // The object goes on.
-    lines.pop();
-    lines.extend_from_slice(b",\"Record\":");
-    lines.extend_from_slice(fields);
-    lines.extend_from_slice(b"}}\n");
-    Ok(())
+    let (account, customer_id, version) = (account.to_string(), customer_id.to_string(), version.to_string());
+    let (created, updated) = (created.to_string(), updated.to_string());
+    let members = CustomerMembers { account, customer_id, version, created, updated, record };
+    write(&Members::Customer(members), lines)
 }
 
 /// Appends the last line, after so many.
 pub(super) fn write_end(number: u64, lines: &mut Vec<u8>) -> anyhow::Result<()> {
-    write_line("End", &EndMembers { lines: number }, lines)
+    write(&Members::End(EndMembers { lines: number }), lines)
+}
+
+fn write(line: &Members<&RawValue>, lines: &mut Vec<u8>) -> anyhow::Result<()> {
+    serde_json::to_writer(&mut *lines, line)?;
+    lines.push(b'\n');
+    Ok(())
 }
 
 /// Reads a line, or says what is wrong with it.

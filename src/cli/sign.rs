@@ -52,7 +52,7 @@ impl Sign {
             let conflict = "--key and --body cannot both be standard input\n";
             return Err(clap::Error::raw(ErrorKind::ArgumentConflict, conflict).into());
         }
-        let key = private_key(&key)?;
+        let key = input::key(&key, PrivateKey::from_pem)?;
         let key_id = key_id.map_or_else(|| key.thumbprint(), Ok)?;
         let body = body.map_or_else(|| Ok(Vec::new()), |file| read_body(&file))?;
         let (path, query) = path.split_once('?').unwrap_or((&path, ""));
@@ -68,12 +68,6 @@ impl Sign {
         };
         output::print(sign(&key, Some(&key_id), &facts, expires_in)?)
     }
-}
-
-fn private_key(file: &Path) -> anyhow::Result<PrivateKey> {
-    let bytes = input::read(file).with_context(|| format!("cannot read the key {}", file.display()))?;
-    let key = input::pem(bytes).and_then(|pem| PrivateKey::from_pem(&pem));
-    key.with_context(|| format!("cannot use the key {}", file.display()))
 }
 
 fn read_body(file: &Path) -> anyhow::Result<Vec<u8>> {

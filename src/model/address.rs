@@ -2,56 +2,72 @@
 
 use std::str::FromStr;
 
-use garde::Validate;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::json;
 use utoipa::{
     Modify, PartialSchema, ToSchema,
     openapi::{ObjectBuilder, OpenApi, RefOr, Schema, Type, extensions::Extensions},
 };
 
-use super::strict::{self, without_nul};
+use super::{
+    strict,
+    text::{AnyText, Text},
+};
 
-/// A postal address. In the USA and Canada, the state is an ISO 3166-2 code.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
+type Street = Text<2, 200>;
+type City = Text<1, 100>;
+type PostCode = Text<1, 20>;
+type State = Text<1, 100>;
+
+/// The members of an address. The state is not checked yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub struct StreetAddress {
+struct Members {
     /// Street: the primary name of an address's street.
-    #[garde(length(chars, min = 2, max = 200), custom(without_nul))]
-    #[schema(min_length = 2, max_length = 200, pattern = r"^[^\u0000]*$")]
-    pub street: String,
+    #[schema(schema_with = Street::schema)]
+    street: Street,
     /// Street2: the secondary name of an address's street.
     #[serde(default, deserialize_with = "strict::present", skip_serializing_if = "Option::is_none")]
-    #[garde(inner(custom(without_nul)))]
-    #[schema(nullable = false, pattern = r"^[^\u0000]*$")]
-    pub street2: Option<String>,
+    #[schema(schema_with = AnyText::schema)]
+    street2: Option<AnyText>,
     /// City: name of an address's city or town.
-    #[garde(length(chars, min = 1, max = 100), custom(without_nul))]
-    #[schema(min_length = 1, max_length = 100, pattern = r"^[^\u0000]*$")]
-    pub city: String,
+    #[schema(schema_with = City::schema)]
+    city: City,
     /// PostCode: the address's postcode
-    #[garde(length(chars, min = 1, max = 20), custom(without_nul))]
-    #[schema(min_length = 1, max_length = 20, pattern = r"^[^\u0000]*$")]
-    pub post_code: String,
+    #[schema(schema_with = PostCode::schema)]
+    post_code: PostCode,
     /// State: the address's state / province / county. For USA and Canada, state code in ISO 3166-2 code (e.g. CA)
     /// is required.
-    #[garde(length(chars, min = 1, max = 100), custom(without_nul), custom(state_of(self.country)))]
-    #[schema(min_length = 1, max_length = 100, pattern = r"^[^\u0000]*$")]
-    pub state: String,
+    #[schema(schema_with = State::schema)]
+    state: State,
     /// ISO 3166-1 alpha-2 country code.
-    #[garde(skip)]
-    pub country: CountryCode,
+    country: CountryCode,
 }
 
-/// In the USA and in Canada the state is an ISO 3166-2 code without its country prefix.
-fn state_of<C>(country: CountryCode) -> impl Fn(&String, &C) -> garde::Result {
-    move |state, _| match codes_of(country) {
-        Some(codes) if codes.binary_search(&state.as_str()).is_err() => Err(garde::Error::new(SUBDIVISION)),
-        _ => Ok(()),
+/// A postal address. In the USA and Canada, the state is an ISO 3166-2 code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct StreetAddress(Members);
+
+impl<'de> Deserialize<'de> for StreetAddress {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let members: Members = strict::object(deserializer)?;
+        let codes = coded().find(|(country, _)| *country == members.country.as_str());
+        if codes.is_none_or(|(_, codes)| codes.binary_search(&members.state.as_str()).is_ok()) {
+            Ok(Self(members))
+        } else {
+            Err(de::Error::custom("the state is not one of its country"))
+        }
     }
 }
 
-const SUBDIVISION: &str = "ISO 3166-2 subdivision code without its country prefix";
+impl PartialSchema for StreetAddress {
+    fn schema() -> RefOr<Schema> {
+        Members::schema()
+    }
+}
+
+impl ToSchema for StreetAddress {}
 
 /// Adds the rule for the state to the document: `if` and `then`, for which utoipa has no annotation.
 pub struct StateRule;
@@ -155,9 +171,4 @@ const CANADA: [&str; 13] = [
 /// The countries whose `State` is a code, and their codes.
 fn coded() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
     [("US", UNITED_STATES.as_slice()), ("CA", CANADA.as_slice())].into_iter()
-}
-
-/// The codes that `State` must be one of; `None` where it is free text.
-fn codes_of(country: CountryCode) -> Option<&'static [&'static str]> {
-    coded().find(|(code, _)| *code == country.as_str()).map(|(_, codes)| codes)
 }

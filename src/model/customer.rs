@@ -1,15 +1,18 @@
 //! What the service keeps and answers.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
-use garde::Validate;
 use serde::Serialize;
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{KnownFormat, ObjectBuilder, Ref, RefOr, Schema, SchemaFormat, Type},
 };
 
-use super::{customer_input::CustomerInput, strict::without_nul, time::Timestamp};
+use super::{
+    customer_input::CustomerInput,
+    text::{InvalidText, Text},
+    time::Timestamp,
+};
 
 /// A customer, as the service keeps it: what the caller sent, its id, and when it was created.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -61,50 +64,53 @@ fn created() -> ObjectBuilder {
 }
 
 /// The customer's identifier, chosen by the caller and unique within the account.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Validate, ToSchema)]
-#[garde(transparent)]
-#[schema(as = CustomerID, min_length = 1, max_length = 36, pattern = r"^[^\u0000]*$")]
-pub struct CustomerId(#[garde(length(chars, min = 1, max = 36), custom(without_nul))] String);
-
-/// Why a text is not a [`CustomerId`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must have 1 to 36 characters, and must not contain U+0000")]
-pub struct InvalidCustomerId;
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct CustomerId(Text<1, 36>);
 
 impl CustomerId {
     /// The id as a text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 
     /// Converts into the text.
     #[must_use]
     pub fn into_string(self) -> String {
-        self.0
+        self.0.into()
     }
 }
 
 impl TryFrom<String> for CustomerId {
-    type Error = InvalidCustomerId;
+    type Error = InvalidText;
 
-    fn try_from(text: String) -> Result<Self, InvalidCustomerId> {
-        let id = Self(text);
-        id.validate().map_err(|_| InvalidCustomerId)?;
-        Ok(id)
+    fn try_from(text: String) -> Result<Self, InvalidText> {
+        text.try_into().map(Self)
     }
 }
 
 impl FromStr for CustomerId {
-    type Err = InvalidCustomerId;
+    type Err = InvalidText;
 
-    fn from_str(text: &str) -> Result<Self, InvalidCustomerId> {
+    fn from_str(text: &str) -> Result<Self, InvalidText> {
         text.to_owned().try_into()
     }
 }
 
 impl fmt::Display for CustomerId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
+        formatter.write_str(self.as_str())
+    }
+}
+
+impl PartialSchema for CustomerId {
+    fn schema() -> RefOr<Schema> {
+        Text::<1, 36>::schema()
+    }
+}
+
+impl ToSchema for CustomerId {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("CustomerID")
     }
 }

@@ -1,7 +1,6 @@
 //! What the caller sends.
 
-use garde::Validate;
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{RefOr, Schema},
@@ -9,29 +8,25 @@ use utoipa::{
 
 use super::{
     address::{CountryCode, StreetAddress},
-    strict::{self, without_nul},
+    strict,
+    text::Text,
     time::Date,
 };
 
 /// A customer, as the caller sends it.
-// The one statement of a customer's members; `Customer` takes them from here. The values are not checked yet.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
+// The one statement of a customer's members; `Customer` takes them from here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct Members {
     /// The customer's name.
     #[serde(deserialize_with = "strict::object")]
-    #[garde(dive)]
     full_name: FullName,
     /// The customer's date of birth.
-    #[garde(skip)]
     date_of_birth: Date,
     /// The customer's identification documents.
     #[serde(deserialize_with = "strict::objects")]
-    #[garde(dive)]
     identities: Vec<CustomerIdentity>,
     /// Where the customer lives.
-    #[serde(deserialize_with = "strict::object")]
-    #[garde(dive)]
     primary_residence: StreetAddress,
 }
 
@@ -42,9 +37,7 @@ pub struct CustomerInput(Members);
 
 impl<'de> Deserialize<'de> for CustomerInput {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let members: Members = strict::object(deserializer)?;
-        members.validate().map_err(|_| de::Error::custom("the contract refuses this customer"))?;
-        Ok(Self(members))
+        strict::object(deserializer).map(Self)
     }
 }
 
@@ -56,50 +49,46 @@ impl PartialSchema for CustomerInput {
 
 impl ToSchema for CustomerInput {}
 
+type Name = Text<1, 50>;
+
 /// The user's name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct FullName {
     /// user's first name
-    #[garde(length(chars, min = 1, max = 50), custom(without_nul))]
-    #[schema(min_length = 1, max_length = 50, pattern = r"^[^\u0000]*$")]
-    pub first_name: String,
+    #[schema(schema_with = Name::schema)]
+    pub first_name: Name,
     /// user's last name (family name)
-    #[garde(length(chars, min = 1, max = 50), custom(without_nul))]
-    #[schema(min_length = 1, max_length = 50, pattern = r"^[^\u0000]*$")]
-    pub last_name: String,
+    #[schema(schema_with = Name::schema)]
+    pub last_name: Name,
     /// user's middle name
     #[serde(default, deserialize_with = "strict::present", skip_serializing_if = "Option::is_none")]
-    #[garde(length(chars, min = 1, max = 50), inner(custom(without_nul)))]
-    #[schema(nullable = false, min_length = 1, max_length = 50, pattern = r"^[^\u0000]*$")]
-    pub middle_name: Option<String>,
+    #[schema(schema_with = Name::schema)]
+    pub middle_name: Option<Name>,
 }
 
+type IdNumber = Text<1, 36>;
+
 /// An identification document of the customer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct CustomerIdentity {
     /// ISO 3166-1 alpha-2 country code.
-    #[garde(skip)]
     pub issuing_country: CountryCode,
     /// The number of the document.
     #[serde(rename = "IDNumber")]
-    #[garde(length(chars, min = 1, max = 36), custom(without_nul))]
-    #[schema(min_length = 1, max_length = 36, pattern = r"^[^\u0000]*$")]
-    pub id_number: String,
+    #[schema(schema_with = IdNumber::schema)]
+    pub id_number: IdNumber,
     /// When the document was issued.
     #[serde(default, deserialize_with = "strict::present", skip_serializing_if = "Option::is_none")]
-    #[garde(skip)]
     #[schema(nullable = false)]
     pub issued_date: Option<Date>,
     /// When the document expires.
     #[serde(default, deserialize_with = "strict::present", skip_serializing_if = "Option::is_none")]
-    #[garde(skip)]
     #[schema(nullable = false)]
     pub expiry_date: Option<Date>,
     /// Type of identification document.
     #[serde(rename = "IDType", deserialize_with = "strict::name")]
-    #[garde(skip)]
     pub id_type: IdType,
 }
 

@@ -10,10 +10,11 @@ mod error;
 mod events;
 mod page;
 mod strict;
+mod text;
 mod time;
 
 pub use address::{CountryCode, InvalidCountryCode, StateRule, StreetAddress};
-pub use customer::{Customer, CustomerId, InvalidCustomerId};
+pub use customer::{Customer, CustomerId};
 pub use customer_input::{CustomerIdentity, CustomerInput, FullName, IdType};
 pub use error::{
     Error, ErrorType, FIELD_LENGTH_MAX, Reason, RequestExtension, RequestExtensionItem, VIOLATIONS_MAX,
@@ -23,4 +24,5 @@ pub use events::{
 };
 pub use page::{Customers, InvalidPageSize, InvalidSortDirection, PAGE_ITEMS_MAX, PageSize, SortDirection};
 pub(crate) use strict::object;
+pub use text::{AnyText, InvalidText, Text};
 pub use time::{Date, InvalidDate, InvalidTimestamp, Timestamp};

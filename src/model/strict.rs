@@ -59,7 +59,7 @@ where
 /// A JSON string, borrowed from the body unless it has an escape.
 #[derive(Deserialize)]
 #[serde(transparent)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+struct JsonText<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// A value with a text form, only from a JSON string.
 pub(super) fn parsed<'de, D, T>(deserializer: D) -> Result<T, D::Error>
@@ -67,7 +67,7 @@ where
     D: Deserializer<'de>,
     T: FromStr<Err: fmt::Display>,
 {
-    let Text(text) = Text::deserialize(deserializer)?;
+    let JsonText(text) = JsonText::deserialize(deserializer)?;
     text.parse().map_err(de::Error::custom)
 }
 
@@ -77,15 +77,8 @@ where
     D: Deserializer<'de>,
     T: for<'name> Deserialize<'name>,
 {
-    let Text(text) = Text::deserialize(deserializer)?;
+    let JsonText(text) = JsonText::deserialize(deserializer)?;
     T::deserialize(text.as_ref().into_deserializer())
-}
-
-/// Refuses U+0000, which Postgres cannot store: the contract's pattern `^[^\u0000]*$`.
-///
-/// The signature is the one that `garde(custom(...))` calls.
-pub(super) fn without_nul<C>(text: &str, _context: &C) -> garde::Result {
-    if text.as_bytes().contains(&0) { Err(garde::Error::new("must not contain U+0000")) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -94,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_text_is_copied_only_if_it_has_an_escape() {
-        let read = |json| serde_json::from_str::<Text<'_>>(json).unwrap().0;
+        let read = |json| serde_json::from_str::<JsonText<'_>>(json).unwrap().0;
         assert!(matches!(read(r#""Passport""#), Cow::Borrowed("Passport")));
         assert!(matches!(read(r#""\u0050assport""#), Cow::Owned(text) if text == "Passport"));
     }

@@ -1,7 +1,7 @@
 //! Records as JSON.
 
-use serde::{Serialize, de::IgnoredAny};
-use serde_json::to_writer;
+use serde::Serialize;
+use serde_json::{to_writer, value::RawValue};
 
 use super::error::DamagedRecord;
 use crate::store::{Kind, StoredCustomer};
@@ -41,10 +41,11 @@ pub(super) fn write(
     Ok(())
 }
 
-/// Checks that fields are one line of JSON, and an object.
-pub(super) fn check_line(fields: &[u8]) -> Result<(), DamagedRecord> {
-    let is_object = fields.starts_with(OPEN) && serde_json::from_slice::<IgnoredAny>(fields).is_ok();
-    if is_object && !fields.contains(&b'\n') { Ok(()) } else { Err(DamagedRecord::NotAnObject) }
+/// Fields as one line of JSON.
+pub(super) fn line(fields: &[u8]) -> Result<Box<RawValue>, DamagedRecord> {
+    let is_line = fields.starts_with(OPEN) && !fields.contains(&b'\n');
+    let line = if is_line { serde_json::from_slice(fields).ok() } else { None };
+    line.ok_or(DamagedRecord::NotAnObject)
 }
 
 /// A page, as the schema `Customers` has it.

@@ -9,6 +9,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::{error::DamagedRecord, json, keys::SealKeys, seal::Place, sealing::Sealing};
 use crate::{
@@ -115,14 +116,8 @@ impl Records {
     }
 
     /// The fields of a customer as one line of JSON.
-    pub fn line<'a>(
-        &self,
-        account: &str,
-        stored: &'a StoredCustomer,
-    ) -> Result<Cow<'a, [u8]>, DamagedRecord> {
-        let fields = self.fields(account, stored)?;
-        json::check_line(&fields)?;
-        Ok(fields)
+    pub fn line(&self, account: &str, stored: &StoredCustomer) -> Result<Box<RawValue>, DamagedRecord> {
+        json::line(&self.fields(account, stored)?)
     }
 
     /// A record as the current key seals it.

@@ -121,10 +121,7 @@ fn equals(name: &str, claim: Option<&Value>, value: &str, what: &str) -> Result<
 }
 
 fn query_params(claim: Option<&Value>, query: &str) -> Result<(), String> {
-    let mut pairs: BTreeMap<Cow<'_, str>, Vec<Cow<'_, str>>> = BTreeMap::new();
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        pairs.entry(name).or_default().push(value);
-    }
+    let pairs = pairs(query);
     let is_equal = match claim {
         None => pairs.is_empty(),
         Some(Value::Object(claimed)) => {
@@ -138,6 +135,15 @@ fn query_params(claim: Option<&Value>, query: &str) -> Result<(), String> {
     let send = "send an object with the name and the decoded value of each query parameter; without a query, \
                 leave it out";
     if is_equal { Ok(()) } else { Err(wrong("queryParams", claim, send)) }
+}
+
+/// The decoded values of each query parameter.
+pub(super) fn pairs(query: &str) -> BTreeMap<Cow<'_, str>, Vec<Cow<'_, str>>> {
+    let mut pairs: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        pairs.entry(name).or_default().push(value);
+    }
+    pairs
 }
 
 /// One value stands for itself, a list for a name that is given several times, in order.

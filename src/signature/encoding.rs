@@ -73,6 +73,8 @@ pub enum InvalidKey {
     Library,
 }
 
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// Keys on elliptic curves.
 const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 
@@ -100,22 +102,25 @@ pub(super) fn encode(tag: &str, der: &[u8]) -> Result<String, InvalidKey> {
     encode_string(tag, LineEnding::LF, der).map_err(|_| InvalidKey::Library)
 }
 
-/// The one key of this kind in a text, which may have other blocks and other text. If it has no such key, `refuse` says
+/// The one key with this label in a text, which may have other blocks and other text. If it has no such key, `refuse` says
 /// what the first block is.
 pub(super) fn decode(
     text: &str,
-    kind: SectionKind,
+    label: &str,
     refuse: impl FnOnce(&str) -> InvalidKey,
 ) -> Result<Vec<u8>, InvalidKey> {
-    const BYTE_ORDER_MARK: char = '\u{feff}';
-    let blocks =
-        <(SectionKind, Vec<u8>)>::pem_slice_iter(text.trim_start_matches(BYTE_ORDER_MARK).as_bytes());
+    let labels = text.split("-----BEGIN ").skip(1).filter_map(|block| block.split("-----").next());
+    let first = labels.clone().next().ok_or(InvalidKey::NotPem)?;
+    if !labels.clone().any(|found| found == label) {
+        return Err(refuse(first));
+    }
+    let lines: Vec<_> = text.trim_start_matches(BYTE_ORDER_MARK).lines().map(str::trim).collect();
+    let lines = lines.join("\n");
+    let kind = SectionKind::try_from(label.as_bytes()).map_err(|_| InvalidKey::Library)?;
+    let blocks = <(SectionKind, Vec<u8>)>::pem_slice_iter(lines.as_bytes());
     let blocks: Vec<_> = blocks.collect::<Result<_, _>>().map_err(|_| InvalidKey::DamagedPem)?;
     let mut keys = blocks.into_iter().filter(|(found, _)| *found == kind).map(|(_, key)| key);
-    let Some(key) = keys.next() else {
-        let first = text.split_once("-----BEGIN ").ok_or(InvalidKey::NotPem)?.1;
-        return Err(refuse(first.split_once("-----").ok_or(InvalidKey::DamagedPem)?.0));
-    };
+    let key = keys.next().ok_or(InvalidKey::DamagedPem)?;
     if keys.all(|other| other == key) { Ok(key) } else { Err(InvalidKey::Several) }
 }
 

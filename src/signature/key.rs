@@ -10,7 +10,6 @@ use jsonwebtoken::{
     DecodingKey, EncodingKey,
     jwk::{Jwk, ThumbprintHash},
 };
-use rustls::pki_types::pem::SectionKind;
 use x509_cert::{der::Decode as _, spki::SubjectPublicKeyInfoRef};
 
 use super::{
@@ -33,7 +32,7 @@ pub struct PublicKey {
 impl PublicKey {
     /// Reads SPKI PEM. The curve is checked, and that the point is on it (RFC 8725, 3.4).
     pub fn from_pem(text: &str) -> Result<Self, InvalidKey> {
-        let block = decode(text, SectionKind::PublicKey, |other| match other {
+        let block = decode(text, PUBLIC_TAG, |other| match other {
             "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE" => InvalidKey::Certificate,
             _ => InvalidKey::NotPublic,
         })?;
@@ -93,7 +92,7 @@ impl PrivateKey {
 
     /// Reads PKCS#8 PEM, in version 1 or 2 (RFC 5958).
     pub fn from_pem(text: &str) -> Result<Self, InvalidKey> {
-        let block = decode(text, SectionKind::PrivateKey, |other| match other {
+        let block = decode(text, PRIVATE_TAG, |other| match other {
             "EC PRIVATE KEY" | "EC PARAMETERS" => InvalidKey::Sec1,
             "ENCRYPTED PRIVATE KEY" => InvalidKey::Encrypted,
             "OPENSSH PRIVATE KEY" => InvalidKey::Ssh,

@@ -19,81 +19,56 @@ pub struct Key {
 
 /// All registered keys, by key id.
 #[derive(Default)]
-pub struct Keyring {
-    keys: HashMap<String, Key>,
-    active: Active,
-    /// The ids of active keys that are not their thumbprints, by thumbprint.
-    renamed: HashMap<String, String>,
-}
-
-/// Which key verifies a token without `kid`.
-#[derive(Default)]
-enum Active {
-    #[default]
-    None,
-    One(String),
-    Several,
-}
+pub struct Keyring(HashMap<String, Key>);
 
 impl Keyring {
     /// The key that `kid` names, and its id; without `kid`, the only active key.
-    pub(super) fn find(&self, key_id: Option<&str>) -> Result<(&str, &Key), Refusal> {
-        let get = |key_id: &str| self.keys.get_key_value(key_id);
-        let key = match (key_id, &self.active) {
-            (Some(key_id), _) => get(key_id),
-            (None, Active::One(key_id)) => get(key_id),
-            (None, Active::None) => None,
-            (None, Active::Several) => {
-                return Err(Refusal::of(
+    pub(super) fn find(&self, key_id: Option<&str>) -> Result<(&String, &Key), Refusal> {
+        let Some(key_id) = key_id else {
+            let mut active = self.active();
+            return match (active.next(), active.next()) {
+                (Some(found), None) => Ok(found),
+                (None, _) => Err(Refusal::of_unknown_key(
+                    "no key is active: register one with `keys generate` or `keys add`",
+                )),
+                (Some(_), Some(_)) => Err(Refusal::of(
                     RefusalKind::AmbiguousKey,
                     "kid",
                     "several keys are active: send kid in the JOSE header",
-                ));
-            }
+                )),
+            };
         };
-        match key {
-            None if key_id.is_some() => Err(Refusal::of_unknown_key(
-                "kid is not the id of a registered key: send the id under which the key was registered",
-            )),
+        match self.0.get_key_value(key_id) {
             None => Err(Refusal::of_unknown_key(
-                "no key is active: register one with `keys generate` or `keys add`",
+                "kid is not the id of a registered key: send the id under which the key was registered",
             )),
             Some((_, key)) if key.is_revoked => Err(Refusal::of(
                 RefusalKind::RevokedKey,
                 "kid",
                 "the key is revoked: sign with an active key",
             )),
-            Some((key_id, key)) => Ok((key_id, key)),
+            Some(found) => Ok(found),
         }
     }
 
     /// The active key of this thumbprint, and the id under which it is registered instead.
-    pub(super) fn renamed(&self, thumbprint: &str) -> Option<(&str, &Key)> {
-        let key_id = self.renamed.get(thumbprint)?;
-        Some((key_id, self.keys.get(key_id)?))
+    pub(super) fn renamed(&self, thumbprint: &str) -> Option<(&String, &Key)> {
+        self.active().find(|(key_id, key)| key.public_key.thumbprint() == thumbprint && *key_id != thumbprint)
     }
 
     /// A key by its id, revoked or not.
     #[must_use]
     pub fn get(&self, key_id: &str) -> Option<&Key> {
-        self.keys.get(key_id)
+        self.0.get(key_id)
+    }
+
+    fn active(&self) -> impl Iterator<Item = (&String, &Key)> {
+        self.0.iter().filter(|(_, key)| !key.is_revoked)
     }
 }
 
 impl FromIterator<(String, Key)> for Keyring {
     fn from_iter<I: IntoIterator<Item = (String, Key)>>(keys: I) -> Self {
-        let keys: HashMap<_, _> = keys.into_iter().collect();
-        let active_keys = keys.iter().filter(|(_, key)| !key.is_revoked);
-        let renamed = active_keys
-            .filter(|(key_id, key)| key.public_key.thumbprint() != *key_id)
-            .map(|(key_id, key)| (key.public_key.thumbprint().to_owned(), key_id.clone()))
-            .collect();
-        let mut ids = keys.iter().filter(|(_, key)| !key.is_revoked).map(|(key_id, _)| key_id);
-        let active = match (ids.next(), ids.next()) {
-            (None, _) => Active::None,
-            (Some(key_id), None) => Active::One(key_id.clone()),
-            (Some(_), Some(_)) => Active::Several,
-        };
-        Self { keys, active, renamed }
+        Self(keys.into_iter().collect())
     }
 }

@@ -1,10 +1,11 @@
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
 use jsonwebtoken::Header;
 use serde::Serialize;
+use serde_json::{Map, Value, json};
 
 use super::{
-    claims::{Facts, hex_sha256},
+    claims::{Facts, hex_sha256, pairs},
     encoding::InvalidKey,
     key::PrivateKey,
 };
@@ -30,17 +31,10 @@ struct Claims<'a> {
     jti: String,
     method: &'a str,
     path: &'a str,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    query_params: BTreeMap<String, Values>,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    query_params: Map<String, Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     body_hash: Option<String>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Values {
-    One(String),
-    Several(Vec<String>),
 }
 
 /// Makes the `Api-Signature` of a request: a JWS in compact form that [`super::verify()`] accepts for the same facts.
@@ -67,14 +61,10 @@ pub fn sign(
     Ok(jsonwebtoken::encode(&header, &claims, &key.encoding()?)?)
 }
 
-fn query_params(query: &str) -> BTreeMap<String, Values> {
-    let mut params = BTreeMap::new();
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        params.entry(name.into_owned()).or_insert_with(Vec::new).push(value.into_owned());
-    }
-    let collapse = |mut values: Vec<String>| match values.pop() {
-        Some(only) if values.is_empty() => Values::One(only),
-        last => Values::Several(values.into_iter().chain(last).collect()),
+fn query_params(query: &str) -> Map<String, Value> {
+    let value = |values: Vec<Cow<'_, str>>| match &values[..] {
+        [only] => json!(only),
+        several => json!(several),
     };
-    params.into_iter().map(|(name, values)| (name, collapse(values))).collect()
+    pairs(query).into_iter().map(|(name, values)| (name.into_owned(), value(values))).collect()
 }

@@ -98,7 +98,7 @@ pub fn verify(token: &str, keyring: &Keyring, facts: &Facts<'_>) -> Result<Verif
     }
     let signature =
         SignatureId { expires_at: claims::expires_at(&claims), hash: hash(&key.public_key, message) };
-    Ok(Verified { account: key.account.clone(), proof: Proof { signature, key_id: key_id.to_owned() } })
+    Ok(Verified { account: key.account.clone(), proof: Proof { signature, key_id: key_id.clone() } })
 }
 
 /// Identifies what was signed, and the key. The bytes of the signature do not count: with ECDSA, (r, n-s) is as good as

@@ -31,7 +31,9 @@ impl Version {
         self.0.as_bytes()
     }
 
-    pub(super) const fn into_bytes(self) -> [u8; 16] {
+    /// The bytes of the version, by themselves.
+    #[must_use]
+    pub const fn into_bytes(self) -> [u8; 16] {
         self.0.into_bytes()
     }
 }

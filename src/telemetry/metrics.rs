@@ -12,7 +12,7 @@ use prometheus::{
     Registry, TextEncoder, core::Collector,
 };
 
-use super::{certificate_expiry::CertificateExpiry, process::Process};
+use super::process::Process;
 
 /// Why metrics cannot be made or shown.
 pub use prometheus::Error as MetricsError;
@@ -154,6 +154,26 @@ impl StoreMetrics {
     pub fn note_commit(&self, writes: usize, took: Duration) {
         self.group_writes.observe(f64::from(u32::try_from(writes).unwrap_or(u32::MAX)));
         self.commit_duration.observe(took.as_secs_f64());
+    }
+}
+
+/// When the certificate expires that clients are shown, as a metric. Clones share it.
+#[derive(Debug, Clone)]
+pub struct CertificateExpiry(Gauge);
+
+impl CertificateExpiry {
+    /// Not known yet.
+    pub fn new() -> Result<Self, MetricsError> {
+        let gauge = Gauge::new(
+            "customers_tls_certificate_expiry_timestamp_seconds",
+            "When the TLS certificate expires, in seconds since the Unix epoch.",
+        );
+        gauge.map(Self)
+    }
+
+    /// Notes the time, in seconds since the Unix epoch.
+    pub fn set(&self, seconds: f64) {
+        self.0.set(seconds);
     }
 }
 

@@ -3,7 +3,6 @@
 //! Invariant: no personal data. A line, a label and a span name routes, statuses, key ids and causes, never a path, a
 //! query, a header or a body.
 
-mod certificate_expiry;
 mod lines;
 mod logs;
 mod metrics;
@@ -17,12 +16,11 @@ mod variables;
 
 use std::error::Error;
 
-pub use certificate_expiry::CertificateExpiry;
 pub use lines::{Gathering, gather_lines};
 pub use logs::{InvalidLogFilter, LogFilter, LogFormat, start};
 pub use metrics::{
-    ActiveRequest, EventKind, METRICS_MEDIA_TYPE, Metrics, MetricsError, SignatureResult, State,
-    StoreMetrics, WriteOutcome,
+    ActiveRequest, CertificateExpiry, EventKind, METRICS_MEDIA_TYPE, Metrics, MetricsError, SignatureResult,
+    State, StoreMetrics, WriteOutcome,
 };
 pub use request::{Answered, Asked, OTHER_METHOD};
 pub use trace_parent::{TraceId, TraceParent};

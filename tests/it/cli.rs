@@ -215,11 +215,7 @@ fn a_key_is_generated_listed_used_and_revoked() {
     let generated =
         place.succeeds(&["keys", "generate", "--account", "acme", "--out", "private.pem", "--key-id", "k-1"]);
     assert_eq!(generated, "registered k-1 (ES384) for the account acme\n");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        assert_eq!(fs::metadata(place.file("private.pem")).unwrap().permissions().mode() & 0o777, 0o600);
-    }
+    assert_eq!(fs::metadata(place.file("private.pem")).unwrap().permissions().mode() & 0o777, 0o600);
     assert!(
         place.fails(1, &["keys", "generate", "--account", "acme", "--out", "private.pem"]).contains("exists")
     );

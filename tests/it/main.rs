@@ -6,6 +6,7 @@
 mod api;
 mod backup;
 mod bounds;
+mod ci;
 mod cli;
 mod congestion;
 mod connection;

@@ -212,14 +212,14 @@ fn as_owner(directory: &Path) -> Command {
     } else {
         Command::new("env")
     };
-    command.env("PATH", path()).env("LC_ALL", "C.UTF-8").current_dir(directory);
+    command.env("PATH", path_with_server()).env("LC_ALL", "C.UTF-8").current_dir(directory);
     command
 }
 
 /// One of the programs that come with the server.
 pub(crate) fn program(name: &str) -> Command {
     let mut command = Command::new(name);
-    command.env("PATH", path());
+    command.env("PATH", path_with_server());
     command
 }
 
@@ -233,6 +233,16 @@ fn text(path: &Path) -> String {
 }
 
 /// The newest installed server first, then whatever is on the path.
+fn path_with_server() -> String {
+    let path = path();
+    assert!(
+        env::split_paths(&path).any(|folder| folder.join("initdb").exists()),
+        "PostgreSQL is not installed: run scripts/test, or name a running server with TEST_DATABASE_URL"
+    );
+    path
+}
+
+/// The same, also where no server is installed.
 pub(crate) fn path() -> String {
     let installed = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
     let mut folders: Vec<PathBuf> = installed.map(|version| version.unwrap().path().join("bin")).collect();
@@ -243,10 +253,6 @@ pub(crate) fn path() -> String {
     });
     let known = env::var_os("PATH").unwrap_or_default();
     folders.extend(env::split_paths(&known));
-    assert!(
-        folders.iter().any(|folder| folder.join("initdb").exists()),
-        "PostgreSQL is not installed: run scripts/test, or name a running server with TEST_DATABASE_URL"
-    );
     env::join_paths(folders).unwrap().into_string().unwrap()
 }
 

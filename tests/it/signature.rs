@@ -8,11 +8,9 @@ use aws_lc_rs::{
 };
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL};
 use customers_api::{clock, random, signature::Algorithm};
-use jsonwebtoken::EncodingKey;
-use rustls::pki_types::{PrivatePkcs8KeyDer, pem::PemObject as _};
 use serde_json::{Value, json};
 
-use crate::support::{Engine, Signer, TestApi, eventually, mia, on_each_engine, token_for};
+use crate::support::{Engine, Signer, TestApi, eventually, mia, on_each_engine, signed, token_for};
 
 fn now() -> i64 {
     clock::now().timestamp()
@@ -30,18 +28,8 @@ fn claims(body: &[u8]) -> Value {
     })
 }
 
-/// Any header and any claims, signed properly.
 fn token(signer: &Signer, header: &Value, claims: &Value) -> String {
-    let part = |value: &Value| BASE64URL.encode(value.to_string());
-    let message = format!("{}.{}", part(header), part(claims));
-    let algorithm = match signer.key.algorithm() {
-        Algorithm::Es384 => jsonwebtoken::Algorithm::ES384,
-        Algorithm::Es256 => jsonwebtoken::Algorithm::ES256,
-    };
-    let key = PrivatePkcs8KeyDer::from_pem_slice(signer.key.to_pem().as_bytes()).unwrap();
-    let key = EncodingKey::from_ec_der(key.secret_pkcs8_der());
-    let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &key, algorithm).unwrap();
-    format!("{message}.{signature}")
+    signed(&signer.key, header, claims)
 }
 
 fn header(signer: &Signer) -> Value {

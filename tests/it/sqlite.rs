@@ -79,7 +79,6 @@ async fn customers_are_listed_in_the_order_of_creation_also_after_the_clock_was_
     assert!(listed[1].created.micros() > tomorrow);
 }
 
-#[cfg(unix)]
 #[actix_web::test]
 async fn the_file_is_readable_by_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt as _;

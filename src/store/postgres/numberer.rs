@@ -110,12 +110,12 @@ impl Numberer {
 
     /// Numbers all events that are committed by now.
     pub(super) async fn number_all(&self) -> Result<(), StoreError> {
-        let commits = self.commits.load(Ordering::SeqCst);
+        let commits = AtomicU64::load(&self.commits, Ordering::SeqCst);
         loop {
             let from = self.bound().begin();
             let rows: Vec<Numbered> =
                 self.readers.run(async |connection| Number { from }.load(connection).await).await?;
-            let Some((is_ours, count, last, ..)) = rows.first().cloned() else { return Ok(()) };
+            let Some((is_ours, count, last, ..)) = rows.iter().next().cloned() else { return Ok(()) };
             if !is_ours {
                 sleep(TURN_PAUSE).await;
                 continue;
@@ -128,7 +128,7 @@ impl Numberer {
                 break;
             }
         }
-        if self.commits.load(Ordering::SeqCst) == commits {
+        if AtomicU64::load(&self.commits, Ordering::SeqCst) == commits {
             self.metrics.note_unnumbered(false);
         }
         Ok(())

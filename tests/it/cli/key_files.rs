@@ -165,6 +165,7 @@ fn a_key_is_found_among_other_text() {
         format!("{public}{private}"),
         format!("{}{private}", text("EC PARAMETERS", [6, 0])),
         format!("{private}{private}"),
+        private.lines().map(|line| format!("    {line} \n")).collect(),
     ] {
         assert_eq!(PrivateKey::from_pem(&pem).unwrap().thumbprint(), pair.thumbprint(), "{pem}");
     }
@@ -217,6 +218,13 @@ fn a_file_that_is_not_one_key_is_called_what_it_is() {
         ("utf16.pem", utf16, "the key is not a text"),
         ("ssh.pem", text("OPENSSH PRIVATE KEY", [0; 9]).into_bytes(), "in the format of OpenSSH"),
         ("rsa.pem", text("RSA PRIVATE KEY", [0; 9]).into_bytes(), "this is an RSA key"),
+        (
+            "encrypted-sec1.pem",
+            "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\nMIG=\n\
+             -----END EC PRIVATE KEY-----\n"
+                .into(),
+            "the key is in SEC1 format",
+        ),
         ("empty.pem", Vec::new(), "the key is not in PEM format"),
     ] {
         fs::write(place.file(name), bytes).unwrap();

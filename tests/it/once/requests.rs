@@ -5,10 +5,11 @@ use std::iter;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL};
 use customers_api::{clock, signature::Algorithm};
 use futures_util::future::join_all;
-use rustls::pki_types::{PrivatePkcs8KeyDer, pem::PemObject as _};
 use serde_json::json;
 
-use crate::support::{Answer, Engine, Signer, TestApi, eventually, full, mia, on_each_engine, token_for};
+use crate::support::{
+    Answer, Engine, Signer, TestApi, eventually, full, mia, on_each_engine, signed, token_for,
+};
 
 /// The signature of a request for `c-1`.
 fn token(api: &TestApi, method: &str, body: &[u8]) -> String {
@@ -307,19 +308,13 @@ async fn requests_with_equal_claims_are_one_and_a_jti_tells_them_apart(engine: E
     let Signer { key, key_id, .. } = &api.signer;
     let now = clock::now().timestamp();
     let sign = |jti: Option<&str>| {
-        let part = |value: serde_json::Value| BASE64URL.encode(value.to_string());
         let mut claims = json!({
             "aud": "customers-api", "iat": now, "exp": now + 300, "method": "DELETE", "path": "/customers/c-1"
         });
         if let Some(jti) = jti {
             claims["jti"] = json!(jti);
         }
-        let message = format!("{}.{}", part(json!({ "alg": "ES384", "kid": key_id })), part(claims));
-        let der = PrivatePkcs8KeyDer::from_pem_slice(key.to_pem().as_bytes()).unwrap();
-        let der = jsonwebtoken::EncodingKey::from_ec_der(der.secret_pkcs8_der());
-        let signature =
-            jsonwebtoken::crypto::sign(message.as_bytes(), &der, jsonwebtoken::Algorithm::ES384).unwrap();
-        format!("{message}.{signature}")
+        signed(key, &json!({ "alg": "ES384", "kid": key_id }), &claims)
     };
     assert_ne!(sign(None), sign(None), "an ECDSA signature is different each time");
     api.delete("c-1").token(sign(None)).send().await.expect(404);

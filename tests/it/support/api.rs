@@ -1,6 +1,7 @@
 use std::{fmt, future::Future, time::Duration};
 
 use actix_web::dev::ServerHandle;
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use customers_api::{
     account::Account,
     api::{self, Api, Settings, Sockets},
@@ -10,6 +11,8 @@ use customers_api::{
     signature_id::{Proof, SignatureId},
     store::{SigningKey, Store},
 };
+use jsonwebtoken::EncodingKey;
+use rustls::pki_types::{PrivatePkcs8KeyDer, pem::PemObject as _};
 use serde_json::Value;
 
 use super::{Answer, Client, Database, Engine, Raw, conformance};
@@ -259,6 +262,19 @@ pub(crate) fn token_for(signer: &Signer, method: &str, target: &str, body: &[u8]
     let now = clock::now().timestamp();
     let facts = Facts { audience: AUDIENCE, now, method, path, query, body };
     sign(&signer.key, Some(&signer.key_id), &facts, 300).unwrap()
+}
+
+/// Any header and any claims, signed properly.
+pub(crate) fn signed(key: &PrivateKey, header: &Value, claims: &Value) -> String {
+    let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
+    let message = format!("{}.{}", part(header), part(claims));
+    let algorithm = match key.algorithm() {
+        Algorithm::Es384 => jsonwebtoken::Algorithm::ES384,
+        Algorithm::Es256 => jsonwebtoken::Algorithm::ES256,
+    };
+    let der = PrivatePkcs8KeyDer::from_pem_slice(key.to_pem().as_bytes()).unwrap();
+    let der = EncodingKey::from_ec_der(der.secret_pkcs8_der());
+    format!("{message}.{}", jsonwebtoken::crypto::sign(message.as_bytes(), &der, algorithm).unwrap())
 }
 
 /// Waits until a condition holds; the test's own timeout is the limit.
