@@ -30,9 +30,9 @@ const PRUNE: &str = "\
             WHERE account = due.account AND position > due.pruned ORDER BY position LIMIT 1000 \
         ) AS oldest \
     ), last AS MATERIALIZED ( \
-        SELECT * FROM step WHERE position < coalesce( \
+        SELECT * FROM step WHERE position = (SELECT max(position) FROM step WHERE position < coalesce( \
             (SELECT min(position) FROM step WHERE occurred_at >= $1), 9223372036854775807 \
-        ) ORDER BY position DESC LIMIT 1 \
+        )) \
     ), gone AS ( \
         DELETE FROM events USING last WHERE events.account = last.account \
             AND events.position > last.begin AND events.position <= last.position \

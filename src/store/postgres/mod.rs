@@ -41,7 +41,7 @@ use self::{
     lookup::{Desk, Lookups},
     numberer::Numberer,
     readers::Readers,
-    sql::{BY_INDEX, PRUNE, PRUNE_ROWS_MAX},
+    sql::{BY_INDEX, NUMBERING, PRUNE, PRUNE_ROWS_MAX},
     url::PostgresUrl,
     write::Writer,
 };
@@ -73,7 +73,7 @@ const LANES: usize = 2;
 /// connections.
 const LIST_READERS: usize = 3;
 
-/// How many connections number events, and look for those that others have numbered.
+/// How many connections number events.
 const EVENT_READERS: usize = 1;
 
 /// How many connections read and write keys and secrets.
@@ -129,7 +129,7 @@ impl Postgres {
         let [keys, checks] =
             [KEY_READERS, CHECK_READERS].map(|readers| Readers::new(&connector, readers, ""));
         let (lookups, desk) = Lookups::new(&connector);
-        let numberer = Numberer::new(Readers::new(&connector, EVENT_READERS, BY_INDEX), metrics);
+        let numberer = Numberer::new(Readers::new(&connector, EVENT_READERS, NUMBERING), metrics);
         let runtime = Handle::current();
         let engine =
             Self { runtime, readers, lookups, keys, checks, numberer, connector: Arc::clone(&connector) };
@@ -202,7 +202,7 @@ impl Postgres {
         &self,
         accounts: Vec<String>,
     ) -> Result<Vec<(String, i64)>, StoreError> {
-        self.numberer.readers().run(async |connection| feed::newest(&accounts, connection).await).await
+        self.readers.run(async |connection| feed::newest(&accounts, connection).await).await
     }
 
     pub(super) async fn number_events(&self) -> Result<(), StoreError> {

@@ -20,7 +20,7 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl as _;
 use tokio::{
-    sync::Notify,
+    sync::{Mutex as Turn, Notify},
     time::{sleep, timeout},
 };
 
@@ -52,6 +52,8 @@ pub(super) struct Numberer {
     followers: Followers,
     metrics: StoreMetrics,
     wanted: Notify,
+    /// Whose turn it is in this replica.
+    turn: Turn<()>,
     /// How often this replica committed events.
     commits: AtomicU64,
     bound: Mutex<Bound>,
@@ -74,6 +76,7 @@ impl Numberer {
             followers: Followers::default(),
             metrics,
             wanted: Notify::new(),
+            turn: Turn::new(()),
             commits: AtomicU64::new(0),
             bound: Mutex::new(bound),
         })
@@ -82,11 +85,6 @@ impl Numberer {
     /// Who waits for events.
     pub(super) fn followers(&self) -> &Followers {
         &self.followers
-    }
-
-    /// The connection that numbers; it can be asked for what is newest, too.
-    pub(super) fn readers(&self) -> &Readers {
-        &self.readers
     }
 
     /// Notes that events were committed.
@@ -110,6 +108,7 @@ impl Numberer {
 
     /// Numbers all events that are committed by now.
     pub(super) async fn number_all(&self) -> Result<(), StoreError> {
+        let _turn = self.turn.lock().await;
         let commits = AtomicU64::load(&self.commits, Ordering::SeqCst);
         loop {
             let from = self.bound().begin();

@@ -67,6 +67,10 @@ impl Writer {
     /// the group was committed, and to write it twice might undo a write in between.
     async fn try_commit(&mut self, group: &[Write]) -> Result<Vec<Told>, Failure> {
         let (connector, numberer) = (Arc::clone(&self.connector), Arc::clone(&self.numberer));
+        if group.iter().any(|write| matches!(write.change, Change::Import { .. })) {
+            // So that there is little left to do while the customers are locked.
+            numberer.number_all().await?;
+        }
         let session = self.session().await?;
         let (began, mut conflicts) = (Instant::now(), 0);
         loop {

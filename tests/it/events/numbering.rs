@@ -60,7 +60,8 @@ async fn a_transaction_of_a_stranger_delays_no_event() {
             sleep(Duration::from_millis(5)).await;
             api.put(&format!("c-{round}"), &mia()).send().await
         };
-        let next = list(&api, &format!("?PageToken={token}&Wait=10"));
+        let query = format!("?PageToken={token}&Wait=10");
+        let next = list(&api, &query);
         let (put, next) = futures_util::join!(put, next);
         put.expect(201);
         assert_eq!(members(&page(&next.expect(200)).0, "CustomerID"), [format!("c-{round}")]);
