@@ -24,6 +24,7 @@ use customers_api::{
     model::{CustomerId, CustomerInput},
     random,
     record::{Records, SealKeys, generate_key_line},
+    scope::Scope,
     signature::{Algorithm, EXPIRY_SECONDS_MAX, Facts, Key, Keyring, PrivateKey, sign, verify},
     signature_id::{Proof, SignatureId},
     store::{Access, Condition, DatabaseUrl, NewVersion, Store, StoredCustomer, Version},
@@ -37,7 +38,16 @@ use crate::customer::customer;
 const NOW: i64 = 1_750_000_000;
 
 fn facts(body: &[u8]) -> Facts<'_> {
-    Facts { audience: "customers-api", now: NOW, method: "PUT", path: "/customers/bench", query: "", body }
+    Facts {
+        audience: "customers-api",
+        now: NOW,
+        method: "PUT",
+        path: "/customers/bench",
+        base_path: "",
+        template: "",
+        query: "",
+        body,
+    }
 }
 
 /// The signature, and what it says of the request.
@@ -53,6 +63,8 @@ fn signatures(criterion: &mut Criterion) {
             let key = Key {
                 account: Account::sandbox(),
                 public_key: key.public_key().expect("a public key"),
+                scope: Scope::Write,
+                expires_at: None,
                 is_revoked: false,
             };
             let keyring: Keyring = ids.map(|id| (id, key.clone())).collect();

@@ -77,3 +77,43 @@ impl<T> ByAccount<T> {
         taken
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Adds an item for each number, named by its account and the number. Returns those that had to go.
+    fn add(items: &mut ByAccount<String>, account: &str, numbers: std::ops::Range<usize>) -> Vec<String> {
+        numbers.filter_map(|number| items.add(format!("{account}-{number}"))).collect()
+    }
+
+    fn room_for(max: usize) -> ByAccount<String> {
+        ByAccount::new(max, |item| item.split('-').next().unwrap())
+    }
+
+    #[test]
+    fn an_account_with_few_items_does_not_wait_for_those_of_another() {
+        let mut items = room_for(100);
+        assert!(add(&mut items, "flood", 0..50).is_empty());
+        assert!(add(&mut items, "few", 0..2).is_empty());
+
+        assert_eq!(items.take(6), ["flood-0", "few-0", "flood-1", "few-1", "flood-2", "flood-3"]);
+        assert_eq!(items.len(), 46);
+        let taken = items.take(100);
+        assert_eq!((taken[0].as_str(), taken.len(), items.is_empty()), ("flood-4", 46, true));
+    }
+
+    #[test]
+    fn if_there_is_no_room_the_account_with_the_most_items_gives_way() {
+        let mut items = room_for(4);
+        assert_eq!(add(&mut items, "flood", 0..6), ["flood-4", "flood-5"], "nobody else could give way");
+        assert_eq!(add(&mut items, "few", 0..3), ["flood-3", "flood-2", "few-2"], "each has its half");
+        assert_eq!(add(&mut items, "other", 0..1).len(), 1);
+        assert_eq!(add(&mut items, "other", 1..2), ["other-1"]);
+
+        let mut taken = items.take(9);
+        taken.sort();
+        assert_eq!(taken.len(), 4);
+        assert!(taken.contains(&"flood-0".to_owned()) && taken.contains(&"other-0".to_owned()), "{taken:?}");
+    }
+}

@@ -20,6 +20,8 @@ pub mod model;
 pub mod random;
 pub mod record;
 pub mod registry;
+pub(crate) mod scheduling;
+pub mod scope;
 pub mod signature;
 pub mod signature_id;
 pub mod store;

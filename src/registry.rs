@@ -2,8 +2,10 @@
 //! cannot be read, they are read again soon, because nobody gets in with keys that are too old.
 
 use std::{
+    collections::HashMap,
+    convert::Infallible,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -31,6 +33,11 @@ const AGE_MAX: Duration = Duration::from_secs(5);
 /// The shortest time between two reads, however many tokens name unknown keys.
 const REFRESH_PAUSE: Duration = Duration::from_millis(100);
 
+/// The shortest time between two notes in the database of which keys were used.
+const USES_PAUSE: Duration = Duration::from_secs(60);
+
+const DAY_SECONDS: i64 = 24 * 60 * 60;
+
 /// The registered keys of a store. Cheap to clone.
 #[derive(Clone)]
 pub struct Registry {
@@ -51,7 +58,7 @@ pub enum RegistryError {
     Unavailable,
 }
 
-/// The task that reads the keys. It ends with the last clone of the registry.
+/// The task that reads the keys, and notes their uses. It ends with the last clone of the registry.
 struct Refresher(JoinHandle<()>);
 
 struct Shared {
@@ -60,6 +67,15 @@ struct Shared {
     wanted: Notify,
     /// The number of the last read that has started.
     started: AtomicU64,
+    /// By the ids of the keys.
+    uses: Mutex<HashMap<String, LastUse>>,
+    were_used: Notify,
+}
+
+/// When a key was last used, and what the database knows of that, in days since the Unix epoch.
+struct LastUse {
+    day: i64,
+    written: Option<i64>,
 }
 
 /// The keys as they were read from the store.
@@ -73,22 +89,35 @@ impl Registry {
     /// Reads the keys, and keeps reading them until the last clone is dropped. Must be called on a runtime's thread.
     pub async fn start(store: Store) -> Result<Self, StoreError> {
         let loaded = ArcSwap::from_pointee(Loaded::read(&store, None).await?);
-        let shared = Arc::new(Shared { store, loaded, wanted: Notify::new(), started: AtomicU64::new(0) });
+        let shared = Arc::new(Shared {
+            store,
+            loaded,
+            wanted: Notify::new(),
+            started: AtomicU64::new(0),
+            uses: Mutex::default(),
+            were_used: Notify::new(),
+        });
         let (sender, finished) = watch::channel(0);
-        let refresher = tokio::task::spawn(refresh(Arc::clone(&shared), sender));
+        let tasks = (refresh(Arc::clone(&shared), sender), note_uses(Arc::clone(&shared)));
+        let refresher = tokio::task::spawn(async { tokio::join!(tasks.0, tasks.1).0 });
         Ok(Self { shared, finished, _refresher: Arc::new(Refresher(refresher)) })
     }
 
     /// Proves whose key signed exactly this request.
     pub async fn verify(&self, token: &str, facts: &Facts<'_>) -> Result<Verified, RegistryError> {
-        match verify(token, self.shared.keyring()?.as_ref(), facts) {
-            Ok(verified) => Ok(verified),
-            Err(refusal) if refusal.key_is_unknown() => {
-                self.read_again().await;
-                verify(token, self.shared.keyring()?.as_ref(), facts).map_err(RegistryError::Refused)
-            }
-            Err(refusal) => Err(RegistryError::Refused(refusal)),
+        let mut verified = verify(token, self.shared.keyring()?.as_ref(), facts);
+        if verified.as_ref().is_err_and(Refusal::key_is_unknown) {
+            self.read_again().await;
+            verified = verify(token, self.shared.keyring()?.as_ref(), facts);
         }
+        let verified = verified.map_err(RegistryError::Refused)?;
+        self.shared.note_use(&verified.key_id, facts.now.div_euclid(DAY_SECONDS));
+        Ok(verified)
+    }
+
+    /// Writes down when the keys were last used, as far as the database does not know it yet.
+    pub async fn write_uses(&self) {
+        self.shared.write_uses().await;
     }
 
     /// Checks that the keys are fresh enough to decide.
@@ -150,7 +179,46 @@ async fn refresh(shared: Arc<Shared>, finished: watch::Sender<u64>) {
     }
 }
 
+/// Writes down soon that a key was used, and never on the way of a request.
+async fn note_uses(shared: Arc<Shared>) -> Infallible {
+    loop {
+        shared.were_used.notified().await;
+        shared.write_uses().await;
+        sleep(USES_PAUSE).await;
+    }
+}
+
 impl Shared {
+    fn uses(&self) -> MutexGuard<'_, HashMap<String, LastUse>> {
+        self.uses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_use(&self, key_id: &str, day: i64) {
+        let mut uses = self.uses();
+        match uses.get_mut(key_id) {
+            Some(last) if last.day >= day => return,
+            Some(last) => last.day = day,
+            None => drop(uses.insert(key_id.to_owned(), LastUse { day, written: None })),
+        }
+        self.were_used.notify_one();
+    }
+
+    async fn write_uses(&self) {
+        let is_new = |(_, last): &(&String, &LastUse)| last.written != Some(last.day);
+        let copy = |(key_id, last): (&String, &LastUse)| (key_id.clone(), last.day);
+        let new: Vec<_> = self.uses().iter().filter(is_new).map(copy).collect();
+        for (key_id, day) in new {
+            if let Err(error) = self.store.note_key_use(&key_id, day).await {
+                tracing::warn!(cause = %chain(&error), "the last uses of keys cannot be written");
+                self.were_used.notify_one();
+                return;
+            }
+            if let Some(last) = self.uses().get_mut(&key_id) {
+                last.written = Some(day);
+            }
+        }
+    }
+
     fn keyring(&self) -> Result<Arc<Keyring>, RegistryError> {
         let loaded = self.loaded.load();
         if loaded.read_at.elapsed() > AGE_MAX {
@@ -186,11 +254,18 @@ fn usable(row: &Result<SigningKey, UnusableKey>) -> Option<&SigningKey> {
 }
 
 fn key(row: &SigningKey, parsed: Option<PublicKey>) -> Option<(String, Key)> {
-    let SigningKey { key_id, account, algorithm: _, public_key, created: _, revoked } = row;
+    let SigningKey { key_id, account, algorithm: _, public_key, created: _, scope, expires: _, revoked } =
+        row;
     match parsed.map_or_else(|| PublicKey::from_pem(public_key), Ok) {
         Ok(public_key) => Some((
             key_id.clone(),
-            Key { account: account.clone(), public_key, is_revoked: revoked.is_some() },
+            Key {
+                account: account.clone(),
+                public_key,
+                scope: *scope,
+                expires_at: row.expires_at(),
+                is_revoked: revoked.is_some(),
+            },
         )),
         Err(error) => {
             tracing::error!(key_id, %error, "a registered key cannot be used");

@@ -231,7 +231,16 @@ impl Load {
     ) -> Signed {
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
         let now = clock::now().timestamp();
-        let facts = Facts { audience: "customers-api", now, method, path, query, body: body.as_bytes() };
+        let facts = Facts {
+            audience: "customers-api",
+            now,
+            method,
+            path,
+            base_path: "",
+            template: "",
+            query,
+            body: body.as_bytes(),
+        };
         let token = sign(&self.key, Some(&self.key_id), &facts, 300).unwrap();
         Signed { method, target, condition, body, token }
     }

@@ -160,15 +160,15 @@ impl Report {
         if let Some(half) = self.most(Case::PutEs384Half) {
             verdict("put-es384 at half of the most: p99 in ms", "<", 10.0, half.millis(0.99));
         }
-        let lone =
+        let single =
             self.figures.iter().find(|figure| figure.case == Case::PutEs384 && figure.connections == 1);
-        if let Some(lone) = lone.filter(|figure| !figure.is_postgres) {
-            let bound = (lone.cpu_micros() + self.commit_micros) / 1e3;
+        if let Some(single) = single.filter(|figure| !figure.is_postgres) {
+            let bound = (single.cpu_micros() + self.commit_micros) / 1e3;
             verdict(
-                "put-es384, a lone connection: p50 in ms; CPU time and a commit",
+                "put-es384, a single connection: p50 in ms; CPU time and a commit",
                 "<",
                 bound,
-                lone.millis(0.5),
+                single.millis(0.5),
             );
         }
         if self.figures.is_empty() {

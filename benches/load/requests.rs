@@ -176,6 +176,7 @@ pub(crate) fn token(
     body: &[u8],
 ) -> anyhow::Result<String> {
     let now = clock::now().timestamp();
-    let facts = Facts { audience: "customers-api", now, method, path, query, body };
+    let facts =
+        Facts { audience: "customers-api", now, method, path, base_path: "", template: "", query, body };
     Ok(sign(key, Some(key_id), &facts, EXPIRY_SECONDS_MAX)?)
 }

@@ -1,21 +1,30 @@
-/** Runs the collection's script as Postman and Bruno do, and sends what it made of each request to a real server. */
+/**
+ * Runs the collection in what Postman runs it in (postman-runtime), in Bruno and in newman, against a real server.
+ *
+ *   TOOLS           the folder with node_modules
+ *   CUSTOMERS_URL   a server that demands signatures; the keys ES384_KEY and ES256_KEY are registered
+ *   SANDBOX_URL     a sandbox with a base path
+ */
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import http from 'node:http';
-import { after, before, test } from 'node:test';
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { promisify } from 'node:util';
 
-import { startServer } from '../../tests/browser/support/server.js';
-
-const collection = JSON.parse(readFileSync(new URL('customers-api.postman_collection.json', import.meta.url)));
-const script = collection.event.find(({ listen }) => listen === 'prerequest').script.exec.join('\n');
-const run = Object.getPrototypeOf(async () => {}).constructor;
+const { TOOLS, CUSTOMERS_URL, SANDBOX_URL, ES384_KEY, ES256_KEY } = process.env;
+const tools = createRequire(`${TOOLS}/package.json`);
+const written = JSON.parse(readFileSync(new URL('customers-api.postman_collection.json', import.meta.url)));
 
 const ODD = `ë /+&%?#=:;'"~`;
 
 /** A request of the collection, with what somebody types into it. */
 function filledIn(name, { id, query = [], body } = {}) {
-  const { request } = structuredClone(collection.item.find((item) => item.name === name));
+  const item = structuredClone(written.item.find((candidate) => candidate.name === name));
+  const { request } = item;
   if (id) request.url.variable.find(({ key }) => key === 'CustomerID').value = id;
   for (const [key, value] of query) {
     const known = request.url.query.find((field) => field.key === key && field.disabled);
@@ -23,125 +32,118 @@ function filledIn(name, { id, query = [], body } = {}) {
     else request.url.query.push({ key, value });
   }
   if (body) request.body.raw = body;
-  return request;
+  return item;
 }
 
-const replace = (variables) => (text) => text.replace(/{{(.*?)}}/g, (whole, name) => variables[name] ?? whole);
+/** The collection with these requests and these values of its variables. */
+function collection(items, set) {
+  const variable = written.variable.map((one) => ({ ...one, value: set[one.key] ?? one.value }));
+  return { ...written, item: items, variable: [...variable, { key: 'who', value: 'Zoë' }] };
+}
 
-const sentHeaders = (request) => Object.fromEntries(
-  request.header.filter(({ disabled }) => !disabled).map(({ key, value }) => [key, value]),
-);
-
-async function inPostman(request, variables) {
-  const sent = { method: request.method, headers: sentHeaders(request), body: request.body?.raw };
-  const list = (fields = []) => ({ all: () => fields });
-  await run('pm', script)({
-    variables: { replaceIn: replace(variables) },
-    request: {
-      method: request.method,
-      url: {
-        getRemote: () => request.url.host.join('.'),
-        getPath: ({ unresolved }) => unresolved && `/${request.url.path.join('/')}`,
-        variables: list(request.url.variable),
-        query: list(request.url.query),
-        update(url) { sent.url = url; },
-      },
-      headers: { upsert({ key, value }) { sent.headers[key] = value; } },
-      body: request.body && { ...request.body, toJSON: () => request.body, update({ raw }) { sent.body = raw; } },
-    },
+async function inPostman(items, set, runtime = 'postman-runtime') {
+  const beside = createRequire(tools.resolve(`${runtime}/package.json`));
+  const { Collection } = beside('postman-collection');
+  const { Runner } = tools(runtime);
+  const [answers, errors] = [[], []];
+  await new Promise((resolve, reject) => {
+    new Runner().run(new Collection(collection(items, set)), {}, (refused, run) => (refused ? reject(refused) : run.start({
+      exception: (_, error) => errors.push(error.message),
+      response: (error, _, response) => answers.push(error ?? { status: response.code, text: response.text() }),
+      done: (error) => (error ? reject(error) : resolve()),
+    })));
   });
-  return sent;
+  return { answers, errors };
+}
+
+/** newman has a postman-runtime of its own. */
+const inNewman = (items, set) => inPostman(items, set, 'newman/node_modules/postman-runtime');
+
+/** Imports the collection as Bruno does, and runs it with its command line. */
+async function inBruno(items, set) {
+  const folder = mkdtempSync(join(tmpdir(), 'customers-api-bruno-'));
+  try {
+    const typed = items.map((item) => ({ ...item, request: { ...item.request, url: asTyped(item.request.url) } }));
+    const { collection: imported } = await tools('@usebruno/converters').postmanToBruno(collection(typed, set));
+    const cli = dirname(tools.resolve('@usebruno/cli/package.json'));
+    const { createCollectionFromBrunoObject } = tools(join(cli, 'src/utils/collection.js'));
+    await createCollectionFromBrunoObject(imported, folder);
+    const report = join(folder, 'report.json');
+    const options = ['run', '-r', '--sandbox', 'developer', '--reporter-json', report];
+    const run = await promisify(execFile)(process.execPath, [join(cli, 'bin/bru.js'), ...options], { cwd: folder })
+      .catch((failed) => failed);
+    let results;
+    try {
+      ([{ results }] = JSON.parse(readFileSync(report)));
+    } catch {
+      throw new Error(`Bruno made no report: ${run.stdout} ${run.stderr}`);
+    }
+    const text = (data) => (typeof data === 'string' ? data : JSON.stringify(data));
+    const answers = results.map(({ response }) => ({ status: response.status, text: text(response.data) }));
+    return { answers, errors: results.map(({ error }) => error).filter(Boolean) };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
 
 /** Bruno keeps the query in the URL, as somebody typed it there. */
-async function inBruno(request, variables) {
-  const sent = { method: request.method, headers: sentHeaders(request), body: request.body?.raw };
-  const typed = (text) => encodeURIComponent(text).replace(/%20/g, '+');
-  const search = (request.url.query ?? []).filter(({ disabled }) => !disabled)
-    .map(({ key, value }) => `${typed(key)}=${typed(value)}`);
-  await run('bru', 'req', script)({ interpolate: replace(variables) }, {
-    pathParams: request.url.variable?.map(({ key, value }) => ({ name: key, value, type: 'path' })),
-    getUrl: () => request.url.raw + (search.length > 0 ? `?${search.join('&')}` : ''),
-    getMethod: () => request.method,
-    getBody: () => request.body?.raw,
-    setUrl(url) { sent.url = url; },
-    setBody(text) { sent.body = text; },
-    setHeader(name, value) { sent.headers[name] = value; },
-  });
-  return sent;
+function asTyped(url) {
+  const encode = (text) => encodeURIComponent(text).replace(/%20/g, '+');
+  const query = (url.query ?? []).filter(({ disabled }) => !disabled)
+    .map(({ key, value }) => ({ key: encode(key), value: value.startsWith('{{') ? value : encode(value) }));
+  const search = query.map(({ key, value }) => `${key}=${value}`).join('&');
+  return { ...url, raw: search ? `${url.raw}?${search}` : url.raw, query };
 }
 
-/** Sends the URL exactly as it is. */
-function send({ method, url, headers, body }) {
-  const [, host, port, path] = url.match(/^http:\/\/([^:/]+):(\d+)(.*)$/);
-  return new Promise((resolve, reject) => {
-    const request = http.request({ host, port, path, method, headers }, async (answer) => {
-      const chunks = await answer.toArray();
-      const text = Buffer.concat(chunks).toString();
-      resolve({ status: answer.statusCode, headers: answer.headers, json: text && JSON.parse(text) });
+const pem = (file) => readFileSync(file, 'utf8');
+const cases = {
+  ES384: { baseUrl: CUSTOMERS_URL, privateKey: pem(ES384_KEY) },
+  'ES256, pasted into one line': { baseUrl: CUSTOMERS_URL, privateKey: pem(ES256_KEY).replaceAll('\n', ' ') },
+  'unsigned, with a base path': { baseUrl: SANDBOX_URL },
+};
+
+for (const program of [inPostman, inBruno, inNewman]) {
+  for (const [name, set] of Object.entries(cases)) {
+    // What newman 6 runs scripts in has no Web Crypto.
+    if (program === inNewman && set.privateKey) continue;
+    test(`${program.name}: ${name}`, { concurrency: true }, async () => {
+      const id = `${program.name.slice(2)} ${name.slice(0, 5)} ${ODD}`;
+      const raw = written.item.find((item) => item.name === 'Put Customer').request.body.raw.replace('"Mia"', '"{{who}}"');
+      const { answers, errors } = await program([
+        filledIn('Put Customer', { id, body: raw }),
+        filledIn('Get Customer', { id }),
+        filledIn('Put Customer', { id }),
+        filledIn('List Customers', { query: [['PageSize', '1'], ['SortDirection', 'ASC']] }),
+        filledIn('List Customers', { query: [['Name', ODD], [ODD, ''], ['Name', '{{who}}']] }),
+        filledIn('Delete Customer', { id }),
+        filledIn('Get Customer', { id }),
+      ], set);
+      assert.deepEqual(errors, []);
+      assert.deepEqual(answers.map(({ status }) => status), [201, 200, 204, 200, 400, 204, 404], JSON.stringify(answers));
+      const [, customer, , page, odd, , missing] = answers.map(({ text }) => text && JSON.parse(text));
+      assert.deepEqual([customer.CustomerID, customer.FullName.FirstName], [id, 'Zoë']);
+      assert.equal(page.Items.length, 1);
+      assert.equal(odd.RequestExtension.Query.length, 3);
+      assert.equal(missing.Type, 'ResourceNotFound');
     });
-    request.on('error', reject);
-    request.end(body);
-  });
+  }
 }
-
-let signed;
-let sandbox;
-
-before(async () => {
-  signed = await startServer({ keys: [{ account: 'p384' }, { account: 'p256', options: ['--algorithm', 'ES256'] }] });
-  sandbox = await startServer({ options: ['--sandbox', '--base-path', '/api/v1'] });
-});
-
-after(() => Promise.all([signed.stop(), sandbox.stop()]));
-
-/** The values of the collection, and those that somebody sets. */
-const variables = (set) => ({
-  ...Object.fromEntries(collection.variable.map(({ key, value }) => [key, value])), ...set,
-});
 
 for (const program of [inPostman, inBruno]) {
-  const cases = [
-    ['ES384', () => ({ baseUrl: signed.url.slice(0, -1), privateKey: signed.keys[0].text })],
-    ['ES256, pasted into one line', () => ({
-      baseUrl: signed.url.slice(0, -1), privateKey: signed.keys[1].text.replaceAll('\n', ' '),
-    })],
-    ['unsigned, with a base path', () => ({ baseUrl: sandbox.url.slice(0, -1) })],
-  ];
-  for (const [name, set] of cases) {
-    test(`${program.name}: ${name}`, async () => {
-      const id = `${program.name} ${ODD}`;
-      const expect = async (status, ...request) => {
-        const answer = await send(await program(filledIn(...request), variables({ ...set(), who: 'Zoë' })));
-        assert.equal(answer.status, status, JSON.stringify([request, answer.json]));
-        return answer.json;
-      };
-      const { request } = collection.item.find((item) => item.name === 'Put Customer');
-      await expect(201, 'Put Customer', { id, body: request.body.raw.replace('"Mia"', '"{{who}}"') });
-      const customer = await expect(200, 'Get Customer', { id });
-      assert.deepEqual([customer.CustomerID, customer.FullName.FirstName], [id, 'Zoë']);
-      await expect(204, 'Put Customer', { id });
-      const page = await expect(200, 'List Customers', { query: [['PageSize', '1'], ['SortDirection', 'ASC']] });
-      assert.equal(page.Items.length, 1);
-      const odd = await expect(400, 'List Customers', { query: [['Name', ODD], [ODD, ''], ['Name', '{{who}}']] });
-      assert.equal(odd.RequestExtension.Query.length, 3);
-      await expect(204, 'Delete Customer', { id });
-      const error = await expect(404, 'Get Customer', { id });
-      assert.equal(error.Type, 'ResourceNotFound');
-    });
-  }
+  test(`${program.name}: the collection as it is, in its order`, async () => {
+    const { answers, errors } = await program(written.item, cases.ES384);
+    assert.deepEqual(errors, []);
+    assert.ok(answers.every(({ status }) => status >= 200 && status < 300), JSON.stringify(answers));
+    assert.equal(answers.length, written.item.length);
+  });
+
+  test(`${program.name}: a key that is none is named`, async () => {
+    const { errors } = await program([filledIn('Get Customer')], { ...cases.ES384, privateKey: 'AAAA' });
+    assert.match(errors.join(), /privateKey must be a key/);
+  });
 }
 
-test('each request of the collection works as it is, in its order', async () => {
-  const set = variables({ baseUrl: signed.url.slice(0, -1), privateKey: signed.keys[0].text });
-  const statuses = [];
-  for (const { name } of collection.item) {
-    statuses.push((await send(await inPostman(filledIn(name), set))).status);
-  }
-  assert.deepEqual(statuses, [201, 200, 204, 200]);
-});
-
-test('a key that is none is named', async () => {
-  const set = variables({ baseUrl: signed.url.slice(0, -1), privateKey: 'AAAA' });
-  await assert.rejects(inPostman(filledIn('Get Customer'), set), /privateKey must be a key/);
+test('newman says why it cannot sign', async () => {
+  const { errors } = await inNewman([filledIn('Get Customer')], cases.ES384);
+  assert.match(errors.join(), /newman 6 has none/);
 });

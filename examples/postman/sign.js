@@ -2,9 +2,6 @@
 // Without the variable privateKey a request is sent unsigned, as a sandbox takes it.
 // Values are typed as they are meant. They are percent-encoded here, so that what is signed is what is sent.
 
-if (typeof crypto === 'undefined' || !crypto.subtle) {
-  throw new Error('the script needs Web Crypto: Postman of 2025 or newer, or Bruno in developer mode');
-}
 const inBruno = typeof bru !== 'undefined';
 const resolve = (text) => (inBruno ? bru.interpolate(String(text)) : pm.variables.replaceIn(String(text)));
 
@@ -27,6 +24,8 @@ function read() {
 
 function write(url, body, signature) {
   if (inBruno) {
+    // Else Bruno 4 encodes the URL once more after it was signed.
+    if (req.req?.settings) req.req.settings.encodeUrl = false;
     req.setUrl(url);
     if (body) req.setBody(body, { raw: true });
     if (signature) req.setHeader('Api-Signature', signature);
@@ -75,12 +74,22 @@ async function sign(pem, method, path, query, body) {
   return `${message}.${base64url(await crypto.subtle.sign({ name: 'ECDSA', hash }, key, bytes(message)))}`;
 }
 
-const typed = read();
-const variables = new Map(typed.variables.map(([name, value]) => [`:${name}`, encode(resolve(value))]));
-const [, origin, template] = typed.url.match(/^(\w+:\/\/[^/]+)(.*)$/);
-const path = template.split('/').map((segment) => variables.get(segment) ?? segment).join('/');
-const query = typed.query.map((pair) => pair.map(resolve));
-const search = query.map((pair) => pair.map(encode).join('=')).join('&');
-const body = typed.body ? resolve(typed.body) : '';
 const pem = resolve('{{privateKey}}');
-write(origin + path + (search && `?${search}`), body, pem && await sign(pem, typed.method, path, query, body));
+if (pem && (typeof crypto === 'undefined' || !crypto.subtle)) {
+  throw new Error('to sign needs Web Crypto: Postman of 2025 or newer, or Bruno in developer mode; newman 6 has none');
+}
+
+async function main() {
+  const typed = read();
+  const variables = new Map(typed.variables.map(([name, value]) => [`:${name}`, encode(resolve(value))]));
+  const [, origin, template] = typed.url.match(/^(\w+:\/\/[^/]+)(.*)$/);
+  const path = template.split('/').map((segment) => variables.get(segment) ?? segment).join('/');
+  const query = typed.query.map((pair) => pair.map(resolve));
+  const search = query.map((pair) => pair.map(encode).join('=')).join('&');
+  const body = typed.body ? resolve(typed.body) : '';
+  write(origin + path + (search && `?${search}`), body, pem && await sign(pem, typed.method, path, query, body));
+}
+
+// Bruno and Postman wait for what a script returns, and newman for its timers.
+const timer = setTimeout(() => {}, 10000);
+return main().finally(() => clearTimeout(timer));

@@ -1,4 +1,4 @@
-"""Puts, reads, lists and deletes customers through the generated Python client, with signatures of PyJWT.
+"""Puts, reads, lists and deletes customers through the generated Python client, signed by clients/python.
 
 Usage: client.py BASE_URL KEY
 """
@@ -12,7 +12,7 @@ import customers_client as api
 import urllib3
 from customers_client.rest import ApiException
 
-from signature import Signer
+from customers_signing import Signer
 
 
 class SigningPool(urllib3.PoolManager):
@@ -44,7 +44,7 @@ def refused(status, call, *arguments, **options):
 base_url, key = sys.argv[1:]
 unsigned = api.CustomersApi(api.ApiClient(api.Configuration(host=base_url)))
 client = api.CustomersApi(api.ApiClient(api.Configuration(host=base_url)))
-client.api_client.rest_client.pool_manager = SigningPool(Signer(Path(key)))
+client.api_client.rest_client.pool_manager = SigningPool(Signer(Path(key).read_bytes(), Path(key).stem))
 
 residence = api.StreetAddress(
     street="100 Example Avenue", city="Sampleville", post_code="90001", state="CA", country=api.CountryCode.US

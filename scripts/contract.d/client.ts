@@ -1,41 +1,16 @@
-// Puts, reads, lists and deletes customers through the generated TypeScript client, with signatures of node:crypto.
+// Puts, reads, lists and deletes customers through the generated TypeScript client, signed by clients/typescript.
 //
 // Usage: node client.js BASE_URL KEY
 
 import assert from "node:assert/strict";
-import { createHash, createPrivateKey, randomUUID, sign } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 
 import {
   Configuration, CountryCode, CustomersApi, ErrorType, IDType, ModelErrorFromJSON, ResponseError, SortDirection,
-  type CustomerInput, type Middleware, type ModelError,
+  type CustomerInput, type ModelError,
 } from "./customers-client/index.js";
-
-const LIFETIME_SECONDS = 300;
-
-/** Signs a request when it is ready to be sent, as the owner of a key that is registered under its file's name. */
-function signer(file: string): Middleware {
-  const key = createPrivateKey(readFileSync(file));
-  const header = { alg: "ES384", typ: "JWT", kid: basename(file, ".pem") };
-  const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
-  return {
-    async pre({ url, init }) {
-      const { pathname, searchParams } = new URL(url);
-      const iat = Math.floor(Date.now() / 1000);
-      const claims = {
-        aud: "customers-api", iat, exp: iat + LIFETIME_SECONDS, jti: randomUUID(), method: init.method,
-        path: pathname,
-        ...(searchParams.size > 0 && { queryParams: Object.fromEntries(searchParams) }),
-        ...(init.body && { bodyHash: createHash("sha256").update(init.body as string).digest("hex") }),
-      };
-      const message = `${encode(header)}.${encode(claims)}`;
-      const signature = sign("sha384", Buffer.from(message), { key, dsaEncoding: "ieee-p1363" });
-      const headers = { ...init.headers, "Api-Signature": `${message}.${signature.toString("base64url")}` };
-      return { url, init: { ...init, headers } };
-    },
-  };
-}
+import { Signer, signingFetch } from "./customers-signing.js";
 
 /** The error answer of a call that must be refused. */
 async function refused(status: number, call: Promise<unknown>): Promise<ModelError> {
@@ -47,7 +22,8 @@ async function refused(status: number, call: Promise<unknown>): Promise<ModelErr
 
 const [basePath = "", key = ""] = process.argv.slice(2);
 const unsigned = new CustomersApi(new Configuration({ basePath }));
-const client = unsigned.withMiddleware(signer(key));
+const signer = new Signer(readFileSync(key), basename(key, ".pem"));
+const client = new CustomersApi(new Configuration({ basePath, fetchApi: signingFetch({ signer }) }));
 
 const sam: CustomerInput = {
   fullName: { firstName: "Sam", lastName: "Sämple", middleName: "Quinn" },

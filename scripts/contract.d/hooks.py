@@ -13,7 +13,7 @@ from hypothesis import strategies
 from schemathesis.auths import RequestsAuth
 from schemathesis.wfc.escalation import EscalatingAuthProvider
 
-from signature import Signer
+from customers_signing import Signer
 
 KEYS = os.environ.get("CONTRACT_KEYS")
 SIGNATURE = "Api-Signature"
@@ -59,7 +59,7 @@ def after_load_schema(context, schema):
     if KEYS:
         keys = sorted(Path(KEYS).glob("*.pem"))
         names = [key.stem for key in keys]
-        providers = [RequestsAuth(Signature(Signer(key))) for key in keys]
+        providers = [RequestsAuth(Signature(Signer(key.read_bytes(), key.stem))) for key in keys]
         schema.auth.providers.append(
             EscalatingAuthProvider(providers, names, peers=tuple(names), pinned=names[0])
         )

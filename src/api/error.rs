@@ -53,6 +53,9 @@ pub enum ApiError {
     /// The signature does not prove who sent the request.
     #[error(transparent)]
     Unauthorized(Refusal),
+    /// The key may only read.
+    #[error("the key may only read: sign with a key of the scope write")]
+    Forbidden,
     /// The body is not plain `application/json` in UTF-8.
     #[error("send the body as application/json in UTF-8, without a content coding")]
     UnsupportedMediaType,
@@ -131,6 +134,7 @@ impl ApiError {
             Self::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, ErrorType::InvalidMessage),
             Self::ContentTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, ErrorType::InvalidMessage),
             Self::Unauthorized(_) => (StatusCode::UNAUTHORIZED, ErrorType::Unauthorized),
+            Self::Forbidden => (StatusCode::FORBIDDEN, ErrorType::Forbidden),
             Self::UnsupportedMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, ErrorType::InvalidMessage),
             Self::Malformed | Self::TlsRequired | Self::Invalid { .. } => {
                 (StatusCode::BAD_REQUEST, ErrorType::InvalidMessage)

@@ -114,6 +114,11 @@ impl Operation {
         self.inputs.body.is_some()
     }
 
+    /// Whether it changes nothing, so that a key may do it that may only read.
+    pub(super) fn only_reads(&self) -> bool {
+        only_reads(&self.methods)
+    }
+
     /// Its methods, each with the route to the handler. Where there is GET, there is HEAD (RFC 9110, 9.3.2).
     pub(super) fn routes(&'static self) -> impl Iterator<Item = (Method, Route)> {
         let methods = self.methods.iter().flat_map(|method| match method {
@@ -133,6 +138,11 @@ impl Operation {
     pub(super) fn path_item(&self) -> PathItem {
         PathItem::from_http_methods(self.methods.iter().cloned(), self.annotation.clone())
     }
+}
+
+/// Whether operations with these methods change nothing.
+pub(super) fn only_reads(methods: &[HttpMethod]) -> bool {
+    methods.iter().all(|method| matches!(method, HttpMethod::Get | HttpMethod::Head))
 }
 
 /// The names of the parameters of a path such as `/customers/{CustomerID}`.

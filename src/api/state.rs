@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How many lists are read and made into answers at the same time. The others wait.
-pub(super) const LISTS_MAX: usize = 4;
+pub(super) const LISTS_MAX: usize = 2;
 
 /// The largest page of a list, in bytes: its records, and what is added to each.
 const LIST_BYTES_MAX: usize = PAGE_BYTES_MAX + 64 * 1024;

@@ -4,7 +4,7 @@ use std::{
     any::TypeId,
     ffi::{OsStr, OsString},
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use clap::{
@@ -59,7 +59,7 @@ fn fault(value: &OsStr, is_path: bool) -> Option<&'static str> {
     let trimmed = text.trim();
     if trimmed.is_empty() {
         Some("is empty")
-    } else if is_path && may_be_secret(&text) && fs::symlink_metadata(value).is_err() {
+    } else if is_path && may_be_secret(&text) && !is_in_folder(Path::new(value)) {
         Some("must be the path of a file, not what is in the file")
     } else if trimmed.len() < text.len() {
         Some("begins or ends with white space")
@@ -68,6 +68,12 @@ fn fault(value: &OsStr, is_path: bool) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// Whether a path is below a folder that there is. A key may begin with `/`, so the root does not count.
+fn is_in_folder(path: &Path) -> bool {
+    let folder = path.parent().filter(|folder| folder.file_name().is_some());
+    fs::symlink_metadata(path).is_ok() || folder.is_some_and(Path::is_dir)
 }
 
 /// Whether a text may be, or hold, a URL with a password, a key in PEM format, or a line of a file of seal keys.
@@ -93,4 +99,22 @@ fn without_secrets(mut error: clap::Error) -> clap::Error {
         error.insert(kind, ContextValue::String("… (not shown: it may be a secret)".to_owned()));
     }
     error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_path_is_not_taken_for_a_key_unless_it_is_nowhere() {
+        let folder = std::env::temp_dir();
+        let name = "Backups-of-2026/Customers-api-whole-database-0001";
+        assert!(may_be_secret(name));
+        let refused = Some("must be the path of a file, not what is in the file");
+        let below = folder.join(name.replace('/', "-"));
+        assert_eq!(fault(below.as_os_str(), true), None);
+        for nowhere in [format!("/{}", name.replace('/', "-")), name.to_owned(), format!("/{name}")] {
+            assert_eq!(fault(OsStr::new(&nowhere), true), refused, "{nowhere}");
+        }
+    }
 }

@@ -70,9 +70,12 @@ pub(super) async fn check(store: &Store) -> Result<Findings, StoreError> {
         let head = before.get(&key.0);
         let feed = feeds.entry(key.0.clone()).or_default();
         let last = follow(&mut events, &key, head, feed, &mut found).await?;
-        let version = its_row.as_ref().map(|row| row.customer.as_ref().ok().map(|customer| customer.version));
-        if let (true, Some(last)) = (mismatch(version, last.as_ref()).is_some(), &last) {
-            found.faults.extend(look_again(store, &key, last).await?);
+        let version = |row: &RawCustomer| row.customer.as_ref().ok().map(|customer| customer.version);
+        let its_row = its_row.map_or(Row::Missing, |row| Row::There(version(&row)));
+        if let Some(last) = last
+            && mismatch(its_row, &last).is_some()
+        {
+            found.faults.extend(look_again(store, &key, &last).await?);
         }
     }
     let after = heads(store).await?;
@@ -162,20 +165,27 @@ async fn follow(
                 last = Some(event);
             }
             Err(reason) => {
-                found.faults.push(format!("{}: the event {}: {reason}", shown(key), event.position))
+                found.faults.push(format!("{}: the event {}: {reason}", shown(key), event.position));
             }
         }
     }
     Ok(last)
 }
 
-/// What is wrong with a row, given the last event of its customer. The version is `None` if there is no row, and again if it is
-/// damaged.
-fn mismatch(version: Option<Option<Version>>, last: Option<&StoredEvent>) -> Option<&'static str> {
-    match (version, last?.event.version()) {
-        (None, Some(_)) => Some("it is missing, although its last event is no delete"),
-        (Some(_), None) => Some("it is there, although its last event is a delete"),
-        (Some(version), last) if version != last => Some("its version is not that of its last event"),
+/// The row of a customer.
+#[derive(Clone, Copy)]
+enum Row {
+    Missing,
+    /// It has no version if it is damaged.
+    There(Option<Version>),
+}
+
+/// What is wrong with a row, given the last event of its customer.
+fn mismatch(row: Row, last: &StoredEvent) -> Option<&'static str> {
+    match (row, last.event.version()) {
+        (Row::Missing, Some(_)) => Some("it is missing, although its last event is no delete"),
+        (Row::There(_), None) => Some("it is there, although its last event is a delete"),
+        (Row::There(version), last) if version != last => Some("its version is not that of its last event"),
         _ => None,
     }
 }
@@ -191,7 +201,8 @@ async fn look_again(store: &Store, key: &Key, seen: &StoredEvent) -> Result<Opti
         let row = store.get(collection.by_ref(), &id).await?;
         store.number_events().await?;
         let now = last_event(store, key, &last).await?;
-        fault = mismatch(row.map(|row| Some(row.version)), Some(&now));
+        let row = row.map_or(Row::Missing, |row| Row::There(Some(row.version)));
+        fault = mismatch(row, &now);
         if fault.is_none() {
             return Ok(None);
         }

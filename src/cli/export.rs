@@ -132,10 +132,10 @@ impl Output {
                 self.events += 1;
             }
             (Err(_), _) => {
-                self.leave_out(&format!("an event at {}: the account name is malformed", row.position))
+                self.leave_out(&format!("an event at {}: the account name is malformed", row.position));
             }
             (Ok(account), Err(reason)) => {
-                self.leave_out(&format!("the event {account}/{}: {reason}", row.position))
+                self.leave_out(&format!("the event {account}/{}: {reason}", row.position));
             }
         }
         Ok(())

@@ -364,8 +364,10 @@ async fn patiently<T>(write: impl AsyncFn() -> Result<T, SealError>) -> Result<T
     }
 }
 
-/// Whether two keys of the same id are the same key of the same account.
+/// Whether two keys of the same id are the same key of the same account, which may do the same for as long.
 fn is_same(one: &SigningKey, other: &SigningKey) -> bool {
     let pem = |key: &SigningKey| PublicKey::from_pem(&key.public_key).map(|key| key.to_pem().to_owned()).ok();
-    one.account == other.account && one.algorithm == other.algorithm && pem(one) == pem(other)
+    let said =
+        |key: &SigningKey| (key.account.clone(), key.algorithm.clone(), key.scope, key.expires, pem(key));
+    said(one) == said(other)
 }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
+use chrono::NaiveDate;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use super::{database::Database, input, output};
@@ -13,6 +14,8 @@ use crate::{
     account::Account,
     clock,
     files::secret_options,
+    model::{InvalidTimestamp, Timestamp},
+    scope::Scope,
     signature::{Algorithm, PrivateKey, PublicKey},
     store::{Access, SigningKey, Store, UnusableKey},
 };
@@ -29,6 +32,7 @@ const EXAMPLES: &str = "\
 Examples:
   customers-api keys generate --account acme --out private.pem
   customers-api keys add --account acme --public-key public.pem --key-id acme-2026
+  customers-api keys generate --account acme --out reports.pem --scope read --expires 2030-01-31T00:00:00Z
   customers-api keys list
   customers-api keys revoke acme-2026";
 
@@ -65,12 +69,18 @@ enum Command {
     Revoke(Revoke),
 }
 
-/// Whose key is registered, under which id, and where.
+/// Whose key is registered, under which id, what it may do, and where. Only that it is revoked can be changed later.
 #[derive(Debug, Args)]
 struct Registration {
     /// The account that signs with the key and owns the customers
     #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     account: Account,
+    /// What the key may do: read (GET and HEAD) or write (everything)
+    #[arg(long, default_value_t)]
+    scope: Scope,
+    /// From when on the key is refused: a time of RFC 3339 in the future, with its offset [default: never]
+    #[arg(long, value_name = "TIME", value_parser = future)]
+    expires: Option<Timestamp>,
     /// The key's id [default: its RFC 7638 thumbprint]
     #[arg(long, value_name = "ID", value_parser = new_key_id, allow_hyphen_values = true)]
     key_id: Option<String>,
@@ -124,14 +134,28 @@ async fn add(registration: Registration, public_key: &Path) -> anyhow::Result<()
 
 async fn list(database: &Database) -> anyhow::Result<()> {
     let store = database.open(Access::Read).await?;
-    let head = format!("{:<44} {:<20} {:<9} {:<27} REVOKED", "KEY ID", "ACCOUNT", "ALGORITHM", "CREATED");
-    let mut lines = vec![head];
+    let uses = store.key_uses().await?;
+    let head = ["KEY ID", "ACCOUNT", "ALGORITHM", "SCOPE", "CREATED", "EXPIRES", "LAST USE", "REVOKED"];
+    let mut lines = vec![line(&head)];
     for key in store.signing_keys().await? {
         match key {
-            Ok(SigningKey { key_id, account, algorithm, public_key: _, created, revoked }) => {
-                let (key_id, account) = (printable(&key_id), account.as_str());
-                let revoked = revoked.map_or_else(|| "-".to_owned(), |revoked| revoked.to_string());
-                lines.push(format!("{key_id:<44} {account:<20} {algorithm:<9} {created} {revoked}"));
+            Ok(SigningKey {
+                key_id,
+                account,
+                algorithm,
+                public_key: _,
+                created,
+                scope,
+                expires,
+                revoked,
+            }) => {
+                let last_use = uses.get(&key_id).and_then(|&day| day_of(day));
+                let [key_id, created] = [printable(&key_id).into_owned(), created.to_string()];
+                let [expires, last_use, revoked] = [or_none(expires), or_none(last_use), or_none(revoked)];
+                let (account, scope) = (account.as_str(), scope.as_str());
+                lines.push(line(&[
+                    &key_id, account, &algorithm, scope, &created, &expires, &last_use, &revoked,
+                ]));
             }
             Err(UnusableKey { key_id, reason }) => {
                 output::note(format_args!("{} cannot be used: {reason}", printable(&key_id)));
@@ -139,6 +163,22 @@ async fn list(database: &Database) -> anyhow::Result<()> {
         }
     }
     output::print(lines.join("\n"))
+}
+
+/// A line of the list.
+fn line([key_id, account, algorithm, scope, created, expires, last_use, revoked]: &[&str; 8]) -> String {
+    format!(
+        "{key_id:<44} {account:<20} {algorithm:<9} {scope:<5} {created:<27} {expires:<27} {last_use:<10} {revoked}"
+    )
+}
+
+fn or_none(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+/// So many days after the first one of the Unix epoch.
+fn day_of(days: i64) -> Option<NaiveDate> {
+    i32::try_from(days).ok().and_then(NaiveDate::from_epoch_days)
 }
 
 async fn revoke(key_id: &str, database: &Database) -> anyhow::Result<()> {
@@ -163,6 +203,8 @@ impl Registration {
             algorithm: key.algorithm().to_string(),
             public_key: key.to_pem().to_owned(),
             created: clock::now().into(),
+            scope: self.scope,
+            expires: self.expires,
             revoked: None,
         };
         if !store.add_signing_key(row.clone()).await? {
@@ -184,7 +226,8 @@ impl Registration {
                  and the field \"Key id\" of Swagger UI"
             ));
         }
-        let is_active = |key: &Result<SigningKey, _>| matches!(key, Ok(key) if key.revoked.is_none());
+        let now = clock::now().into();
+        let is_active = |key: &Result<SigningKey, _>| matches!(key, Ok(key) if key.is_active(now));
         if store.signing_keys().await?.iter().filter(|key| is_active(key)).count() == 2 {
             output::note(
                 "note: two keys are active, so tokens without kid are refused from now on, also those of the other key",
@@ -201,6 +244,12 @@ fn printable(key_id: &str) -> Cow<'_, str> {
     } else {
         key_id.into()
     }
+}
+
+/// A time that has not come yet.
+fn future(text: &str) -> Result<Timestamp, String> {
+    let time: Timestamp = text.parse().map_err(|error: InvalidTimestamp| error.to_string())?;
+    if time.seconds() > clock::now().timestamp() { Ok(time) } else { Err("must be in the future".to_owned()) }
 }
 
 fn new_key_id(text: &str) -> Result<String, String> {

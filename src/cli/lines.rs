@@ -23,6 +23,9 @@ pub(super) struct Lines {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TooLong;
 
+/// The number of a line, and the line without its end.
+type Line<'a> = (u64, Result<&'a [u8], TooLong>);
+
 impl Lines {
     /// Opens a file; `-` is standard input.
     pub(super) fn open(file: &Path, line_bytes_max: usize) -> io::Result<Self> {
@@ -35,7 +38,7 @@ impl Lines {
     }
 
     /// The next line without its end, and its number; `None` after the last one.
-    pub(super) fn next(&mut self) -> io::Result<Option<(u64, Result<&[u8], TooLong>)>> {
+    pub(super) fn next(&mut self) -> io::Result<Option<Line<'_>>> {
         self.line.clear();
         // One byte more for the end of the line.
         let bytes_max = self.line_bytes_max as u64 + 1;

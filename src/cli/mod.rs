@@ -7,9 +7,11 @@ mod arguments;
 mod backup;
 mod chains;
 mod database;
+mod endpoint_options;
 mod event_lines;
 mod events;
 mod export;
+mod healthcheck;
 mod import;
 mod input;
 mod keys;
@@ -65,6 +67,7 @@ Examples:
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(Box<serve::Serve>),
+    Healthcheck(healthcheck::Healthcheck),
     Migrate(migrate::Migrate),
     Keys(keys::Keys),
     Sign(sign::Sign),
@@ -107,6 +110,7 @@ impl Cli {
         actix_web::rt::System::new().block_on(async {
             match self.command {
                 Command::Serve(command) => command.run().await,
+                Command::Healthcheck(command) => command.run(),
                 Command::Migrate(command) => command.run().await,
                 Command::Keys(command) => command.run().await,
                 Command::Sign(command) => command.run(),

@@ -16,6 +16,7 @@ use crate::{
     account::Account,
     contract,
     model::{self, CustomerId, CustomerInput, Timestamp},
+    scope::Scope,
     signature::PublicKey,
     store::{MovedEvent, SigningKey, StoredCustomer, UsedSignature, Version},
 };
@@ -67,7 +68,11 @@ struct KeyMembers {
     algorithm: String,
     public_key: String,
     created: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "model::present", skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
+    #[serde(default, deserialize_with = "model::present", skip_serializing_if = "Option::is_none")]
+    expires: Option<String>,
+    #[serde(default, deserialize_with = "model::present", skip_serializing_if = "Option::is_none")]
     revoked: Option<String>,
 }
 
@@ -91,10 +96,12 @@ struct CustomerMembers<R> {
 
 /// Appends the line of a key.
 pub(super) fn write_key(key: SigningKey, lines: &mut Vec<u8>) -> anyhow::Result<()> {
-    let SigningKey { key_id, account, algorithm, public_key, created, revoked } = key;
+    let SigningKey { key_id, account, algorithm, public_key, created, scope, expires, revoked } = key;
     let (account, created) = (account.to_string(), created.to_string());
-    let revoked = revoked.map(|revoked| revoked.to_string());
-    write(&Members::Key(KeyMembers { account, key_id, algorithm, public_key, created, revoked }), lines)
+    let scope = (scope != Scope::default()).then(|| scope.to_string());
+    let [expires, revoked] = [expires, revoked].map(|time| time.map(|time| time.to_string()));
+    let members = KeyMembers { account, key_id, algorithm, public_key, created, scope, expires, revoked };
+    write(&Members::Key(members), lines)
 }
 
 /// Appends the line of a customer with these fields.
@@ -176,10 +183,12 @@ fn without_values(error: &JsonError) -> String {
 }
 
 fn key(members: &KeyMembers) -> Result<SigningKey, Vec<String>> {
-    let KeyMembers { account, key_id: id, algorithm, public_key, created, revoked } = members;
+    let KeyMembers { account, key_id: id, algorithm, public_key, created, scope, expires, revoked } = members;
     let mut faults = Vec::new();
     let account: Option<Account> = parsed("Account", account, &mut faults);
     let created = timestamp("Created", created, &mut faults);
+    let scope = scope.as_deref().map(|scope| parsed("Scope", scope, &mut faults));
+    let expires = expires.as_deref().map(|expires| parsed("Expires", expires, &mut faults));
     let revoked = revoked.as_deref().map(|revoked| timestamp("Revoked", revoked, &mut faults));
     let id = key_id(id).map_err(|error| faults.push(format!("KeyID {error}"))).ok();
     let key = PublicKey::from_pem(public_key).map_err(|error| faults.push(format!("PublicKey: {error}")));
@@ -197,6 +206,8 @@ fn key(members: &KeyMembers) -> Result<SigningKey, Vec<String>> {
             algorithm: algorithm.clone(),
             public_key: key.to_pem().to_owned(),
             created,
+            scope: scope.flatten().unwrap_or_default(),
+            expires: expires.flatten(),
             revoked: revoked.flatten(),
         }),
         _ => Err(faults),

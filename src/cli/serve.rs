@@ -6,16 +6,17 @@ use tokio::time::timeout;
 
 use super::{
     database::Database,
+    endpoint_options::EndpointOptions,
     listen::Listen,
     output,
     seal_options::SealOptions,
     stop::{self, Signals, Stop},
-    supervisor,
-    tls_options::{self, TlsOptions},
+    supervisor, tls_options,
 };
 use crate::{
     api::{self, Admin, Api, BasePath, Certificate, Server, Settings, Sockets},
     record::Records,
+    registry::Registry,
     store::{Access, Store},
     telemetry::{self, LogFilter, LogFormat, Traces, chain},
 };
@@ -31,17 +32,8 @@ pub(super) struct Serve {
     database: Database,
     #[command(flatten)]
     seal: SealOptions,
-    /// The address or the name of a host to listen on; port 0 picks a free one
-    #[arg(long, env = "CUSTOMERS_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
-    listen: Listen,
     #[command(flatten)]
-    tls: TlsOptions,
-    /// Where to listen for those who run the service: `/metrics`, `/livez` and `/readyz` [default: not at all]
-    #[arg(long, env = "CUSTOMERS_ADMIN_LISTEN", value_name = "ADDRESS:PORT")]
-    admin_listen: Option<Listen>,
-    /// The prefix of the API's paths
-    #[arg(long, env = "CUSTOMERS_BASE_PATH", default_value = "/", value_name = "PATH")]
-    base_path: BasePath,
+    endpoint: EndpointOptions,
     /// The audience that signatures must name (`aud`)
     #[arg(long, env = "CUSTOMERS_AUDIENCE", default_value = "customers-api", value_name = "NAME")]
     audience: String,
@@ -77,10 +69,7 @@ impl Serve {
         let Self {
             database,
             seal,
-            listen,
-            tls,
-            admin_listen,
-            base_path,
+            endpoint,
             audience,
             sandbox,
             workers,
@@ -90,6 +79,7 @@ impl Serve {
             log_format,
             log,
         } = self;
+        let EndpointOptions { listen, tls, admin_listen, base_path } = endpoint;
         telemetry::start(log_format, log);
         let _traces = Traces::start()?;
         let address = listen.resolve().with_context(|| format!("cannot listen on {listen}"))?;
@@ -120,7 +110,7 @@ impl Serve {
             never = store.keep_events(events_days) => match never {},
             () = registry.ended() => return Err(fatal("registry")),
         }
-        finish(&records, &store).await;
+        finish(&registry, &records, &store).await;
         Ok(())
     }
 }
@@ -168,13 +158,14 @@ async fn admin_stopped(admin: Option<Admin>) -> io::Result<()> {
     }
 }
 
-/// Tells the database that this process is gone, and leaves no deleted row in the files, as far as there is time.
-async fn finish(records: &Records, store: &Store) {
+/// Tells the database that this process is gone, and which keys were used, and leaves no deleted row in the files, as far as there is time.
+async fn finish(registry: &Registry, records: &Records, store: &Store) {
     let erased = async {
         records.end(store).await;
         store.erase().await
     };
-    if let Ok(Err(error)) = timeout(FINISH_TIMEOUT, erased).await {
+    let finished = async { tokio::join!(erased, registry.write_uses()).0 };
+    if let Ok(Err(error)) = timeout(FINISH_TIMEOUT, finished).await {
         tracing::warn!(cause = %chain(&error), "deleted rows are not erased from the files yet");
     }
 }

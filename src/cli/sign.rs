@@ -20,10 +20,10 @@ pub(super) struct Sign {
     #[arg(value_parser = path)]
     path: String,
     /// The file with the private key (PKCS#8, PEM); - is standard input
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, env = "CUSTOMERS_KEY", value_name = "FILE")]
     key: PathBuf,
     /// The id under which the key is registered (`kid`) [default: its RFC 7638 thumbprint]
-    #[arg(long, value_name = "ID", value_parser = key_id, allow_hyphen_values = true)]
+    #[arg(long, env = "CUSTOMERS_KEY_ID", value_name = "ID", value_parser = key_id, allow_hyphen_values = true)]
     key_id: Option<String>,
     /// The file with the body of the request; - is standard input
     #[arg(long, value_name = "FILE")]
@@ -63,6 +63,8 @@ impl Sign {
             now: clock::now().timestamp(),
             method: &method,
             path,
+            base_path: "",
+            template: "",
             query: &pairs.finish(),
             body: &body,
         };

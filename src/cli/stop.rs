@@ -16,7 +16,7 @@ const LAST_RESORT: Duration = Duration::from_secs(1);
 #[derive(Debug, Args)]
 pub(super) struct Stop {
     /// How many seconds accepted requests have to finish after SIGTERM or SIGINT
-    #[arg(long, env = "CUSTOMERS_STOP_SECONDS", default_value_t = 8, value_name = "SECONDS")]
+    #[arg(long, env = "CUSTOMERS_STOP_SECONDS", default_value_t = 7, value_name = "SECONDS")]
     stop_seconds: u16,
     /// How many seconds `/readyz` says 503 after SIGTERM or SIGINT before the service stops to listen
     #[arg(long, env = "CUSTOMERS_DRAIN_SECONDS", default_value_t = 0, value_name = "SECONDS")]

@@ -17,6 +17,11 @@ pub(super) struct TlsOptions {
 }
 
 impl TlsOptions {
+    /// Whether HTTPS is served.
+    pub(super) fn are_given(&self) -> bool {
+        self.tls_cert.is_some()
+    }
+
     /// Reads the files, if there are any.
     pub(super) fn read(self) -> anyhow::Result<Option<Certificate>> {
         let Self { tls_cert: Some(certificate), tls_key: Some(key) } = self else { return Ok(None) };

@@ -6,13 +6,15 @@
 mod compile;
 mod explain;
 mod json;
+mod openapi_3_0;
 mod shape;
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::{borrow::Cow, collections::HashMap, sync::LazyLock};
 
 use serde_json::{Value, json};
 
 pub use explain::{Segment, field_of};
+pub use openapi_3_0::{LostMeaning, to_openapi_3_0};
 
 use self::{compile::Compiler, shape::Shape};
 use crate::model::{RequestExtensionItem, VIOLATIONS_MAX};
@@ -20,8 +22,8 @@ use crate::model::{RequestExtensionItem, VIOLATIONS_MAX};
 /// The contract as it is written, byte for byte.
 pub const YAML: &str = include_str!("../../openapi.yaml");
 
-/// The contract as JSON.
-pub static JSON: LazyLock<String> = LazyLock::new(|| CONTRACT.document.to_string());
+/// What the contract says of the server's address: the root of whichever host has the document.
+const SERVER_URL: &str = "- url: /\n";
 
 /// Read when it is needed first, which takes some milliseconds: a service whose callers make no mistakes never needs it.
 static CONTRACT: LazyLock<Contract> = LazyLock::new(Contract::load);
@@ -80,6 +82,34 @@ pub fn explain_parameter(
 #[must_use]
 pub fn document() -> &'static Value {
     &CONTRACT.document
+}
+
+/// The contract in OpenAPI 3.0.
+#[must_use]
+#[allow(clippy::expect_used, reason = "the contract is part of the binary, and a test converts it")]
+pub fn document_3_0() -> &'static Value {
+    static DOCUMENT: LazyLock<Value> =
+        LazyLock::new(|| to_openapi_3_0(document()).expect("OpenAPI 3.0 can say what the contract says"));
+    &DOCUMENT
+}
+
+/// The contract as it is written, for a service below this path, such as `/api/v1`; empty is the root.
+#[must_use]
+pub fn yaml_at(base_path: &str) -> Cow<'static, str> {
+    match base_path {
+        "" => Cow::Borrowed(YAML),
+        _ => Cow::Owned(YAML.replacen(SERVER_URL, &format!("- url: {base_path}\n"), 1)),
+    }
+}
+
+/// A form of the contract as JSON, for a service below this path.
+#[must_use]
+pub fn json_at(base_path: &str, document: &Value) -> String {
+    let mut document = document.clone();
+    if !base_path.is_empty() {
+        document["servers"][0]["url"] = json!(base_path);
+    }
+    document.to_string()
 }
 
 /// A validator of the schema at a JSON pointer of the contract, such as `/components/schemas/Customer`. Formats are

@@ -23,6 +23,6 @@ pub use events::{
     Event, EventStart, EventType, EventWait, Events, InvalidEventStart, InvalidEventWait, WAIT_SECONDS_MAX,
 };
 pub use page::{Customers, InvalidPageSize, InvalidSortDirection, PAGE_ITEMS_MAX, PageSize, SortDirection};
-pub(crate) use strict::object;
+pub(crate) use strict::{object, present};
 pub use text::{AnyText, InvalidText, Text};
 pub use time::{Date, InvalidDate, InvalidTimestamp, Timestamp};

@@ -28,6 +28,14 @@ impl Algorithm {
         }
     }
 
+    /// How long a signature is, in bytes (RFC 7518, 3.4).
+    pub(super) const fn signature_bytes(self) -> usize {
+        match self {
+            Self::Es384 => 96,
+            Self::Es256 => 64,
+        }
+    }
+
     pub(super) const fn jose(self) -> jsonwebtoken::Algorithm {
         match self {
             Self::Es384 => jsonwebtoken::Algorithm::ES384,

@@ -1,34 +1,18 @@
 //! The claims of `Api-Signature`, and the rule of each.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt::Display};
+use std::{borrow::Cow, collections::BTreeMap};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Map, Value};
 
-use super::refusal::Violation;
+use super::{
+    facts::{EXPIRY_SECONDS_MAX, FUTURE_SECONDS_MAX, Facts},
+    refusal::Violation,
+    wording::{self, QueryDifference},
+};
 
-/// The maximum time from `iat` to `exp`, in seconds.
-pub const EXPIRY_SECONDS_MAX: i64 = 900;
-
-/// How far in the future `iat` may be, in seconds, because clocks differ.
-const FUTURE_SECONDS_MAX: i64 = 60;
-
-/// What a signature must match: the request as it was sent, and what the verifier knows.
-#[derive(Debug, Clone, Copy)]
-pub struct Facts<'a> {
-    /// The audience that the token must name.
-    pub audience: &'a str,
-    /// Unix time in seconds.
-    pub now: i64,
-    /// The request's method.
-    pub method: &'a str,
-    /// The request's path, still percent-encoded, base path included.
-    pub path: &'a str,
-    /// The request's query without its `?`, still percent-encoded; empty if there is none.
-    pub query: &'a str,
-    /// The exact bytes of the body.
-    pub body: &'a [u8],
-}
+/// The query as it was sent: its names, each with its decoded values in order.
+pub(super) type Query<'a> = BTreeMap<Cow<'a, str>, Vec<Cow<'a, str>>>;
 
 /// When a signature with these claims expires, rounded up to a second. The claims must be without violations.
 #[allow(
@@ -51,11 +35,8 @@ pub(super) fn violations(claims: &Map<String, Value>, facts: &Facts<'_>) -> Vec<
     check("iat", issued_at(claims.get("iat"), facts.now));
     check("exp", expiry(claims.get("exp"), claims.get("iat"), facts.now));
     check("nbf", not_before(claims.get("nbf"), facts.now));
-    check("method", equals("method", claims.get("method"), facts.method, "the method of the request"));
-    check(
-        "path",
-        equals("path", claims.get("path"), facts.path, "the path of the request exactly as it is sent"),
-    );
+    check("method", method(claims.get("method"), facts.method));
+    check("path", path(claims.get("path"), facts));
     check("queryParams", query_params(claims.get("queryParams"), facts.query));
     check("bodyHash", body_hash(claims.get("bodyHash"), facts.body));
     violations
@@ -68,17 +49,15 @@ fn audience(claim: Option<&Value>, audience: &str) -> Result<(), String> {
         Some(Value::Array(names)) => names.iter().any(|name| name == audience),
         _ => false,
     };
-    if is_meant { Ok(()) } else { Err(wrong("aud", claim, format!("send \"{audience}\""))) }
+    if is_meant { Ok(()) } else { Err(wording::audience(claim, audience)) }
 }
 
 /// RFC 7519, 4.1.6.
 #[allow(clippy::cast_precision_loss, reason = "Unix seconds are far below 2^52")]
 fn issued_at(claim: Option<&Value>, now: i64) -> Result<(), String> {
     match claim.and_then(Value::as_f64) {
-        None => Err(wrong("iat", claim, "send the Unix time in seconds at which you sign")),
-        Some(iat) if iat > (now + FUTURE_SECONDS_MAX) as f64 => Err(format!(
-            "iat is more than {FUTURE_SECONDS_MAX} seconds in the future: correct the clock of the sender"
-        )),
+        None => Err(wording::not_a_time("iat", claim, "the Unix time in seconds at which you sign")),
+        Some(iat) if iat > (now + FUTURE_SECONDS_MAX) as f64 => Err(wording::ahead("iat", iat, now)),
         Some(_) => Ok(()),
     }
 }
@@ -86,17 +65,15 @@ fn issued_at(claim: Option<&Value>, now: i64) -> Result<(), String> {
 /// RFC 7519, 4.1.4.
 #[allow(clippy::cast_precision_loss, reason = "Unix seconds are far below 2^52")]
 fn expiry(claim: Option<&Value>, iat: Option<&Value>, now: i64) -> Result<(), String> {
+    let iat = iat.and_then(Value::as_f64);
     let Some(exp) = claim.and_then(Value::as_f64) else {
-        let send = format!("send a Unix time in seconds, at most {EXPIRY_SECONDS_MAX} after iat");
-        return Err(wrong("exp", claim, send));
+        return Err(wording::not_a_time("exp", claim, "a Unix time in seconds, at most 900 after iat"));
     };
     if exp <= now as f64 {
-        return Err("exp is in the past: sign the request again".to_owned());
+        return Err(wording::expired(exp, iat, now));
     }
-    match iat.and_then(Value::as_f64) {
-        Some(iat) if exp - iat > EXPIRY_SECONDS_MAX as f64 => {
-            Err(format!("exp is more than {EXPIRY_SECONDS_MAX} seconds after iat: send an earlier exp"))
-        }
+    match iat {
+        Some(iat) if exp - iat > EXPIRY_SECONDS_MAX as f64 => Err(wording::too_long(exp - iat)),
         _ => Ok(()),
     }
 }
@@ -105,41 +82,45 @@ fn expiry(claim: Option<&Value>, iat: Option<&Value>, now: i64) -> Result<(), St
 #[allow(clippy::cast_precision_loss, reason = "Unix seconds are far below 2^52")]
 fn not_before(claim: Option<&Value>, now: i64) -> Result<(), String> {
     match claim.map(Value::as_f64) {
-        Some(None) => Err(wrong("nbf", claim, "send a Unix time in seconds, or leave it out")),
-        Some(Some(nbf)) if nbf > (now + FUTURE_SECONDS_MAX) as f64 => {
-            Err("nbf is in the future: send the request later, or leave nbf out".to_owned())
-        }
+        Some(None) => Err(wording::not_a_time("nbf", claim, "a Unix time in seconds, or leave it out")),
+        Some(Some(nbf)) if nbf > (now + FUTURE_SECONDS_MAX) as f64 => Err(wording::ahead("nbf", nbf, now)),
         None | Some(Some(_)) => Ok(()),
     }
 }
 
-fn equals(name: &str, claim: Option<&Value>, value: &str, what: &str) -> Result<(), String> {
-    match claim {
-        Some(Value::String(text)) if text == value => Ok(()),
-        _ => Err(wrong(name, claim, format!("send {what}"))),
-    }
+fn method(claim: Option<&Value>, method: &str) -> Result<(), String> {
+    let is_equal = matches!(claim, Some(Value::String(text)) if text == method);
+    if is_equal { Ok(()) } else { Err(wording::method(claim, method)) }
+}
+
+fn path(claim: Option<&Value>, facts: &Facts<'_>) -> Result<(), String> {
+    let is_equal = matches!(claim, Some(Value::String(text)) if text == facts.path);
+    if is_equal { Ok(()) } else { Err(wording::path(claim, facts)) }
 }
 
 fn query_params(claim: Option<&Value>, query: &str) -> Result<(), String> {
     let pairs = pairs(query);
-    let is_equal = match claim {
-        None => pairs.is_empty(),
-        Some(Value::Object(claimed)) => {
-            claimed.len() == pairs.len()
-                && pairs.iter().all(|(name, values)| {
-                    claimed.get(name.as_ref()).is_some_and(|claimed| are_values(claimed, values))
-                })
-        }
-        Some(_) => false,
-    };
-    let send = "send an object with the name and the decoded value of each query parameter; without a query, \
-                leave it out";
-    if is_equal { Ok(()) } else { Err(wrong("queryParams", claim, send)) }
+    match claim {
+        None if pairs.is_empty() => Ok(()),
+        None => Err(wording::query_params_missing(pairs.len())),
+        Some(Value::Object(claimed)) => match difference(claimed, &pairs) {
+            QueryDifference { lacks: 0, more: 0, others: 0 } => Ok(()),
+            difference => Err(wording::query_params(&difference, pairs.len())),
+        },
+        Some(_) => Err(wording::query_params_not_an_object(pairs.len())),
+    }
+}
+
+fn difference(claimed: &Map<String, Value>, query: &Query<'_>) -> QueryDifference {
+    let same = query.iter().filter_map(|(name, values)| Some((claimed.get(name.as_ref())?, values)));
+    let equal = same.clone().filter(|(claimed, values)| are_values(claimed, values)).count();
+    let same = same.count();
+    QueryDifference { lacks: query.len() - same, more: claimed.len() - same, others: same - equal }
 }
 
 /// The decoded values of each query parameter.
-pub(super) fn pairs(query: &str) -> BTreeMap<Cow<'_, str>, Vec<Cow<'_, str>>> {
-    let mut pairs: BTreeMap<_, Vec<_>> = BTreeMap::new();
+pub(super) fn pairs(query: &str) -> Query<'_> {
+    let mut pairs = Query::new();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         pairs.entry(name).or_default().push(value);
     }
@@ -167,11 +148,7 @@ fn body_hash(claim: Option<&Value>, body: &[u8]) -> Result<(), String> {
     match claim {
         None if body.is_empty() => Ok(()),
         Some(Value::String(text)) if text.eq_ignore_ascii_case(&hex_sha256(body)) => Ok(()),
-        Some(Value::String(_)) => {
-            Err("bodyHash is not the SHA-256 of this body: send the hex SHA-256 of its exact bytes"
-                .to_owned())
-        }
-        _ => Err(wrong("bodyHash", claim, "send the hex SHA-256 of the exact body bytes")),
+        _ => Err(wording::body_hash(claim, body.len())),
     }
 }
 
@@ -179,10 +156,5 @@ fn body_hash(claim: Option<&Value>, body: &[u8]) -> Result<(), String> {
 pub(super) fn hex_sha256(bytes: &[u8]) -> String {
     let digest = digest(&SHA256, bytes);
     let (halves, _) = digest.as_ref().as_chunks();
-    halves.iter().map(|half| format!("{:032x}", u128::from_be_bytes(*half))).collect()
-}
-
-fn wrong(name: &str, claim: Option<&Value>, send: impl Display) -> String {
-    let problem = if claim.is_none() { "is missing" } else { "is wrong" };
-    format!("{name} {problem}: {send}")
+    halves.iter().map(|half| format!("{:032x}", u128::from_be_bytes(*half))).collect::<Vec<_>>().concat()
 }

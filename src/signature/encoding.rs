@@ -116,7 +116,7 @@ pub(super) fn decode(
     }
     let lines: Vec<_> = text.trim_start_matches(BYTE_ORDER_MARK).lines().map(str::trim).collect();
     let lines = lines.join("\n");
-    let kind = SectionKind::try_from(label.as_bytes()).map_err(|_| InvalidKey::Library)?;
+    let kind = SectionKind::try_from(label.as_bytes()).map_err(|()| InvalidKey::Library)?;
     let blocks = <(SectionKind, Vec<u8>)>::pem_slice_iter(lines.as_bytes());
     let blocks: Vec<_> = blocks.collect::<Result<_, _>>().map_err(|_| InvalidKey::DamagedPem)?;
     let mut keys = blocks.into_iter().filter(|(found, _)| *found == kind).map(|(_, key)| key);

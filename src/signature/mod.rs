@@ -7,15 +7,17 @@
 mod algorithm;
 mod claims;
 mod encoding;
+mod facts;
 mod key;
 mod keyring;
 mod refusal;
 mod sign;
 mod verify;
+mod wording;
 
 pub use algorithm::Algorithm;
-pub use claims::{EXPIRY_SECONDS_MAX, Facts};
 pub use encoding::InvalidKey;
+pub use facts::{EXPIRY_SECONDS_MAX, Facts};
 pub use key::{PrivateKey, PublicKey};
 pub use keyring::{Key, Keyring};
 pub use refusal::{Refusal, RefusalKind, Violation};

@@ -18,6 +18,8 @@ pub enum RefusalKind {
     AmbiguousKey,
     /// Its key was revoked.
     RevokedKey,
+    /// Its key has expired.
+    ExpiredKey,
     /// It does not verify with its key.
     BadSignature,
     /// Its claims do not hold for this request.

@@ -5,8 +5,9 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    claims::{Facts, hex_sha256, pairs},
+    claims::{hex_sha256, pairs},
     encoding::InvalidKey,
+    facts::Facts,
     key::PrivateKey,
 };
 use crate::random;
@@ -46,7 +47,7 @@ pub fn sign(
     facts: &Facts<'_>,
     expires_in: i64,
 ) -> Result<String, SignError> {
-    let Facts { audience, now, method, path, query, body } = *facts;
+    let Facts { audience, now, method, path, base_path: _, template: _, query, body } = *facts;
     let claims = Claims {
         aud: audience,
         iat: now,

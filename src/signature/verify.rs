@@ -5,14 +5,17 @@ use serde_json::{Map, Value};
 
 use super::{
     algorithm::Algorithm,
-    claims::{self, Facts},
+    claims,
+    facts::Facts,
     key::PublicKey,
     keyring::Keyring,
     refusal::{Refusal, RefusalKind},
+    wording,
 };
 use crate::{
     account::Account,
-    signature_id::{Proof, SIGNATURE_HASH_BYTES, SignatureId},
+    scope::Scope,
+    signature_id::{SIGNATURE_HASH_BYTES, SignatureId},
 };
 
 /// The maximum length of a signature, in bytes.
@@ -46,8 +49,12 @@ fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> R
 pub struct Verified {
     /// The account whose key signed exactly this request.
     pub account: Account,
-    /// The signature, and the key that made it.
-    pub proof: Proof,
+    /// The id of the key.
+    pub key_id: String,
+    /// What the key may do.
+    pub scope: Scope,
+    /// Tells the signature from all others.
+    pub signature: SignatureId,
 }
 
 /// Proves whose key signed exactly this request.
@@ -71,8 +78,8 @@ pub fn verify(token: &str, keyring: &Keyring, facts: &Facts<'_>) -> Result<Verif
     })?;
     let algorithm = accepted_algorithm(&header)?;
 
-    let (key_id, key) = keyring.find(header.kid.as_deref()).map_err(|refusal| {
-        let renamed = header.kid.as_deref().and_then(|thumbprint| keyring.renamed(thumbprint));
+    let (key_id, key) = keyring.find(header.kid.as_deref(), facts.now).map_err(|refusal| {
+        let renamed = header.kid.as_deref().and_then(|thumbprint| keyring.renamed(thumbprint, facts.now));
         match renamed {
             // Only who has the private key is told the id.
             Some((key_id, key))
@@ -98,7 +105,7 @@ pub fn verify(token: &str, keyring: &Keyring, facts: &Facts<'_>) -> Result<Verif
     }
     let signature =
         SignatureId { expires_at: claims::expires_at(&claims), hash: hash(&key.public_key, message) };
-    Ok(Verified { account: key.account.clone(), proof: Proof { signature, key_id: key_id.clone() } })
+    Ok(Verified { account: key.account.clone(), key_id: key_id.to_owned(), scope: key.scope, signature })
 }
 
 /// Identifies what was signed, and the key. The bytes of the signature do not count: with ECDSA, (r, n-s) is as good as
@@ -146,16 +153,12 @@ fn check_signature(
             format!("alg must be {}, the algorithm of the key", key.algorithm()),
         ));
     }
-    let signature = BASE64_URL_SAFE_NO_PAD.decode(signature);
-    if signature.is_ok_and(|signature| key.verifies(message.as_bytes(), &signature)) {
+    let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap_or_default();
+    if key.verifies(message.as_bytes(), &signature) {
         return Ok(());
     }
-    Err(Refusal::of(
-        RefusalKind::BadSignature,
-        "",
-        "Api-Signature does not verify with this key: sign exactly the header and the claims that you send, with the \
-         private key of this kid",
-    ))
+    let description = wording::does_not_verify(algorithm, signature.len());
+    Err(Refusal::of(RefusalKind::BadSignature, "", description))
 }
 
 /// Reads a JSON object, where serde would also read a struct from an array.

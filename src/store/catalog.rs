@@ -1,10 +1,13 @@
 //! Keys and secrets: queries that are rare, written once for both engines.
 
+use std::collections::HashMap;
+
 use diesel::{
     ExpressionMethods as _, QueryDsl as _, QueryResult, SelectableHelper as _, delete,
     dsl::sql,
     expression::SqlLiteral,
     insert_into,
+    query_dsl::methods,
     result::{DatabaseErrorKind, Error as DieselError},
     sql_types::BigInt,
     sqlite::SqliteConnection,
@@ -15,8 +18,8 @@ use diesel_async::AsyncPgConnection;
 use super::{
     engine::{ANSWER_TIMEOUT, Engine, Store, within},
     error::StoreError,
-    row::SigningKeyRow,
-    schema::{seal_keys, sealers, secrets, signing_keys},
+    row::KeyRows,
+    schema::{key_limits, key_uses, seal_keys, sealers, secrets, signing_keys},
     types::{SealKeyRow, SigningKey, UnusableKey},
 };
 use crate::model::Timestamp;
@@ -66,33 +69,81 @@ impl Store {
                 engine.check_file().await?;
             }
             query!(self, |connection| signing_keys::table
+                .left_join(key_limits::table)
                 .order_by((signing_keys::created_at, signing_keys::key_id))
-                .select(SigningKeyRow::as_select())
+                .select(KeyRows::as_select())
                 .load(connection))
         };
-        let rows: Vec<SigningKeyRow> = within(ANSWER_TIMEOUT, read).await?;
+        let rows: Vec<KeyRows> = within(ANSWER_TIMEOUT, read).await?;
         Ok(rows.into_iter().map(SigningKey::try_from).collect())
     }
 
     /// Registers a key; false if its id is taken.
     pub async fn add_signing_key(&self, key: SigningKey) -> Result<bool, StoreError> {
-        let row = SigningKeyRow::from(key);
-        let added = query!(self, |connection| insert_into(signing_keys::table)
-            .values(&row)
-            .on_conflict_do_nothing()
-            .execute(connection))?;
-        Ok(added == 1)
+        let (row, limits) = KeyRows::from(key);
+        let key = insert_into(signing_keys::table).values(row).on_conflict_do_nothing();
+        let limits = limits.map(|limits| insert_into(key_limits::table).values(limits));
+        match &self.engine {
+            Engine::Sqlite(engine) => {
+                use diesel::{Connection as _, RunQueryDsl as _};
+                let add = move |connection: &mut SqliteConnection| {
+                    let is_added = key.execute(connection)? == 1;
+                    if let Some(limits) = limits.filter(|_| is_added) {
+                        limits.execute(connection)?;
+                    }
+                    Ok(is_added)
+                };
+                engine.query(move |connection| connection.transaction(add)).await
+            }
+            Engine::Postgres(engine) => {
+                use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
+                let add = async |connection: &mut AsyncPgConnection| {
+                    let is_added = key.clone().execute(connection).await? == 1;
+                    if let Some(limits) = limits.clone().filter(|_| is_added) {
+                        limits.execute(connection).await?;
+                    }
+                    Ok(is_added)
+                };
+                engine.query(async |connection| connection.transaction(&add).await).await
+            }
+        }
     }
 
     /// Revokes a key; false if there is no such key or it is revoked already.
     pub async fn revoke_signing_key(&self, key_id: &str, now: Timestamp) -> Result<bool, StoreError> {
-        let key_id = key_id.to_owned();
+        let (key_id, limited_id) = (key_id.to_owned(), key_id.to_owned());
         let revoked = query!(self, |connection| update(
             signing_keys::table.find(&key_id).filter(signing_keys::revoked_at.is_null())
         )
         .set(signing_keys::revoked_at.eq(now.micros()))
         .execute(connection))?;
-        Ok(revoked == 1)
+        let limited = query!(self, |connection| update(
+            key_limits::table.find(&limited_id).filter(key_limits::revoked_at.is_null())
+        )
+        .set(key_limits::revoked_at.eq(now.micros()))
+        .execute(connection))?;
+        Ok(revoked + limited == 1)
+    }
+
+    /// Notes on which day a key was used, in days since the Unix epoch, unless a later day is noted.
+    pub async fn note_key_use(&self, key_id: &str, day: i64) -> Result<(), StoreError> {
+        let key_id = key_id.to_owned();
+        let noted = query!(self, |connection| methods::FilterDsl::filter(
+            insert_into(key_uses::table)
+                .values((key_uses::key_id.eq(&key_id), key_uses::used_on.eq(day)))
+                .on_conflict(key_uses::key_id)
+                .do_update()
+                .set(key_uses::used_on.eq(day)),
+            key_uses::used_on.lt(day)
+        )
+        .execute(connection));
+        noted.map(drop)
+    }
+
+    /// The last day on which each key was used, by the key's id. A key that is left out was never used.
+    pub async fn key_uses(&self) -> Result<HashMap<String, i64>, StoreError> {
+        let uses: Vec<(String, i64)> = query!(self, |connection| key_uses::table.load(connection))?;
+        Ok(uses.into_iter().collect())
     }
 
     /// Reads the seal keys that the database knows.

@@ -65,8 +65,8 @@ struct State<'a> {
     imported: Option<i64>,
     /// The last write that changed it.
     by: Option<&'a Write>,
-    /// The version in its last event, if there was one in this group: then also `None` after a delete.
-    last: Option<Option<Version>>,
+    /// The last event in this group, if there was one.
+    last: Option<Event>,
 }
 
 /// Decides the writes of a group in their order, so that a later one sees an earlier one. Returns what to tell the caller of
@@ -82,15 +82,18 @@ pub(super) fn decide_all(group: &[Write], found: Vec<Found>) -> (Vec<Told>, Draf
         let state = states.entry(write.key()).or_insert_with(|| State::new(current));
         told.push(match known.transpose() {
             Ok(known) => {
-                let (current, last) = (state.current.as_ref(), state.last.unwrap_or(last));
+                let (current, last) =
+                    (state.current.as_ref(), state.last.as_ref().map_or(last, Event::version));
                 let decision = decide(&write.change, write.timestamp, current, known, forgotten_before, last);
                 let Decision { outcome, is_repeated, effect, used: noted, event } = decision;
                 state.apply(effect, write);
                 used.extend(noted.iter().copied());
                 draft.used.extend(noted);
                 let event_type = event.as_ref().map(|event| event.event_type);
-                state.last = event.as_ref().map(Event::version).or(state.last);
-                draft.events.extend(event.map(|event| (write.key(), event)));
+                if let Some(event) = event {
+                    state.last = Some(event.clone());
+                    draft.events.push((write.key(), event));
+                }
                 Ok(Done { outcome, is_repeated, event_type })
             }
             Err(damaged) => Err(StoreError::failed(damaged)),
@@ -130,7 +133,7 @@ impl<'a> State<'a> {
 
 impl<'a> Draft<'a> {
     fn add(&mut self, state: &State<'a>, by: &'a Write) {
-        let State { was_there, is_new, current, imported, by: _, last: _ } = *state;
+        let State { was_there, is_new, current, imported, .. } = *state;
         let key = by.key();
         if was_there && is_new {
             self.deleted.push(key);

@@ -12,7 +12,7 @@ use super::{
     types::Access,
     url::DatabaseUrl,
 };
-use crate::{telemetry::StoreMetrics, threads::Threads};
+use crate::{scheduling::yielding::behind_new_tasks, telemetry::StoreMetrics, threads::Threads};
 
 /// How long a caller waits for an answer, whatever the database does. The limits of the engines are shorter; this one
 /// holds when several of them add up.
@@ -49,6 +49,15 @@ macro_rules! on {
 }
 
 impl Store {
+    /// Waits until other requests that came at the same time are as far as this one, if their work in the database is
+    /// cheaper then. SQLite works on the cores that verify signatures, and so it is best done in one go. Postgres works
+    /// elsewhere meanwhile. A single request continues immediately.
+    pub async fn await_others(&self) {
+        if matches!(self.engine, Engine::Sqlite(_)) {
+            behind_new_tasks().await;
+        }
+    }
+
     /// Opens the database and brings its tables up to date.
     pub async fn open(url: &DatabaseUrl, access: Access) -> Result<Self, StoreError> {
         Self::open_with_groups(url, access, GROUP_WRITES_MAX).await
@@ -65,7 +74,10 @@ impl Store {
         let (engine, writes) = match url {
             DatabaseUrl::Sqlite(path) => {
                 let (writes, [lane]) = Queue::with_lanes(group_writes_max, &metrics);
-                (Engine::Sqlite(Sqlite::open(path, access, lane, threads.clone()).await?), writes)
+                (
+                    Engine::Sqlite(Sqlite::open(path, access, lane, threads.clone(), metrics.clone()).await?),
+                    writes,
+                )
             }
             // A connection cannot create a database, so a mistyped name is an error in any case.
             DatabaseUrl::Postgres(url) => {

@@ -17,14 +17,14 @@ use std::{
 use tokio::{sync::Mutex as Turn, time::timeout};
 
 use super::{
-    claims::Claims,
     decide::Change,
     error::StoreError,
-    turns,
+    in_progress::InProgress,
     write::{Told, Write, tell_committed},
 };
 use crate::{
     clock,
+    scheduling::queue,
     telemetry::{StoreMetrics, WriteOutcome},
 };
 
@@ -42,7 +42,7 @@ const ENOUGH_WRITES: usize = 24;
 const IDLE_PAUSE: Duration = Duration::from_secs(1);
 
 /// What an engine does with a group.
-pub(super) trait Engine {
+pub(super) trait Committer {
     /// Commits the writes as one transaction, and returns what to tell the caller of each. All of them are durable
     /// afterwards, or none is. The engine may reorder the writes of different customers.
     async fn commit(&mut self, group: &mut [Write]) -> Result<Vec<Told>, Failure>;
@@ -101,12 +101,12 @@ impl Stall {
 /// - If the database is not available, all callers are told at once, and nothing is tried again.
 /// - If it refused something, each half of the group is tried alone, and so on: what cannot be written is told to its own
 ///   caller, and the others are committed.
-async fn settle(engine: &mut impl Engine, group: Vec<Write>, metrics: &StoreMetrics, stall: &Stall) {
+async fn settle(committer: &mut impl Committer, group: Vec<Write>, metrics: &StoreMetrics, stall: &Stall) {
     let mut attempts = VecDeque::from([group]);
     while let Some(mut writes) = attempts.pop_front() {
         let started = Instant::now();
         stall.begin();
-        let committed = engine.commit(&mut writes).await;
+        let committed = committer.commit(&mut writes).await;
         metrics.note_commit(writes.len(), started.elapsed());
         match committed {
             Ok(told) => {
@@ -134,8 +134,8 @@ async fn settle(engine: &mut impl Engine, group: Vec<Write>, metrics: &StoreMetr
 /// The sending side of the queue.
 #[derive(Clone)]
 pub(super) struct Queue {
-    writes: Arc<turns::Sender<Write>>,
-    claims: Claims,
+    writes: Arc<queue::Sender<Write>>,
+    in_progress: InProgress,
     stall: Arc<Stall>,
     metrics: StoreMetrics,
 }
@@ -148,24 +148,24 @@ impl Queue {
     ) -> (Self, [Lane; LANES]) {
         // One lane alone is busy until it has committed, and then takes what has come.
         let enough = if LANES == 1 { group_writes_max } else { ENOUGH_WRITES.min(group_writes_max) };
-        let (sender, writes) = turns::channel(QUEUE_WRITES_MAX, enough, |write: &Write| &write.account);
+        let (sender, writes) = queue::channel(QUEUE_WRITES_MAX, enough, |write: &Write| &write.account);
         let (writes, stamps) = (Arc::new(Turn::new(writes)), Arc::new(Stamps::default()));
-        let (claims, stall) = (Claims::default(), Arc::new(Stall::default()));
+        let (in_progress, stall) = (InProgress::default(), Arc::new(Stall::default()));
         let lanes = array::from_fn(|number| Lane {
             number,
             writes: Arc::clone(&writes),
-            claims: claims.clone(),
+            in_progress: in_progress.clone(),
             stamps: Arc::clone(&stamps),
             stall: Arc::clone(&stall),
             group_writes_max,
             metrics: metrics.clone(),
         });
-        (Self { writes: Arc::new(sender), claims, stall, metrics: metrics.clone() }, lanes)
+        (Self { writes: Arc::new(sender), in_progress, stall, metrics: metrics.clone() }, lanes)
     }
 
     /// How many writes wait.
     pub(super) fn len(&self) -> usize {
-        self.writes.len() + self.claims.len()
+        self.writes.len() + self.in_progress.len()
     }
 
     /// How long nothing was committed although it was tried.
@@ -191,8 +191,8 @@ impl Queue {
 /// Takes groups of writes, in turn with the other lanes: one group fills up while others commit.
 pub(super) struct Lane {
     number: usize,
-    writes: Arc<Turn<turns::Receiver<Write>>>,
-    claims: Claims,
+    writes: Arc<Turn<queue::Receiver<Write>>>,
+    in_progress: InProgress,
     stamps: Arc<Stamps>,
     stall: Arc<Stall>,
     group_writes_max: usize,
@@ -206,31 +206,31 @@ impl Lane {
     }
 
     /// Commits group after group, until every [`Queue`] is gone and its last write is made.
-    pub(super) async fn run(self, mut engine: impl Engine) {
+    pub(super) async fn run(self, mut committer: impl Committer) {
         let mut pause = IDLE_PAUSE;
         loop {
             let mut turn = self.writes.lock().await;
             let Ok(group) = timeout(pause, turn.gather(self.group_writes_max)).await else {
                 drop(turn);
-                pause = if self.use_pause(&mut engine).await { Duration::ZERO } else { IDLE_PAUSE };
+                pause = if self.use_pause(&mut committer).await { Duration::ZERO } else { IDLE_PAUSE };
                 continue;
             };
             pause = IDLE_PAUSE;
             if group.is_empty() {
                 return;
             }
-            let mut group = self.claims.claim(self.number, group);
+            let mut group = self.in_progress.begin(self.number, group);
             drop(turn);
             while !group.is_empty() {
                 let later = group.split_off(group.len().min(self.group_writes_max));
-                self.settle(&mut engine, group).await;
-                group = if later.is_empty() { self.claims.next(self.number) } else { later };
+                self.settle(&mut committer, group).await;
+                group = if later.is_empty() { self.in_progress.next(self.number) } else { later };
             }
         }
     }
 
     /// Commits a group and tells each caller.
-    async fn settle(&self, engine: &mut impl Engine, mut group: Vec<Write>) {
+    async fn settle(&self, committer: &mut impl Committer, mut group: Vec<Write>) {
         // A caller that gave up was told that the write may not have been made; later it must not be made any more.
         group.retain(|write| {
             let is_abandoned = write.is_abandoned();
@@ -243,16 +243,16 @@ impl Lane {
             write.timestamp = self.stamps.next();
         }
         if !group.is_empty() {
-            settle(engine, group, &self.metrics, &self.stall).await;
+            settle(committer, group, &self.metrics, &self.stall).await;
         }
     }
 
     /// Returns whether there is more to do.
-    async fn use_pause(&self, engine: &mut impl Engine) -> bool {
+    async fn use_pause(&self, committer: &mut impl Committer) -> bool {
         if self.stall.time() < IDLE_PAUSE {
-            return engine.tidy_up().await;
+            return committer.tidy_up().await;
         }
-        if engine.probe().await.is_ok() {
+        if committer.probe().await.is_ok() {
             self.stall.end();
         }
         false
@@ -289,7 +289,7 @@ mod tests {
     /// Answers the attempts one after the other with what is written, and notes how large each was.
     struct Script(Vec<Result<(), Failure>>, Arc<std::sync::Mutex<Vec<usize>>>);
 
-    impl Engine for Script {
+    impl Committer for Script {
         async fn commit(&mut self, group: &mut [Write]) -> Result<Vec<Told>, Failure> {
             self.1.lock().unwrap().push(group.len());
             let done =

@@ -59,18 +59,18 @@ impl<T> Page<T> {
 pub(super) type Part = Result<Option<Exported>, StoreError>;
 
 /// Divides the rows of an export into parts.
-pub(super) struct Parts<T> {
+pub(super) struct Batch<T> {
     rows: Vec<T>,
     bytes: usize,
 }
 
-impl<T> Default for Parts<T> {
+impl<T> Default for Batch<T> {
     fn default() -> Self {
         Self { rows: Vec::new(), bytes: 0 }
     }
 }
 
-impl<T> Parts<T> {
+impl<T> Batch<T> {
     /// Adds the next row, whose record has so many bytes. Returns the rows since the last part if these are enough.
     pub(super) fn add(&mut self, row: T, record_bytes: usize) -> Option<Vec<T>> {
         self.bytes += record_bytes;

@@ -4,11 +4,14 @@ use diesel::{Insertable, Queryable, Selectable};
 
 use super::{
     decide::Current,
-    schema::{customers, signing_keys},
+    schema::{customers, key_limits, signing_keys},
     types::{RawCustomer, Record, SigningKey, StoredCustomer, UnusableKey},
     version::Version,
 };
-use crate::model::{CustomerId, Timestamp};
+use crate::{
+    model::{CustomerId, Timestamp},
+    scope::Scope,
+};
 
 /// A row of `customers`, without the account, which the caller knows.
 #[derive(Queryable, Selectable)]
@@ -90,31 +93,61 @@ pub(super) struct SigningKeyRow {
     pub revoked_at: Option<i64>,
 }
 
-impl From<SigningKey> for SigningKeyRow {
+/// A row of `key_limits`: what a key may less than write for ever. Older versions do not read it, so that they must not accept
+/// the key: its [`SigningKeyRow`] is revoked from the beginning, and `revoked_at` stands here.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable)]
+#[diesel(table_name = key_limits)]
+pub(super) struct KeyLimitsRow {
+    pub key_id: String,
+    pub scope: String,
+    pub expires_at: Option<i64>,
+    pub revoked_at: Option<i64>,
+}
+
+/// A key as the tables have it.
+pub(super) type KeyRows = (SigningKeyRow, Option<KeyLimitsRow>);
+
+impl From<SigningKey> for KeyRows {
     fn from(key: SigningKey) -> Self {
-        let SigningKey { key_id, account, algorithm, public_key, created, revoked } = key;
-        Self {
+        let SigningKey { key_id, account, algorithm, public_key, created, scope, expires, revoked } = key;
+        let (created_at, revoked_at) = (created.micros(), revoked.map(Timestamp::micros));
+        let limits = (scope != Scope::Write || expires.is_some()).then(|| KeyLimitsRow {
+            key_id: key_id.clone(),
+            scope: scope.to_string(),
+            expires_at: expires.map(Timestamp::micros),
+            revoked_at,
+        });
+        let row = SigningKeyRow {
             key_id,
             account: account.as_str().to_owned(),
             algorithm,
             public_key,
-            created_at: created.micros(),
-            revoked_at: revoked.map(Timestamp::micros),
-        }
+            created_at,
+            revoked_at: if limits.is_some() { Some(created_at) } else { revoked_at },
+        };
+        (row, limits)
     }
 }
 
-impl TryFrom<SigningKeyRow> for SigningKey {
+impl TryFrom<KeyRows> for SigningKey {
     type Error = UnusableKey;
 
-    fn try_from(row: SigningKeyRow) -> Result<Self, UnusableKey> {
+    fn try_from((row, limits): KeyRows) -> Result<Self, UnusableKey> {
         let SigningKeyRow { key_id, account, algorithm, public_key, created_at, revoked_at } = row;
+        let (scope, expires_at, revoked_at) = match limits {
+            None => (Ok(Scope::Write), None, revoked_at),
+            Some(KeyLimitsRow { key_id: _, scope, expires_at, revoked_at }) => {
+                (scope.parse(), expires_at, revoked_at)
+            }
+        };
         let unusable = |reason| UnusableKey { key_id: key_id.clone(), reason };
         let timestamp =
             |micros| Timestamp::from_micros(micros).ok_or_else(|| unusable("a timestamp is out of range"));
         Ok(Self {
             account: account.parse().map_err(|_| unusable("the account name is malformed"))?,
             created: timestamp(created_at)?,
+            scope: scope.map_err(|_| unusable("the scope is unknown"))?,
+            expires: expires_at.map(timestamp).transpose()?,
             revoked: revoked_at.map(timestamp).transpose()?,
             key_id,
             algorithm,

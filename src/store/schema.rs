@@ -26,6 +26,25 @@ diesel::table! {
 }
 
 diesel::table! {
+    key_limits (key_id) {
+        key_id -> Text,
+        scope -> Text,
+        expires_at -> Nullable<BigInt>,
+        revoked_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::joinable!(key_limits -> signing_keys (key_id));
+diesel::allow_tables_to_appear_in_same_query!(key_limits, signing_keys);
+
+diesel::table! {
+    key_uses (key_id) {
+        key_id -> Text,
+        used_on -> BigInt,
+    }
+}
+
+diesel::table! {
     secrets (name) {
         name -> Text,
         value -> Binary,

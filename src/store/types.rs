@@ -6,6 +6,7 @@ use super::{collection::Collection, version::Version};
 use crate::{
     account::Account,
     model::{CustomerId, Timestamp},
+    scope::Scope,
 };
 
 /// What is done with a database, and whether one that does not exist may be created.
@@ -206,8 +207,26 @@ pub struct SigningKey {
     pub public_key: String,
     /// When the key was registered.
     pub created: Timestamp,
+    /// What the key may do.
+    pub scope: Scope,
+    /// When the key expires, if it does.
+    pub expires: Option<Timestamp>,
     /// When the key was revoked, if it was.
     pub revoked: Option<Timestamp>,
+}
+
+impl SigningKey {
+    /// From which second on the key is not accepted any more, in Unix seconds, if it expires.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<i64> {
+        self.expires.map(Timestamp::seconds)
+    }
+
+    /// Whether signatures by the key are accepted at this time.
+    #[must_use]
+    pub fn is_active(&self, now: Timestamp) -> bool {
+        self.revoked.is_none() && self.expires_at().is_none_or(|expires_at| now.seconds() < expires_at)
+    }
 }
 
 /// A row of `signing_keys` that is not a [`SigningKey`].

@@ -3,11 +3,11 @@
 use super::{
     decide::{Change, Outcome},
     error::StoreError,
-    post::{self, Answer, Letter, Reply},
     types::ImportOutcome,
 };
 use crate::{
     model::EventType,
+    scheduling::answers::{self, Answer, Letter, Reply},
     telemetry::{EventKind, StoreMetrics, WriteOutcome},
 };
 
@@ -36,7 +36,7 @@ pub(super) type Told = Result<Done, StoreError>;
 impl Write {
     /// A write, and where its caller is told what became of it.
     pub(super) fn new((account, customer_id): (String, String), change: Change) -> (Self, Answer<Told>) {
-        let (reply, told) = post::reply();
+        let (reply, told) = answers::reply();
         (Self { account, customer_id, timestamp: 0, change, reply }, told)
     }
 
@@ -96,5 +96,5 @@ const fn kind(outcome: Outcome) -> WriteOutcome {
 /// Tells the callers of writes that are committed.
 pub(super) fn tell_committed(writes: Vec<Write>, told: Vec<Told>, metrics: &StoreMetrics) {
     let letters = writes.into_iter().zip(told).map(|(write, told)| write.letter(told, metrics));
-    post::deliver_all(letters);
+    answers::deliver_all(letters);
 }

@@ -12,8 +12,6 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-use super::lines::Lines;
-
 /// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
@@ -80,7 +78,7 @@ fn is_known(target: &str) -> bool {
 
 /// Starts to log.
 pub fn start(format: LogFormat, LogFilter(filter): LogFilter) {
-    let lines = fmt::layer().with_target(false).with_writer(Lines).log_internal_errors(false);
+    let lines = fmt::layer().with_target(false).with_writer(std::io::stderr).log_internal_errors(false);
     match format {
         LogFormat::Text => {
             registry().with(filter).with(lines.with_ansi(std::io::stderr().is_terminal())).init();

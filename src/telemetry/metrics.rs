@@ -77,6 +77,8 @@ pub enum SignatureResult {
     UnknownKey,
     /// Its key was revoked.
     Revoked,
+    /// Its key has expired.
+    ExpiredKey,
     /// It was not made with its key.
     BadSignature,
     /// Its claims are not about this request.
@@ -84,14 +86,23 @@ pub enum SignatureResult {
 }
 
 /// The label of each [`SignatureResult`].
-const SIGNATURE_RESULTS: [&str; 7] =
-    ["accepted", "missing", "malformed", "unknown_key", "revoked", "bad_signature", "bad_claims"];
+const SIGNATURE_RESULTS: [&str; 8] = [
+    "accepted",
+    "missing",
+    "malformed",
+    "unknown_key",
+    "revoked",
+    "expired_key",
+    "bad_signature",
+    "bad_claims",
+];
 
 /// The metrics of a store. Clones share them.
 #[derive(Debug, Clone)]
 pub struct StoreMetrics {
     group_writes: Histogram,
     commit_duration: Histogram,
+    erase_wait: Gauge,
     writes: Counters<7>,
     events: Counters<3>,
     /// Since when events wait for their positions, if they do.
@@ -111,6 +122,10 @@ impl StoreMetrics {
                 "customers_store_commit_duration_seconds",
                 "Time to write and commit a group, successful or not.",
                 &DURATION_BUCKETS,
+            )?,
+            erase_wait: Gauge::new(
+                "customers_store_erase_wait_seconds",
+                "Time that deleted rows wait to be erased from the files because it fails; 0 if they do not.",
             )?,
             writes: Counters::new(
                 "customers_store_writes_total",
@@ -155,6 +170,11 @@ impl StoreMetrics {
         self.group_writes.observe(f64::from(u32::try_from(writes).unwrap_or(u32::MAX)));
         self.commit_duration.observe(took.as_secs_f64());
     }
+
+    /// Notes how long erasing has failed; zero if it does not.
+    pub fn note_erase_wait(&self, time: Duration) {
+        self.erase_wait.set(time.as_secs_f64());
+    }
 }
 
 /// When the certificate expires that clients are shown, as a metric. Clones share it.
@@ -183,7 +203,7 @@ pub struct Metrics {
     registry: Registry,
     request_duration: HistogramVec,
     active_requests: IntGauge,
-    signatures: Counters<7>,
+    signatures: Counters<8>,
     queue_writes: IntGauge,
     registry_age: Gauge,
     ready: IntGauge,
@@ -231,10 +251,11 @@ impl Metrics {
             "result",
             SIGNATURE_RESULTS,
         )?;
-        let StoreMetrics { group_writes, commit_duration, writes, events, unnumbered: _ } = store;
+        let StoreMetrics { group_writes, commit_duration, erase_wait, writes, events, unnumbered: _ } = store;
         registry.register(Box::new(signatures.collector.clone()))?;
         registry.register(Box::new(group_writes.clone()))?;
         registry.register(Box::new(commit_duration.clone()))?;
+        registry.register(Box::new(erase_wait.clone()))?;
         registry.register(Box::new(writes.collector.clone()))?;
         registry.register(Box::new(events.collector.clone()))?;
         registry.register(Box::new(Process::new()))?;

@@ -3,11 +3,12 @@
 //! Invariant: no personal data. A line, a label and a span name routes, statuses, key ids and causes, never a path, a
 //! query, a header or a body.
 
-mod lines;
 mod logs;
 mod metrics;
 #[cfg(feature = "otlp")]
 mod otlp;
+#[cfg(feature = "otlp")]
+mod otlp_tls;
 mod process;
 mod request;
 mod trace_parent;
@@ -16,7 +17,6 @@ mod variables;
 
 use std::error::Error;
 
-pub use lines::{Gathering, gather_lines};
 pub use logs::{InvalidLogFilter, LogFilter, LogFormat, start};
 pub use metrics::{
     ActiveRequest, CertificateExpiry, EventKind, METRICS_MEDIA_TYPE, Metrics, MetricsError, SignatureResult,

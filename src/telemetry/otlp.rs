@@ -7,7 +7,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{
-        Arc, OnceLock,
+        OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -26,12 +26,10 @@ use opentelemetry_sdk::{
     Resource,
     trace::{SdkTracer, SdkTracerProvider, Span as SdkSpan},
 };
-use ureq::{
-    Agent,
-    tls::{RootCerts, TlsConfig},
-};
+use ureq::{Agent, tls::TlsConfig};
 
 use super::{
+    otlp_tls::tls_config,
     request::{Answered, Asked, OTHER_METHOD},
     trace_parent::{TraceId, TraceParent},
     variables::{InvalidTraces, endpoint, first_of},
@@ -71,10 +69,11 @@ impl Exporter {
             |endpoint: String| ["http://", "https://"].iter().any(|scheme| endpoint.starts_with(scheme));
         let is_known = first_of(&PROTOCOLS).is_none_or(|protocol| protocol == PROTOCOL);
         if !is_known || !endpoint().is_some_and(is_http) {
-            return Err(InvalidTraces);
+            return Err(InvalidTraces::Endpoint);
         }
-        let exporter = SpanExporter::builder().with_http().with_http_client(Client::new()).build();
-        let exporter = exporter.map_err(|_| InvalidTraces)?;
+        let exporter =
+            SpanExporter::builder().with_http().with_http_client(Client::new(tls_config()?)).build();
+        let exporter = exporter.map_err(|_| InvalidTraces::Endpoint)?;
         let provider =
             SdkTracerProvider::builder().with_resource(resource()).with_batch_exporter(exporter).build();
         TRACER.get_or_init(|| provider.tracer(SERVICE_NAME));
@@ -168,16 +167,13 @@ struct Client {
 }
 
 impl Client {
-    fn new() -> Self {
+    fn new(tls: TlsConfig) -> Self {
         let millis = first_of(&TIMEOUTS).and_then(|millis| millis.parse().ok());
-        let tls = TlsConfig::builder()
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-            .root_certs(RootCerts::PlatformVerifier);
         let config = Agent::config_builder()
             .timeout_global(Some(millis.map_or(ANSWER_TIMEOUT, Duration::from_millis)))
             .http_status_as_error(false)
             .max_redirects(0)
-            .tls_config(tls.build());
+            .tls_config(tls);
         Self { agent: config.build().new_agent(), is_failing: AtomicBool::new(false) }
     }
 

@@ -571,7 +571,8 @@ describe('Wherever it is', AT_ONCE, () => {
     const server = await serve(t, { options: ['--sandbox'] });
     const types = {
       '': 'text/html', 'index.html': 'text/html', 'initializer.js': 'text/javascript', 'signing.js': 'text/javascript',
-      'signing.css': 'text/css', 'config.json': 'application/json', 'swagger-ui.css': 'text/css',
+      'accessible.js': 'text/javascript', 'accessible.css': 'text/css', 'signing.css': 'text/css',
+      'config.json': 'application/json', 'swagger-ui.css': 'text/css',
       'swagger-ui-bundle.js': 'text/javascript', 'favicon-32x32.png': 'image/png',
     };
     for (const [file, type] of Object.entries(types)) {

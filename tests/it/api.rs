@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use customers_api::scope::Scope;
 use serde_json::json;
 
-use crate::support::{Engine, TestApi, full, mia, on_each_engine};
+use crate::support::{Engine, TestApi, full, mia, on_each_engine, token_for};
 
 async fn a_customer_is_created_read_replaced_and_deleted(engine: Engine) {
     let api = TestApi::start(engine).await;
@@ -307,8 +308,14 @@ async fn the_first_error_of_the_list_wins(engine: Engine) {
     let long = " ".repeat(1024 * 1024 + 1);
     let bad = || api.put(&"x".repeat(37), &json!({})).header("if-match", "\"a\"");
     api.request("POST", "/customers/c-1").bytes(long.clone()).unsigned().send().await.expect(405);
-    bad().bytes(long).unsigned().send().await.expect(413);
+    bad().bytes(long.clone()).unsigned().send().await.expect(413);
     bad().header("content-type", "text/plain").unsigned().send().await.expect(401);
+    let reader = api.register_limited("reader", Scope::Read, None).await;
+    bad().bytes(long.clone()).signed_by(&reader).send().await.expect(413);
+    let other = token_for(&reader, "PUT", "/customers/c-1", b"");
+    bad().header("content-type", "text/plain").token(other).send().await.expect(401);
+    bad().header("content-type", "text/plain").signed_by(&reader).send().await.expect(403);
+    api.delete("%00").header("if-match", "no tag").signed_by(&reader).send().await.expect(403);
     api.request("PUT", "/customers/%00")
         .bytes("{}")
         .header("content-type", "text/plain")

@@ -1,6 +1,7 @@
 //! The real binary: what it says, how it fails, and that nothing acknowledged is lost when it is killed.
 
 mod arguments;
+mod healthcheck;
 mod key_files;
 mod keys;
 mod log;
@@ -238,6 +239,17 @@ fn openapi_prints_the_contract_as_it_is() {
     assert_eq!(place.succeeds(&["openapi"]), customers_api::contract::YAML);
     let json: Value = serde_json::from_str(&place.succeeds(&["openapi", "--format", "json"])).unwrap();
     assert_eq!(&json, customers_api::contract::document());
+}
+
+#[test]
+fn openapi_prints_the_contract_in_the_version_that_is_asked_for() {
+    let place = Place::new();
+    let older = customers_api::contract::document_3_0();
+    let json = place.succeeds(&["openapi", "--format", "json", "--version", "3.0"]);
+    assert_eq!(&serde_json::from_str::<Value>(&json).unwrap(), older);
+    let yaml = place.succeeds(&["openapi", "--version", "3.0"]);
+    assert_eq!(&yaml_serde::from_str::<Value>(&yaml).unwrap(), older);
+    assert_eq!(place.succeeds(&["openapi", "--version", "3.1"]), customers_api::contract::YAML);
 }
 
 #[test]

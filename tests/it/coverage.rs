@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use actix_web::rt::time::sleep;
-use customers_api::api::BODY_BYTES_MAX;
+use customers_api::{api::BODY_BYTES_MAX, scope::Scope};
 use futures_util::{
     FutureExt as _,
     future::LocalBoxFuture,
@@ -43,7 +43,7 @@ const READS: &[&str] = &[
 
 const EVENTS: &[&str] = &["listEvents", "headEvents", "listCustomerEvents", "headCustomerEvents"];
 
-const PROVOCATIONS: [(u16, &[&str], Provocation); 14] = [
+const PROVOCATIONS: [(u16, &[&str], Provocation); 15] = [
     (200, READS, |api, operation| after_a_put(api, ask(api, operation))),
     (201, &["putCustomer"], |api, operation| ask(api, operation).send().boxed_local()),
     (204, &["putCustomer", "deleteCustomer"], |api, operation| after_a_put(api, ask(api, operation))),
@@ -52,6 +52,7 @@ const PROVOCATIONS: [(u16, &[&str], Provocation); 14] = [
     }),
     (400, ALL, |api, operation| ask_wrongly(api, operation).send().boxed_local()),
     (401, ALL, |api, operation| ask(api, operation).unsigned().send().boxed_local()),
+    (403, &["putCustomer", "deleteCustomer"], |api, operation| by_a_reader(api, operation).boxed_local()),
     (404, &["getCustomer", "headCustomer", "deleteCustomer"], |api, operation| {
         ask(api, operation).send().boxed_local()
     }),
@@ -133,6 +134,12 @@ pub(crate) fn after_a_restore<'a>(api: &'a TestApi, operation: &'a str) -> Local
         api.request(method, &format!("{path}?PageToken={token}")).send().await
     }
     .boxed_local()
+}
+
+/// The key may only read.
+async fn by_a_reader(api: &TestApi, operation: &str) -> Answer {
+    let reader = api.register_limited("reader", Scope::Read, None).await;
+    ask(api, operation).signed_by(&reader).send().await
 }
 
 /// The database fails behind the service's back.

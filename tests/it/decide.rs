@@ -328,6 +328,21 @@ proptest! {
     }
 }
 
+#[test]
+fn a_put_is_later_than_what_it_replaces_also_if_the_clock_was_set_back() {
+    let put = |timestamp, current: Option<&Current>| {
+        let change =
+            Change::Put { record: record(), new: NewVersion::of(None), condition: Condition::Always };
+        match decide(&change, timestamp, current, None, 0, None).effect {
+            Effect::Write(current) => current,
+            effect => panic!("{effect:?}"),
+        }
+    };
+    let before = put(2_000_000, None);
+    let after = put(1_000_000, Some(&before));
+    assert_eq!((after.created, after.updated), (2_000_000, 2_000_001));
+}
+
 /// What a store is asked for: some signed write to one of few customers, perhaps one of before.
 fn some_write(sent: &[(usize, Change)], dice: &mut Dice) -> (usize, Change) {
     if !sent.is_empty() && dice.roll(4) == 0 {

@@ -194,6 +194,37 @@ async fn a_clean_stop_erases_first() {
 }
 
 #[actix_web::test]
+async fn erasing_that_waits_is_one_line_of_the_log_and_a_metric() {
+    let database = Engine::Sqlite.database().await;
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log");
+    let service = Service::start(&database.url, &log, &["--sandbox", "--admin-listen", "127.0.0.1:0"]);
+    let metrics = format!("http://{}/metrics", service.admin.as_ref().unwrap());
+    let client = Client::new();
+    let wait = || async {
+        let answer = client.get(&metrics).send().await;
+        let text = String::from_utf8(answer.body).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("customers_store_erase_wait_seconds "));
+        line.unwrap().parse::<f64>().unwrap()
+    };
+    assert_eq!(wait().await, 0.0);
+    let url = format!("http://{}/customers/c-1", service.address);
+    assert_eq!(client.put(&url).json(mia().to_string()).status().await, 201);
+    let mut reader = SqliteConnection::establish(path(&database)).unwrap();
+    reader.batch_execute("BEGIN; SELECT count(*) FROM customers").unwrap();
+    // Whoever closes the files in this process now takes the reader's locks away.
+    assert_eq!(client.delete(&url).status().await, 204);
+    eventually("an attempt fails", || async { wait().await > 0.0 }).await;
+    eventually("another one fails", || async { wait().await > 3.0 }).await;
+    reader.batch_execute("ROLLBACK").unwrap();
+    eventually("erasing goes on", || async { wait().await == 0.0 }).await;
+    assert!(words(&database, "Musterstadt").is_empty());
+    let lines = fs::read_to_string(log).unwrap();
+    assert_eq!(lines.matches("deleted rows are not erased yet").count(), 1, "{lines}");
+    assert_eq!(lines.matches("deleted rows are erased: nothing holds them").count(), 1, "{lines}");
+}
+
+#[actix_web::test]
 async fn a_snapshot_that_stays_open_holds_up_nobody() {
     let database = Engine::Sqlite.database().await;
     let store = database.open().await;

@@ -7,6 +7,7 @@
 mod bodies;
 mod change;
 mod http;
+mod older;
 mod oracle;
 mod parameters;
 mod round_trip;

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use customers_api::{api::BODY_BYTES_MAX, contract};
+use customers_api::{
+    api::BODY_BYTES_MAX,
+    clock, contract,
+    signature::{Facts, sign},
+};
 use futures_util::{FutureExt as _, future::join_all};
 use serde_json::{Value, json};
 
@@ -13,7 +17,7 @@ use crate::{
 
 /// What makes a fresh service send an example, by the names of the response and the example. The second argument is
 /// the action of the example.
-const PROVOCATIONS: [(&str, Provocation); 13] = [
+const PROVOCATIONS: [(&str, Provocation); 15] = [
     ("BadRequest/Body", |api, _| {
         let mut body = without(full(), "/FullName/LastName");
         body["Identities"][0]["IDType"] = json!("Visa");
@@ -27,6 +31,27 @@ const PROVOCATIONS: [(&str, Provocation); 13] = [
     ("Unauthorized/Missing", |api, _| api.put("c-1", &mia()).unsigned().send().boxed_local()),
     ("Unauthorized/OtherBody", |api, _| {
         let token = token_for(&api.signer, "PUT", "/customers/c-1", full().to_string().as_bytes());
+        api.put("c-1", &mia()).token(token).send().boxed_local()
+    }),
+    ("Unauthorized/SlowClock", |api, _| {
+        let now = clock::now().timestamp() - 605;
+        let body = mia().to_string();
+        let facts = Facts {
+            audience: "customers-api",
+            now,
+            method: "PUT",
+            path: "/customers/c-1",
+            base_path: "",
+            template: "",
+            query: "",
+            body: body.as_bytes(),
+        };
+        let token = sign(&api.signer.key, Some(&api.signer.key_id), &facts, 300).unwrap();
+        api.put("c-1", &mia()).token(token).send().boxed_local()
+    }),
+    ("Unauthorized/PrefixRemoved", |api, _| {
+        let body = mia().to_string();
+        let token = token_for(&api.signer, "PUT", "/v1/customers/c-1", body.as_bytes());
         api.put("c-1", &mia()).token(token).send().boxed_local()
     }),
     ("NotFound", |api, _| api.get("c-1").send().boxed_local()),

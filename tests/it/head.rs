@@ -72,6 +72,7 @@ async fn what_is_not_an_operation_has_head_too(engine: Engine) {
         ("/readyz", 204),
         ("/openapi.yaml", 200),
         ("/openapi.json", 200),
+        ("/openapi-3.0.json", 200),
         ("", 307),
         ("/", 307),
         ("/swagger-ui", 307),

@@ -18,6 +18,7 @@ mod events;
 mod exactness;
 mod examples;
 mod head;
+mod keys;
 mod limits;
 mod linearizable;
 mod log;

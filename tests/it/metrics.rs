@@ -7,14 +7,19 @@ mod scrape;
 
 use std::{cell::RefCell, fs, process::Stdio};
 
-use customers_api::signature::{Algorithm, PrivateKey};
+use customers_api::{
+    model::Timestamp,
+    scope::Scope,
+    signature::{Algorithm, PrivateKey},
+};
 use futures_util::future::join_all;
 use serde_json::json;
 use tempfile::TempDir;
 
 use self::scrape::{Scrape, promtool};
 use crate::support::{
-    Client, Database, Engine, Raw, Service, Signer, command, eventually, mia, on_each_engine, token_for,
+    Client, Database, Engine, Raw, Service, Signer, command, eventually, mia, on_each_engine,
+    register_limited, token_for,
 };
 
 /// A service with an admin listener, and an account with a key.
@@ -181,6 +186,9 @@ async fn every_signature_is_counted_by_its_result(engine: Engine) {
     };
     let fresh = || PrivateKey::generate(Algorithm::Es384).unwrap();
     let other_curve = PrivateKey::generate(Algorithm::Es256).unwrap();
+    let past = Timestamp::from_micros(0);
+    let expired = register_limited(&place.database.open().await, "k-3", Scope::Write, past).await;
+    let expired = token_for(&expired, "GET", path, b"");
     let revoked = token_for(&signer(&place.folder, "k-2"), "GET", path, b"");
     let long = "a".repeat(9000);
     for (token, status) in [
@@ -189,6 +197,7 @@ async fn every_signature_is_counted_by_its_result(engine: Engine) {
         (long, 401),
         (named("k-9", fresh()), 401),
         (revoked, 401),
+        (expired, 401),
         (named("k-1", fresh()), 401),
         (named("k-1", other_curve), 401),
         (place.token("GET", "/customers/c-2", ""), 401),
@@ -211,6 +220,7 @@ async fn every_signature_is_counted_by_its_result(engine: Engine) {
         ("malformed", 3),
         ("unknown_key", 1),
         ("revoked", 1),
+        ("expired_key", 1),
         ("bad_signature", 2),
         ("bad_claims", 3),
     ] {

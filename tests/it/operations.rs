@@ -1,19 +1,25 @@
 //! Runs every command of `docs/operations.md`.
 //!
-//! The `sh` blocks of a section are one bash script, which runs in an empty folder. Where the real thing would reach
-//! outside of it, the script gets something else:
+//! The `sh` blocks of a section are one bash script, which runs in an empty folder. Those of a section about the installed
+//! service run after those of "Install" and "Configure". Where the real thing would reach outside of the folder, the script
+//! gets something else:
 //!
-//! - `/etc/customers-api`, `/etc/systemd/system`, `/var/lib/customers-api` and `/var/backups` are folders of the test;
-//! - `127.0.0.1:8080`, where a service listens by default, `:8081`, `:9090` and `:9091` are free ports, and the one URL of Postgres is an empty database of a
-//!   real server;
+//! - `/etc/customers-api`, `/var/lib/customers-api` and the others of [`FOLDERS`] are folders of the test;
+//! - `127.0.0.1:8080`, where a service listens by default, and the others of [`ADDRESSES`] are free ports, and the one URL
+//!   of Postgres is an empty database of a real server;
 //! - the files of a release that the working folder holds are made by the test, and the package among them is empty;
-//! - `sudo`, `apt`, `systemctl` and `journalctl` are the stand-ins of `operations/stand-ins`, which say what they do not
-//!   do; `customers-api` is the real binary, and so is everything else.
+//! - `sudo`, `apt`, `systemctl` and the others of `operations/stand-ins` say what they do not do; `customers-api` and
+//!   `customers-api-admin` are the real ones, and so is everything else.
+//!
+//! `scripts/package-test` runs the sections about the installed service with the real package, under a real systemd.
 
 use std::{
     fs::{self, File},
     net::TcpListener,
-    os::unix::{fs::symlink, process::CommandExt as _},
+    os::unix::{
+        fs::{PermissionsExt, symlink},
+        process::CommandExt as _,
+    },
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -31,39 +37,52 @@ const PAGE: &str = include_str!("../../docs/operations.md");
 const TIMEOUT_SECONDS: &str = "180";
 
 /// Where the page's services listen.
-const ADDRESSES: [&str; 4] = ["127.0.0.1:8080", "127.0.0.1:8081", "127.0.0.1:9090", "127.0.0.1:9091"];
+const ADDRESSES: [&str; 3] = ["127.0.0.1:8080", "127.0.0.1:8081", "127.0.0.1:9464"];
 
 /// The page's database.
 const POSTGRES: &str = "postgres://customers@127.0.0.1:5432/customers";
 
 /// The folders outside of the working folder that the page names.
-const FOLDERS: [&str; 4] =
-    ["/etc/customers-api", "/etc/systemd/system", "/var/lib/customers-api", "/var/backups"];
+const FOLDERS: [&str; 6] = [
+    "/etc/customers-api",
+    "/etc/systemd/system",
+    "/usr/lib/customers-api",
+    "/usr/share/customers-api",
+    "/var/backups",
+    "/var/lib/customers-api",
+];
 
-/// A test for each section.
+/// The sections that those about the installed service build on.
+const INSTALLED: [&str; 2] = ["Install", "Configure"];
+
+/// A test for each section, which builds on others.
 macro_rules! sections {
-    ($($test:ident: $heading:literal,)*) => {
+    ($($test:ident: $heading:literal after $before:expr,)*) => {
         const TESTED: &[&str] = &[$($heading),*];
 
         $(
             #[actix_web::test]
             async fn $test() {
-                run_section($heading).await;
+                run_section($heading, &$before).await;
             }
         )*
     };
 }
 
 sections! {
-    install: "Install",
-    configure: "Configure",
-    watch: "Watch",
-    back_up_and_restore: "Back up and restore",
-    rotate_keys: "Rotate keys",
-    upgrade_without_a_stop: "Upgrade without a stop",
-    move_to_postgres: "Move to Postgres",
-    erase_a_person: "Erase a person",
-    when_readyz_says_503: "When `/readyz` says 503",
+    try_it_in_a_folder: "Try it in a folder" after [],
+    install: "Install" after [],
+    configure: "Configure" after ["Install"],
+    serve_https: "Serve HTTPS" after INSTALLED,
+    watch: "Watch" after INSTALLED,
+    follow_changes: "Follow changes" after [],
+    back_up_and_restore: "Back up and restore" after INSTALLED,
+    rotate_keys: "Rotate keys" after INSTALLED,
+    upgrade: "Upgrade" after INSTALLED,
+    move_to_postgres: "Move to Postgres" after INSTALLED,
+    erase_a_person: "Erase a person" after INSTALLED,
+    when_readyz_says_503: "When `/readyz` says 503" after INSTALLED,
+    remove: "Remove" after INSTALLED,
 }
 
 /// The sections of a page: heading and text.
@@ -112,10 +131,16 @@ async fn a_command_that_fails_is_shown_and_everything_ends_with_it() {
     .await;
 }
 
-async fn run_section(heading: &str) {
+/// The commands of a section of the page.
+fn commands_of(heading: &str) -> String {
     let (_, section) = sections(PAGE).into_iter().find(|(name, _)| *name == heading).unwrap();
-    let mut script = commands(section);
+    let script = commands(section);
     assert!(!script.is_empty(), "this section has no command: {heading}");
+    script
+}
+
+async fn run_section(heading: &str, before: &[&str]) {
+    let mut script: String = before.iter().chain([&heading]).map(|heading| commands_of(heading)).collect();
     if script.contains(POSTGRES) {
         script = script.replace(POSTGRES, &postgres_cluster::blank_database().await);
     }
@@ -146,7 +171,12 @@ impl Place {
             fs::create_dir(self.below(folder)).unwrap();
         }
         symlink(env!("CARGO_BIN_EXE_customers-api"), self.below("bin/customers-api")).unwrap();
-        fs::copy(repository("packaging/environment"), self.below("/etc/customers-api/environment")).unwrap();
+        let wrapper = repository("packaging/customers-api-admin");
+        symlink(wrapper, self.below("bin/customers-api-admin")).unwrap();
+        let hook = fs::read_to_string(repository("packaging/certbot-deploy-hook")).unwrap();
+        let file = self.below("/usr/share/customers-api/certbot-deploy-hook");
+        fs::write(&file, self.adapted(&hook)).unwrap();
+        fs::set_permissions(file, PermissionsExt::from_mode(0o755)).unwrap();
         let release = "name=customers-api_0.1.0-1_$(dpkg --print-architecture).deb; touch $name; \
                        sha256sum $name > SHA256SUMS";
         let made = Command::new("sh").args(["-c", release]).current_dir(self.below("work")).status();

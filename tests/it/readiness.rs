@@ -46,7 +46,16 @@ impl Place {
 
     async fn status(&self, method: &str, path: &str, body: String) -> u16 {
         let now = clock::now().timestamp();
-        let facts = Facts { audience: "customers-api", now, method, path, query: "", body: body.as_bytes() };
+        let facts = Facts {
+            audience: "customers-api",
+            now,
+            method,
+            path,
+            base_path: "",
+            template: "",
+            query: "",
+            body: body.as_bytes(),
+        };
         let token = sign(&self.key, Some("k-1"), &facts, 300).unwrap();
         let client = Client::new();
         let request = client.request(method, format!("http://{}{path}", self.service.address));

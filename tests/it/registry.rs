@@ -6,6 +6,7 @@ use actix_web::rt::time::timeout;
 use customers_api::{
     clock,
     registry::Registry,
+    scope::Scope,
     signature::{Algorithm, PrivateKey},
     store::SigningKey,
 };
@@ -50,6 +51,8 @@ async fn the_owner_of_a_key_is_told_its_id_and_nobody_else(engine: Engine) {
         algorithm: "ES384".to_owned(),
         public_key: api.signer.key.public_key().unwrap().to_pem().to_owned(),
         created: clock::now().into(),
+        scope: Scope::Write,
+        expires: None,
         revoked: None,
     };
     assert!(api.store.add_signing_key(same).await.unwrap());

@@ -1,5 +1,7 @@
 //! Nobody gets in without a valid signature: each rule of `Api-Signature`, broken alone.
 
+mod wording;
+
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::{
@@ -119,18 +121,6 @@ async fn each_claim_missing_or_wrong_is_refused_and_named(engine: Engine) {
     }
 }
 
-async fn all_wrong_claims_are_named_at_once(engine: Engine) {
-    let api = TestApi::start(engine).await;
-    let nothing = token(&api.signer, &header(&api.signer), &json!({}));
-    let answer = api.put("c-1", &mia()).token(nothing).send().await.expect(401);
-    let fields: Vec<_> =
-        answer.violations("Header").iter().map(|line| line.split(':').next().unwrap().to_owned()).collect();
-    assert_eq!(
-        fields,
-        ["aud", "iat", "exp", "method", "path", "bodyHash"].map(|claim| format!("Api-Signature.{claim}"))
-    );
-}
-
 async fn a_token_may_live_900_seconds_and_no_longer(engine: Engine) {
     let api = TestApi::start(engine).await;
     let body = mia().to_string();
@@ -140,7 +130,7 @@ async fn a_token_may_live_900_seconds_and_no_longer(engine: Engine) {
         claims["exp"] = json!(now() - 10 + seconds);
         token(&api.signer, &header(&api.signer), &claims)
     };
-    refused(&api, "901 seconds", life(901), "exp is more than 900 seconds after iat").await;
+    refused(&api, "901 seconds", life(901), "more than 900 seconds after iat are not allowed").await;
     api.put("c-1", &mia()).token(life(900)).send().await.expect(201);
 }
 
@@ -419,7 +409,6 @@ async fn the_sandbox_takes_unsigned_requests_and_still_verifies_signed_ones(engi
 on_each_engine! {
     a_request_without_a_signature_is_refused,
     each_claim_missing_or_wrong_is_refused_and_named,
-    all_wrong_claims_are_named_at_once,
     a_token_may_live_900_seconds_and_no_longer,
     a_clock_may_be_a_minute_ahead,
     no_other_algorithm_is_known,

@@ -4,7 +4,10 @@ use std::{fs, path::Path};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL};
-use customers_api::signature::{Algorithm, Facts, Key, Keyring, PrivateKey, sign, verify};
+use customers_api::{
+    scope::Scope,
+    signature::{Algorithm, Facts, Key, Keyring, PrivateKey, sign, verify},
+};
 use serde_json::Value;
 
 /// A vector as it is printed: one block of code for each part.
@@ -38,12 +41,27 @@ impl<'a> Vector<'a> {
         let [method, target, "HTTP/1.1"] = words[..] else { panic!("{line}") };
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let now = self.claims()["iat"].as_i64().unwrap();
-        Facts { audience: "customers-api", now, method, path, query, body: body.as_bytes() }
+        Facts {
+            audience: "customers-api",
+            now,
+            method,
+            path,
+            base_path: "",
+            template: "",
+            query,
+            body: body.as_bytes(),
+        }
     }
 
     fn keyring(&self) -> Keyring {
         let public_key = PrivateKey::from_pem(self.pem).unwrap().public_key().unwrap();
-        let key = Key { account: "acme".parse().unwrap(), public_key, is_revoked: false };
+        let key = Key {
+            account: "acme".parse().unwrap(),
+            public_key,
+            scope: Scope::Write,
+            expires_at: None,
+            is_revoked: false,
+        };
         [(self.key_id.to_owned(), key)].into_iter().collect()
     }
 }

@@ -3,6 +3,7 @@
 use customers_api::{
     account::Account,
     model::{CustomerId, CustomerInput, SortDirection, Timestamp},
+    scope::Scope,
     store::{
         Condition, CustomerPage, DeleteOutcome, NewVersion, Position, PutOutcome, Record, SigningKey, Store,
         StoreError, UnusableKey, Version,
@@ -289,6 +290,8 @@ async fn keys_are_registered_listed_and_revoked_once(engine: Engine) {
         algorithm: "ES384".to_owned(),
         public_key: "PEM".to_owned(),
         created: moment(created),
+        scope: Scope::Write,
+        expires: None,
         revoked: None,
     };
     assert!(store.add_signing_key(key("b", 1)).await.unwrap());

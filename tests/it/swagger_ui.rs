@@ -4,7 +4,7 @@ use std::io::Read as _;
 
 use customers_api::contract;
 use flate2::read::GzDecoder;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{Engine, TestApi};
 
@@ -29,6 +29,8 @@ async fn the_page_and_its_files_are_served_under_a_strict_policy() {
         ("", "text/html; charset=utf-8"),
         ("index.html", "text/html; charset=utf-8"),
         ("initializer.js", "text/javascript; charset=utf-8"),
+        ("accessible.js", "text/javascript; charset=utf-8"),
+        ("accessible.css", "text/css; charset=utf-8"),
         ("signing.js", "text/javascript; charset=utf-8"),
         ("signing.css", "text/css; charset=utf-8"),
         ("swagger-ui.css", "text/css"),
@@ -114,4 +116,33 @@ async fn the_contract_is_served_byte_for_byte_and_as_json() {
     assert_eq!(yaml.body, contract::YAML.as_bytes());
     let json = api.request("GET", "/openapi.json").unsigned().send().await.expect(200);
     assert_eq!(&json.json(), contract::document());
+}
+
+#[actix_web::test]
+async fn the_contract_is_served_in_openapi_3_0_too() {
+    let api = TestApi::start(Engine::Sqlite).await;
+    let [json, older] =
+        ["/openapi.json", "/openapi-3.0.json"].map(|path| api.request("GET", path).unsigned());
+    let (json, older) = (json.send().await.expect(200), older.send().await.expect(200));
+    assert_eq!(&older.json(), contract::document_3_0());
+    for header in ["content-type", "cache-control"] {
+        assert_eq!(older.header(header), json.header(header), "{header}");
+    }
+}
+
+#[actix_web::test]
+async fn the_contract_names_the_path_below_which_it_is_served() {
+    let api = TestApi::with(Engine::Sqlite, true, "/api/v1").await;
+    let file = async |name: &str| api.request("GET", name).unsigned().send().await.expect(200);
+    let yaml: Value = yaml_serde::from_slice(&file("/openapi.yaml").await.body).unwrap();
+    for (document, written) in [
+        (yaml, contract::document()),
+        (file("/openapi.json").await.json(), contract::document()),
+        (file("/openapi-3.0.json").await.json(), contract::document_3_0()),
+    ] {
+        let mut expected = written.clone();
+        assert_eq!(expected["servers"][0]["url"], "/", "generated clients refuse a relative path");
+        expected["servers"][0]["url"] = json!("/api/v1");
+        assert_eq!(document, expected);
+    }
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use actix_web::rt::task::spawn_blocking;
-use customers_api::{clock, model::Timestamp, record::generate_key_line, signature::Algorithm};
+use customers_api::{clock, model::Timestamp, record::generate_key_line, scope::Scope, signature::Algorithm};
 use serde_json::{Value, json};
 
 use crate::support::{Database, Engine, TestApi, command, eventually, full, mia, on_each_engine};
@@ -264,6 +264,69 @@ async fn a_key_that_conflicts_is_refused_and_a_revocation_is_taken_over(engine: 
     }
 }
 
+async fn what_a_key_may_moves_with_it_and_an_import_changes_nothing_of_it(engine: Engine) {
+    let api = TestApi::start(engine).await;
+    let end: Timestamp = "2126-01-31T12:00:00.5Z".parse().unwrap();
+    api.register_limited("reader", Scope::Read, None).await;
+    api.register_limited("short", Scope::Write, Some(end)).await;
+    api.register_limited("both", Scope::Read, Timestamp::from_micros(1)).await;
+    assert!(api.store.revoke_signing_key("both", end).await.unwrap());
+    let lines = export(&api.database, &[]).await;
+    let keys: Vec<Value> =
+        lines.iter().map(|line| serde_json::from_str::<Value>(line).unwrap()["Key"].take()).collect();
+    let said = |key_id: &str| {
+        let key = keys.iter().find(|key| key["KeyID"] == key_id).unwrap();
+        ["Scope", "Expires", "Revoked"]
+            .map(|member| key.get(member).map_or("", |value| value.as_str().unwrap()))
+    };
+    let time = "2126-01-31T12:00:00.500000Z";
+    assert_eq!(said("acme-1"), ["", "", ""], "what is the default is left out");
+    assert_eq!(said("reader"), ["read", "", ""]);
+    assert_eq!(said("short"), ["", time, ""]);
+    assert_eq!(said("both"), ["read", "1970-01-01T00:00:00.000001Z", time]);
+
+    // A revocation is never in the future.
+    let now = Timestamp::from(clock::now()).to_string();
+    let lines: Vec<String> = lines
+        .iter()
+        .map(|line| line.replace(&format!("\"Revoked\":\"{time}"), &format!("\"Revoked\":\"{now}")))
+        .collect();
+    let moved = engine.other().database().await;
+    for _ in 0..2 {
+        succeeds(&moved, &["import"], lines.join("\n").as_bytes()).await;
+        assert_eq!(export(&moved, &[]).await, lines);
+    }
+
+    let change = |key_id: &str, members: Value| {
+        let mut key = keys.iter().find(|key| key["KeyID"] == key_id).unwrap_or(&keys[0]).clone();
+        key["KeyID"] = key_id.into();
+        for (member, value) in members.as_object().unwrap() {
+            key[member] = value.clone();
+        }
+        json!({ "Key": key })
+    };
+    let other = "the key id is in use by another key";
+    let form = "must be {\"Key\"";
+    let cases = [
+        (change("reader", json!({ "Scope": "write" })), other),
+        (change("acme-1", json!({ "Scope": "read" })), other),
+        (change("acme-1", json!({ "Expires": time })), other),
+        (change("short", json!({ "Expires": "2126-01-31T12:00:00Z" })), other),
+        (change("new", json!({ "Scope": "admin" })), "Scope: must be read or write"),
+        (change("new", json!({ "Scope": null })), form),
+        (change("new", json!({ "Expires": null })), form),
+        (change("new", json!({ "Revoked": null })), form),
+        (change("new", json!({ "Expires": "2126-01-31" })), "Expires: must be a time of RFC 3339"),
+    ];
+    for (line, fault) in cases {
+        let output = run(&moved, &["import"], &ndjson(&[line.clone()])).await;
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{line}: {said}");
+        assert!(said.starts_with(&format!("line 1: {fault}")), "{line}: {said}");
+    }
+    assert_eq!(export(&moved, &[]).await, lines, "nothing was changed");
+}
+
 async fn what_cannot_be_exported_is_reported_by_key_and_left_out(engine: Engine) {
     let api = TestApi::start(engine).await;
     for number in 0..5 {
@@ -341,5 +404,6 @@ on_each_engine! {
     lines_that_cannot_be_imported_are_reported_by_number_and_the_others_are_imported,
     a_customer_in_another_version_is_replaced_only_if_asked,
     a_key_that_conflicts_is_refused_and_a_revocation_is_taken_over,
+    what_a_key_may_moves_with_it_and_an_import_changes_nothing_of_it,
     what_cannot_be_exported_is_reported_by_key_and_left_out,
 }

@@ -2,4 +2,6 @@ module example.org/customers-sign
 
 go 1.19
 
-require github.com/golang-jwt/jwt/v4 v4.5.2
+require example.org/customers-signing v0.0.0
+
+replace example.org/customers-signing => ../../../clients/go

@@ -21,7 +21,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 /** Sends one signed request with the JDK alone: METHOD PATH [QUERY] [BODY-FILE], path and query percent-encoded. */
 class Sign {
     static String sign(String method, String path, String query, byte[] body) throws Exception {
-        var pem = Files.readString(Path.of(System.getenv("CUSTOMERS_KEY")));
+        var pem = Files.readString(Path.of(setting("CUSTOMERS_KEY", null)));
         var der = Base64.getMimeDecoder().decode(pem.replaceAll("-----[A-Z ]+-----", ""));
         var key = (java.security.interfaces.ECPrivateKey) KeyFactory.getInstance("EC").generatePrivate(new PKCS8EncodedKeySpec(der));
         int bits = key.getParams().getOrder().bitLength(), size = bits / 8;
@@ -30,10 +30,10 @@ class Sign {
         var x = base64url(Arrays.copyOfRange(der, der.length - 2 * size, der.length - size));
         var y = base64url(Arrays.copyOfRange(der, der.length - size, der.length));
         var jwk = "{\"crv\":\"P-%d\",\"kty\":\"EC\",\"x\":\"%s\",\"y\":\"%s\"}".formatted(bits, x, y);
-        var kid = Optional.ofNullable(System.getenv("CUSTOMERS_KEY_ID")).orElse(base64url(sha256(jwk.getBytes(UTF_8))));
+        var kid = setting("CUSTOMERS_KEY_ID", base64url(sha256(jwk.getBytes(UTF_8))));
 
         long now = Instant.now().getEpochSecond();
-        var claims = new TreeMap<String, Object>(Map.of("aud", "customers-api", "iat", now, "exp", now + 300,
+        var claims = new TreeMap<String, Object>(Map.of("aud", setting("CUSTOMERS_AUDIENCE", "customers-api"), "iat", now, "exp", now + 300,
             "jti", UUID.randomUUID().toString(), "method", method, "path", path));
         if (!query.isEmpty()) {
             var params = new TreeMap<String, Object>(Arrays.stream(query.split("&")).filter(pair -> !pair.isEmpty())
@@ -54,7 +54,7 @@ class Sign {
 
     /** Sends the same signed request again after 500, 503 or a lost answer: the service carries it out at most once. */
     static HttpResponse<String> send(String method, String path, String query, byte[] body) throws Exception {
-        var url = System.getenv("CUSTOMERS_URL").replaceAll("/$", "") + path;
+        var url = setting("CUSTOMERS_URL", "http://127.0.0.1:8080").replaceAll("/$", "") + path;
         var request = HttpRequest.newBuilder(URI.create(query.isEmpty() ? url : url + "?" + query))
             .method(method, body.length > 0 ? BodyPublishers.ofByteArray(body) : BodyPublishers.noBody())
             .header("Api-Signature", sign(method, URI.create(url).getRawPath(), query, body))
@@ -69,6 +69,14 @@ class Sign {
             }
             Thread.sleep(attempt * 1000L);
         }
+    }
+
+    /** What the environment says, or the default; without a default it must be there. */
+    static String setting(String name, String orElse) {
+        var value = System.getenv(name);
+        if (value != null && !value.isEmpty()) return value;
+        if (orElse == null) throw new IllegalStateException(name + " is not set: it must name the file with the private key");
+        return orElse;
     }
 
     static String json(Object value) {

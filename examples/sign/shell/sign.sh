@@ -36,7 +36,8 @@ sign() {
   kid=$(printf '{"crv":"%s","kty":"EC","x":"%s","y":"%s"}' $crv "$x" "$y" | openssl dgst -sha256 -binary | base64url)
   header=$(jq -nc --arg alg $alg --arg kid "${CUSTOMERS_KEY_ID:-$kid}" '$ARGS.named')
   claims=$(jq -nc --arg jti "$(openssl rand -hex 16)" --arg method "$1" --arg path "$2" \
-    '$ARGS.named + {aud: "customers-api", iat: (now | floor), exp: (now | floor + 300)}')
+    --arg aud "${CUSTOMERS_AUDIENCE:-customers-api}" \
+    '$ARGS.named + {iat: (now | floor), exp: (now | floor + 300)}')
   [[ -z $3 ]] || claims=$(jq -c --argjson params "$(query_params "$3")" '.queryParams = $params' <<<"$claims")
   [[ -z $4 ]] || claims=$(jq -c --arg hash "$(openssl dgst -sha256 -r "$4" | head -c 64)" '.bodyHash = $hash' <<<"$claims")
   message=$(printf %s "$header" | base64url).$(printf %s "$claims" | base64url)
@@ -47,8 +48,10 @@ sign() {
     tr ' ' 0 | sed 's/../\\x&/g')" | base64url
 }
 
+: "${CUSTOMERS_KEY:?must name the file with the private key}"
 method=$1 query=${3:-} body=${4:-}
-url=${CUSTOMERS_URL%/}$2
+server=${CUSTOMERS_URL:-http://127.0.0.1:8080}
+url=${server%/}$2
 path=/$(cut -s -d / -f 4- <<<"$url")
 answer=$(mktemp)
 trap 'rm -f "$answer"' EXIT

@@ -8,7 +8,10 @@ mod rules;
 
 use std::sync::LazyLock;
 
-use customers_api::signature::{Algorithm, Facts, Key, Keyring, PrivateKey, verify};
+use customers_api::{
+    scope::Scope,
+    signature::{Algorithm, Facts, Key, Keyring, PrivateKey, verify},
+};
 use forgery::{Forgery, Input};
 use libfuzzer_sys::fuzz_target;
 
@@ -22,30 +25,35 @@ const AUDIENCE: &str = "customers-api";
 struct Signer {
     key_id: &'static str,
     key: PrivateKey,
+    expires_at: Option<i64>,
     is_revoked: bool,
 }
 
-static SIGNERS: LazyLock<[Signer; 3]> = LazyLock::new(|| {
-    let signer = |key_id, algorithm, is_revoked| Signer {
+static SIGNERS: LazyLock<[Signer; 4]> = LazyLock::new(|| {
+    let signer = |key_id, algorithm, expires_at, is_revoked| Signer {
         key_id,
         key: PrivateKey::generate(algorithm).expect("a key"),
+        expires_at,
         is_revoked,
     };
     [
-        signer("a", Algorithm::Es256, false),
-        signer("b", Algorithm::Es384, false),
-        signer("c", Algorithm::Es256, true),
+        signer("a", Algorithm::Es256, Some(NOW + 1), false),
+        signer("b", Algorithm::Es384, None, false),
+        signer("c", Algorithm::Es256, None, true),
+        signer("d", Algorithm::Es384, Some(NOW), false),
     ]
 });
 
 /// Where a token without `kid` has no key to go by, and where it has one.
 static SEVERAL: LazyLock<Keyring> = LazyLock::new(|| keyring(&SIGNERS[..]));
-static ALONE: LazyLock<Keyring> = LazyLock::new(|| keyring([&SIGNERS[0], &SIGNERS[2]]));
+static ALONE: LazyLock<Keyring> = LazyLock::new(|| keyring([&SIGNERS[0], &SIGNERS[2], &SIGNERS[3]]));
 
 fn keyring(signers: impl IntoIterator<Item = &'static Signer>) -> Keyring {
     let key = |signer: &Signer| Key {
         account: signer.key_id.parse().expect("an account"),
         public_key: signer.key.public_key().expect("a public half"),
+        scope: Scope::Write,
+        expires_at: signer.expires_at,
         is_revoked: signer.is_revoked,
     };
     signers.into_iter().map(|signer| (signer.key_id.to_owned(), key(signer))).collect()
@@ -57,6 +65,8 @@ fuzz_target!(|input: Input<'_>| {
         now: NOW,
         method: input.method,
         path: input.path,
+        base_path: "",
+        template: "",
         query: input.query,
         body: input.body,
     };

@@ -4,7 +4,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use customers_api::signature::Facts;
 use serde_json::Value;
 
-use crate::SIGNERS;
+use crate::{NOW, SIGNERS};
 
 /// Whether a header leads to the key that signed, and that key may sign.
 pub fn names_the_key(header: &Value, signer: usize, is_alone: bool) -> bool {
@@ -19,6 +19,7 @@ pub fn names_the_key(header: &Value, signer: usize, is_alone: bool) -> bool {
     is_registered
         && is_named
         && !signer.is_revoked
+        && signer.expires_at.is_none_or(|expires_at| NOW < expires_at)
         && header.get("alg").is_some_and(|alg| alg == signer.key.algorithm().name())
         && typ.is_none_or(|typ| matches!(typ.as_deref(), Some("jwt" | "application/jwt")))
         && !header.contains_key("crit")

@@ -47,8 +47,6 @@ pub(super) async fn get_customer(
         return Ok(GetCustomerResponse::NotModified(stored));
     }
     let json = api.records.answer(&account, &stored)?;
-    // The responses to requests that arrived together leave close together, and wake the client once.
-    api.store.await_others().await;
     Ok(GetCustomerResponse::Found(stored, json))
 }
 

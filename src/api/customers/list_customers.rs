@@ -32,8 +32,6 @@ pub(super) async fn list_customers(
     let page_token = page.next.map(|next| api.page_tokens.issue(&account, direction, next)).transpose()?;
     let json = api.records.page(&account, &page.customers, page_token.as_deref())?;
     drop((page.customers, turn));
-    // The responses to requests that arrived together leave close together, and wake the client once.
-    api.store.await_others().await;
     Ok(ListCustomersResponse(json))
 }
 

@@ -36,6 +36,7 @@ macro_rules! errors {
 errors! {
     BadRequest is ApiError::Malformed;
     Unauthorized is ApiError::signature_missing();
+    Forbidden is ApiError::Forbidden;
     NotFound is ApiError::CustomerNotFound;
     Gone is ApiError::Gone;
     PreconditionFailed is ApiError::PreconditionFailed;
@@ -45,8 +46,12 @@ errors! {
     ServiceUnavailable is ApiError::Unavailable(None);
 }
 
-/// The errors that every signed request may get. A body may be of the wrong media type, too.
-pub(crate) fn errors_of_signed_requests(has_body: bool) -> impl Iterator<Item = (String, RefOr<Response>)> {
+/// The errors that every signed request may get. With a body, its media type may be wrong, too; if the request does not only
+/// read, its key may be one that may only read.
+pub(crate) fn errors_of_signed_requests(
+    has_body: bool,
+    only_reads: bool,
+) -> impl Iterator<Item = (String, RefOr<Response>)> {
     let errors = [
         BadRequest::responses(),
         Unauthorized::responses(),
@@ -54,7 +59,8 @@ pub(crate) fn errors_of_signed_requests(has_body: bool) -> impl Iterator<Item = 
         InternalServerError::responses(),
         ServiceUnavailable::responses(),
     ];
-    errors.into_iter().chain(has_body.then(UnsupportedMediaType::responses)).flatten()
+    let special = [has_body.then(UnsupportedMediaType::responses), (!only_reads).then(Forbidden::responses)];
+    errors.into_iter().chain(special.into_iter().flatten()).flatten()
 }
 
 fn component(error: &ApiError) -> Response {

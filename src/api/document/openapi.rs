@@ -47,7 +47,7 @@ fn name_actions(document: &mut OpenApi, operations: &[Operation]) {
         title = "Customers API",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
-    servers((url = ".")),
+    servers((url = "/")),
     tags((name = "Customers"), (name = "Events")),
     security(),
     components(schemas(

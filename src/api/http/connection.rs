@@ -9,6 +9,7 @@ use actix_web::{
     Error,
     body::BoxBody,
     dev::{AppConfig, ServiceResponse},
+    rt,
 };
 use futures_util::future::{LocalBoxFuture, ready};
 use rustls::ServerConfig;
@@ -18,8 +19,9 @@ use super::{
     certificate::HTTP_2,
     connections::Connections,
     exchange::{App, Exchanges},
+    gate::Line,
     http2,
-    limits::{CLOSE_TIMEOUT, KEEP_ALIVE, PIECE_BYTES_MAX, REQUEST_TIMEOUT},
+    limits::{CLOSE_TIMEOUT, KEEP_ALIVE, PIECE_BYTES_MAX, Patience, REQUEST_TIMEOUT},
     peer::Peer,
     stream::Stream,
     tls,
@@ -33,6 +35,7 @@ pub(super) struct Common {
     pub(super) tls: Option<Arc<ServerConfig>>,
     pub(super) connections: Connections,
     pub(super) bodies: Budget,
+    pub(super) patience: Patience,
     /// Says that the server is about to stop.
     pub(super) stop: GracefulShutdownSignal,
 }
@@ -40,6 +43,7 @@ pub(super) struct Common {
 /// Serves the connections of one worker.
 struct Worker<S, H> {
     common: Common,
+    line: Rc<Line>,
     app: Rc<S>,
     http1: Rc<H>,
 }
@@ -66,7 +70,10 @@ where
         async move {
             let app = Rc::new(app.await?);
             let http1 = Rc::new(http1(Rc::clone(&app), common.stop.clone()).await?);
-            Ok(Worker { common, app, http1 })
+            let line = Rc::new(Line::default());
+            let running = Rc::clone(&line);
+            rt::spawn(async move { running.run().await });
+            Ok(Worker { common, line, app, http1 })
         }
     })
 }
@@ -104,8 +111,9 @@ where
     always_ready!();
 
     fn call(&self, stream: TcpStream) -> Self::Future {
-        let Self { common, app, http1 } = self;
-        let worker = Self { common: common.clone(), app: Rc::clone(app), http1: Rc::clone(http1) };
+        let Self { common, line, app, http1 } = self;
+        let (common, line) = (common.clone(), Rc::clone(line));
+        let worker = Self { common, line, app: Rc::clone(app), http1: Rc::clone(http1) };
         Box::pin(async move {
             worker.serve(stream).await;
             Ok(())
@@ -115,9 +123,9 @@ where
 
 impl<S: App, H: Service<(Stream, Option<SocketAddr>), Response = ()>> Worker<S, H> {
     async fn serve(&self, stream: TcpStream) {
-        let Common { tls: _, connections, bodies, stop } = &self.common;
+        let Common { tls: _, connections, bodies, patience, stop } = &self.common;
         let peer = tokio::select! {
-            open = connections.open() => Peer::new(open),
+            open = connections.open() => Peer::new(open, &self.line, *patience),
             () = stop.notified() => return,
         };
         let accepted = tokio::select! {
@@ -133,15 +141,18 @@ impl<S: App, H: Service<(Stream, Option<SocketAddr>), Response = ()>> Worker<S, 
                 return;
             }
         };
-        if is_http2 {
-            http2::serve(stream.clone(), &*self.app, bodies, stop).await;
-        } else {
-            tokio::select! {
-                // What a client sends wrong is not an error of the service.
-                _ = self.http1.call((stream.clone(), None)) => {}
-                () = peer.given_way() => {}
+        let served = async {
+            if is_http2 {
+                http2::serve(stream.clone(), &*self.app, bodies, stop).await;
+            } else {
+                tokio::select! {
+                    // What a client sends wrong is not an error of the service.
+                    _ = self.http1.call((stream.clone(), None)) => {}
+                    () = peer.given_way() => {}
+                }
             }
-        }
+        };
+        peer.gate.serve(served).await;
         stream.close().await;
     }
 
@@ -158,5 +169,105 @@ impl<S: App, H: Service<(Stream, Option<SocketAddr>), Response = ()>> Worker<S, 
             let is_http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP_2);
             (Stream::new(stream, Rc::clone(peer), !is_http2), is_http2)
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use actix_web::{App as Site, web};
+    use h2::{Reason, client};
+    use tokio::{io::AsyncWriteExt as _, net::TcpListener};
+
+    use super::*;
+
+    /// Far longer than anything here takes.
+    const LONG: Duration = Duration::from_secs(60);
+
+    const SHORT: Duration = Duration::from_millis(100);
+
+    /// Far more than the system keeps for a client.
+    static LARGE: [u8; 64 * 1024 * 1024] = [0; 64 * 1024 * 1024];
+
+    async fn app() -> Rc<impl App + 'static> {
+        let large = || async { web::Bytes::from_static(&LARGE) };
+        let site = Site::new()
+            .route("/large", web::get().to(large))
+            .route("/small", web::get().to(|| async { "small" }));
+        Rc::new(site.into_factory().new_service(AppConfig::default()).await.unwrap())
+    }
+
+    fn stop() -> GracefulShutdownSignal {
+        actix_server::Server::build().graceful_shutdown_signal()
+    }
+
+    /// A client, and the server's side of its connection.
+    async fn connect(patience: Patience) -> (TcpStream, Stream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (server, _) = listener.accept().await.unwrap();
+        let (open, line) = (Connections::new(1).open().await, Rc::default());
+        let peer = Peer::new(open, &line, patience);
+        rt::spawn(async move { line.run().await });
+        (client, Stream::new(server, peer, true))
+    }
+
+    #[actix_web::test]
+    async fn a_client_of_http_1_that_takes_nothing_of_its_answer_is_cut_off() {
+        let (mut client, stream) = connect(Patience { taking: SHORT, answer: LONG }).await;
+        let http1 = http1(app().await, stop()).await.unwrap();
+        client.write_all(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        let gate = Rc::clone(&stream.peer.gate);
+        let ended =
+            timeout(LONG, gate.serve(http1.call((stream, None)))).await.expect("it is cut off in time");
+        let is_late = |error: &io::Error| error.kind() == io::ErrorKind::TimedOut;
+        assert!(matches!(&ended, Err(DispatchError::Io(error)) if is_late(error)), "{ended:?}");
+    }
+
+    /// The requests of a client of HTTP/2, and the tasks that serve them.
+    async fn http2(patience: Patience) -> (client::SendRequest<web::Bytes>, rt::task::JoinHandle<()>) {
+        let (client, stream) = connect(patience).await;
+        let app = app().await;
+        let (gate, bodies) = (Rc::clone(&stream.peer.gate), Budget::new(usize::MAX));
+        let served =
+            rt::spawn(async move { gate.serve(http2::serve(stream, &*app, &bodies, &stop())).await });
+        let (requests, connection) = client::handshake(client).await.unwrap();
+        rt::spawn(async move { drop(connection.await) });
+        (requests, served)
+    }
+
+    async fn get(requests: &client::SendRequest<web::Bytes>, path: &str) -> h2::RecvStream {
+        let request = http::Request::get(format!("http://localhost{path}")).body(()).unwrap();
+        let mut requests = requests.clone().ready().await.unwrap();
+        requests.send_request(request, true).unwrap().0.await.unwrap().into_body()
+    }
+
+    #[actix_web::test]
+    async fn a_client_of_http_2_that_takes_nothing_of_its_answer_is_cut_off() {
+        let (requests, served) = http2(Patience { taking: SHORT, answer: LONG }).await;
+        // Nothing of it is released, so that the window stays full.
+        let _body = get(&requests, "/large").await;
+        timeout(LONG, served).await.expect("it is cut off in time").unwrap();
+    }
+
+    #[actix_web::test]
+    async fn an_answer_of_http_2_that_takes_too_long_ends_alone() {
+        let (requests, _served) = http2(Patience { taking: LONG, answer: SHORT }).await;
+        let mut body = get(&requests, "/large").await;
+        let end = async {
+            loop {
+                match body.data().await {
+                    Some(Ok(_)) => {}
+                    end => return end,
+                }
+            }
+        };
+        let error = timeout(LONG, end).await.expect("it ends in time").unwrap().unwrap_err();
+        assert_eq!(error.reason(), Some(Reason::CANCEL));
+        // What came of it gives back the window.
+        drop(body);
+        let mut small = get(&requests, "/small").await;
+        assert_eq!(small.data().await.unwrap().unwrap(), "small", "on the same connection");
     }
 }

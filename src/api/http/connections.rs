@@ -6,10 +6,17 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
+    time::Duration,
 };
 
-use tokio::sync::Notify;
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep_until},
+};
+
+/// How long a connection may wait for its client, if others do longer, before it gives way. A new connection waits as long
+/// for one that does. So those that are served now and then keep their places.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// All open connections. Clones share them.
 #[derive(Clone)]
@@ -57,24 +64,33 @@ impl Connections {
     /// Takes a place for a new connection. If there is none, the connection that has waited longest for its client gives way.
     /// If all are being served, this waits.
     pub(super) async fn open(&self) -> Open {
+        let end_of_grace = Instant::now() + GRACE;
         loop {
             let changed = self.0.changed.notified();
-            if let Some(open) = self.try_open() {
+            let in_grace = Instant::now() < end_of_grace;
+            if let Some(open) = self.try_open(if in_grace { GRACE } else { Duration::ZERO }) {
                 // There may be a place for the next one, too.
                 self.0.changed.notify_one();
                 return open;
             }
-            changed.await;
+            tokio::select! {
+                () = changed => {}
+                () = sleep_until(end_of_grace), if in_grace => {}
+            }
         }
     }
 
-    fn try_open(&self) -> Option<Open> {
+    /// Takes a place that is free, or that of a connection that has waited for so long.
+    fn try_open(&self, waited: Duration) -> Option<Open> {
         let mut places = self.places();
         if places.open.len() >= self.0.max {
             places.note_full(self.0.max);
             let longest =
                 places.open.iter().map(|(id, place)| (place.waiting_since.load(Ordering::Relaxed), *id));
             let (since, id) = longest.min().filter(|(since, _)| *since < GONE)?;
+            if self.now() < since.saturating_add(micros(waited)) {
+                return None;
+            }
             let place = Arc::clone(places.open.get(&id)?);
             // It may be about to be served.
             place.waiting_since.compare_exchange(since, GONE, Ordering::Relaxed, Ordering::Relaxed).ok()?;
@@ -95,13 +111,17 @@ impl Connections {
     }
 
     fn now(&self) -> u64 {
-        u64::try_from(self.0.begun.elapsed().as_micros()).unwrap_or(GONE - 1)
+        micros(self.0.begun.elapsed())
     }
 
     /// No code that could panic runs under the lock.
     fn places(&self) -> MutexGuard<'_, Places> {
         self.0.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(GONE - 1)
 }
 
 impl Places {
@@ -156,21 +176,22 @@ impl Drop for Open {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::{FutureExt as _, poll};
     use std::pin::pin;
+
+    use futures_util::{FutureExt as _, poll};
 
     use super::*;
 
     fn open(connections: &Connections) -> Option<Open> {
-        connections.open().now_or_never()
+        connections.try_open(Duration::ZERO)
     }
 
     fn has_given_way(open: &Open) -> bool {
         open.given_way().now_or_never().is_some()
     }
 
-    #[tokio::test]
-    async fn the_connection_that_has_waited_longest_gives_way() {
+    #[test]
+    fn the_connection_that_has_waited_longest_gives_way() {
         let connections = Connections::new(3);
         let [first, second, third] = [(); 3].map(|()| open(&connections).unwrap());
         for (place, since) in [(&first, 20), (&second, 10), (&third, 30)] {
@@ -192,12 +213,19 @@ mod tests {
         assert!(first.is_served() && second.is_served());
         let mut third = pin!(connections.open());
         assert!(poll!(&mut third).is_pending());
-        second.waits(second.now());
-        let third = third.now_or_never().expect("the one that waits gives way");
-        assert!(has_given_way(&second) && third.is_served());
-        let mut fourth = pin!(connections.open());
-        assert!(poll!(&mut fourth).is_pending());
+        assert!(open(&connections).is_none());
         drop(first);
-        assert!(fourth.now_or_never().is_some(), "a free place");
+        assert!(third.now_or_never().is_some(), "a free place");
+    }
+
+    #[tokio::test]
+    async fn one_that_was_served_just_now_keeps_its_place_for_a_while() {
+        let connections = Connections::new(1);
+        let first = open(&connections).unwrap();
+        assert!(first.is_served());
+        first.waits(first.now());
+        assert!(connections.try_open(GRACE).is_none());
+        let second = connections.open().await;
+        assert!(has_given_way(&first) && second.is_served());
     }
 }

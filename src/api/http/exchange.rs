@@ -1,7 +1,7 @@
 //! One request and its answer, on a connection of any version of HTTP.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     future::pending,
     pin::Pin,
     rc::Rc,
@@ -14,9 +14,10 @@ use actix_web::{
     Error,
     body::{BodySize, BoxBody, MessageBody},
     dev::ServiceResponse,
+    error::ErrorInternalServerError,
     web::Bytes,
 };
-use futures_util::{Stream, future::LocalBoxFuture};
+use futures_util::{FutureExt as _, Stream, StreamExt as _, future::LocalBoxFuture, stream};
 
 use super::{
     limits::PIECE_BYTES_MAX,
@@ -41,30 +42,39 @@ impl<S: App + 'static> Service<Request> for Exchanges<S> {
     fn call(&self, request: Request) -> Self::Future {
         let (app, peer) = (Rc::clone(&self.0), request.conn_data::<Rc<Peer>>().cloned());
         Box::pin(async move {
-            match peer {
-                Some(peer) => Ok(respond(&*app, &peer, request).await),
-                None => app.call(request).await.map(Response::from),
-            }
+            let peer =
+                peer.ok_or_else(|| ErrorInternalServerError("the connection of a request is not known"))?;
+            Ok(respond(&*app, &peer, request).await)
         })
     }
 }
 
-/// Responds to a request. While its body is awaited, it is the client's turn.
+/// Responds to a request when the connection has a place for it. While its body is awaited, it is the client's turn. A body
+/// is read before its request takes a place, so that no body waits in the connection and keeps out those of others.
 pub(super) async fn respond(app: &impl App, peer: &Rc<Peer>, mut request: Request) -> Response<BoxBody> {
     // The end of the connection ends this, too.
     let Some((turn, exchange)) = peer.begin() else { return pending().await };
-    let turn = Rc::new(RefCell::new(Some(turn)));
+    let (turn, place) = (Rc::new(RefCell::new(Some(turn))), Rc::new(Cell::new(None)));
+    let enter = {
+        let (gate, place) = (Rc::clone(&peer.gate), Rc::clone(&place));
+        async move { place.set(Some(gate.enter().await)) }
+    };
     request.extensions_mut().insert(peer.allowance());
     let payload = match request.take_payload() {
-        Payload::None => Payload::None,
+        Payload::None => {
+            enter.await;
+            Payload::None
+        }
         payload => {
             let body = Body { payload, peer: Rc::clone(peer), turn: Rc::clone(&turn), paused: None };
-            Payload::Stream { payload: Box::pin(body) as _ }
+            let end = stream::once(enter.map(|()| Ok(Bytes::new())));
+            Payload::Stream { payload: Box::pin(body.chain(end)) as _ }
         }
     };
     let request = request.replace_payload(payload).0;
-    let response = app.call(request).await.map_or_else(Into::into, Response::from);
-    drop(turn.take());
+    // In a box, so that a request that waits, or whose answer does, has no room for it.
+    let response = Box::pin(app.call(request)).await.map_or_else(Into::into, Response::from);
+    drop((turn.take(), place.take()));
     response.map_body(|_, body| {
         BoxBody::new(Answer { size: body.size(), body, piece: Bytes::new(), _exchange: exchange })
     })

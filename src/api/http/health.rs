@@ -11,7 +11,7 @@ use crate::{
 pub(super) const LIVE: &str = "/livez";
 
 /// Where to ask whether the service can do its work.
-pub(super) const READY: &str = "/readyz";
+pub const READY: &str = "/readyz";
 
 /// Where to ask for the metrics.
 pub(super) const METRICS: &str = "/metrics";

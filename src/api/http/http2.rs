@@ -5,12 +5,11 @@
 //! which closes a connection (ENHANCE_YOUR_CALM) that sends too many frames without content, or too many resets.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::RefCell,
     future::poll_fn,
     io,
     pin::{Pin, pin},
     rc::Rc,
-    sync::Arc,
     task::{Context, Poll, ready},
     time::SystemTime,
 };
@@ -25,22 +24,16 @@ use actix_web::{
     },
     web::Bytes,
 };
-use futures_util::{
-    FutureExt as _, Stream, StreamExt as _,
-    stream::{self, FuturesUnordered},
-};
+use futures_util::{FutureExt as _, Stream, StreamExt as _, stream::FuturesUnordered};
 use h2::{
     Reason, RecvStream, SendStream,
     server::{Builder, Connection, SendResponse},
 };
-use tokio::{
-    sync::Semaphore,
-    time::{Duration, Instant, sleep, timeout, timeout_at},
-};
+use tokio::time::{Duration, Instant, sleep, timeout, timeout_at};
 
 use super::{
     exchange::{App, respond},
-    limits::{ANSWER_TIMEOUT, CLOSE_TIMEOUT, KEEP_ALIVE, REQUEST_TIMEOUT},
+    limits::{CLOSE_TIMEOUT, KEEP_ALIVE, REQUEST_TIMEOUT},
     peer::Peer,
     stream::Stream as Bytestream,
 };
@@ -48,9 +41,6 @@ use crate::{api::budget::Budget, clock};
 
 /// How many requests of a connection may be open at the same time.
 pub(super) const STREAMS_MAX: u32 = 128;
-
-/// How many requests of a connection are served at the same time. The others wait.
-pub(super) const STREAMS_SERVED_MAX: usize = 32;
 
 /// How large the headers of a request may be, as HTTP/2 counts them.
 pub(super) const HEADERS_BYTES_MAX: u32 = 64 * 1024;
@@ -64,6 +54,9 @@ const SMALL_FRAMES_BYTES: usize = 64 * 1024;
 /// How much of an answer may wait in the connection.
 const SEND_BUFFER_BYTES: usize = 64 * 1024;
 
+/// What a request costs besides its headers, in bytes.
+const REQUEST_BYTES: usize = 8 * 1024;
+
 /// What a header costs besides its text, in bytes: more than HTTP/2 counts, about as much as it occupies.
 const HEADER_BYTES: usize = 200;
 
@@ -75,7 +68,6 @@ struct Shared<'a, A> {
     app: &'a A,
     peer: &'a Rc<Peer>,
     bodies: &'a Budget,
-    turns: Arc<Semaphore>,
 }
 
 /// The error of a client that does not take its answers.
@@ -89,14 +81,13 @@ pub(super) async fn serve(
     stop: &GracefulShutdownSignal,
 ) {
     let peer = Rc::clone(&stream.peer);
-    let turns = Arc::new(Semaphore::new(STREAMS_SERVED_MAX));
     let handshake = timeout(REQUEST_TIMEOUT, settings().handshake(stream));
     let handshake = tokio::select! {
         connection = handshake => connection,
         () = peer.given_way() => return,
     };
     if let Ok(Ok(connection)) = handshake {
-        answer_all(connection, &Shared { app, peer: &peer, bodies, turns }, stop).await;
+        answer_all(connection, &Shared { app, peer: &peer, bodies }, stop).await;
     }
 }
 
@@ -163,25 +154,30 @@ async fn answer(
     request: http::Request<RecvStream>,
     mut reply: SendResponse<Bytes>,
 ) -> Result<(), TooSlow> {
-    let mut head = shared.bodies.share(shared.peer.allowance());
-    if head.grow(head_bytes(&request)).is_err() {
+    // Until the answer is sent.
+    let mut share = shared.bodies.share(shared.peer.allowance());
+    if share.grow(request_bytes(&request)).is_err() {
         reply.send_reset(Reason::REFUSED_STREAM);
         return Ok(());
     }
     let is_head = request.method() == http::Method::HEAD;
     let (parts, body) = request.into_parts();
     let mut body = Body(Rc::new(RefCell::new(body)));
-    let response = tokio::select! {
-        biased;
-        _reset = poll_fn(|context| reply.poll_reset(context)) => return Ok(()),
-        response = serve_one(shared, parts, body.clone()) => response,
+    let payload = if body.0.borrow().is_end_stream() {
+        Payload::None
+    } else {
+        Payload::Stream { payload: Box::pin(body.clone()) as _ }
     };
-    drop(head);
-    let Some(response) = response else {
+    let Some(request) = to_request(parts, payload) else {
         reply.send_reset(Reason::PROTOCOL_ERROR);
         return Ok(());
     };
-    let sent = timeout(ANSWER_TIMEOUT, send(response, is_head, &mut reply, shared.peer)).await;
+    let response = tokio::select! {
+        biased;
+        _reset = poll_fn(|context| reply.poll_reset(context)) => return Ok(()),
+        response = respond(shared.app, shared.peer, request) => response,
+    };
+    let sent = timeout(shared.peer.patience.answer, send(response, is_head, &mut reply, shared.peer)).await;
     match sent {
         Ok(Ok(())) => {
             // A client that still sends its body may overlook an answer that is followed by a reset at once.
@@ -196,32 +192,10 @@ async fn answer(
     }
 }
 
-/// Lets the app respond to a request, if there is one that it can understand. One with a body takes its turn when its body
-/// is there, so that no body waits in the connection and keeps out those of others.
-async fn serve_one(
-    shared: &Shared<'_, impl App>,
-    parts: http::request::Parts,
-    body: Body,
-) -> Option<Response<BoxBody>> {
-    let (turn, turns) = (Rc::new(Cell::new(None)), Arc::clone(&shared.turns));
-    let take_turn = {
-        let turn = Rc::clone(&turn);
-        async move { turn.set(turns.acquire_owned().await.ok()) }
-    };
-    let payload = if body.0.borrow().is_end_stream() {
-        take_turn.await;
-        Payload::None
-    } else {
-        let end = stream::once(take_turn.map(|()| Ok(Bytes::new())));
-        Payload::Stream { payload: Box::pin(body.chain(end)) as _ }
-    };
-    Some(respond(shared.app, shared.peer, to_request(parts, payload)?).await)
-}
-
-/// What the head of a request occupies.
-fn head_bytes(request: &http::Request<RecvStream>) -> usize {
+/// What a request occupies, without its body.
+fn request_bytes(request: &http::Request<RecvStream>) -> usize {
     let texts = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len());
-    texts.map(|bytes| HEADER_BYTES + bytes).sum()
+    REQUEST_BYTES + texts.map(|bytes| HEADER_BYTES + bytes).sum::<usize>()
 }
 
 /// The request as the app knows it, which is as it would be with HTTP/1.1. The framework has another version of the same

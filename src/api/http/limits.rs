@@ -17,11 +17,26 @@ pub(super) const TAKE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a client may take for one answer of HTTP/2, however much it takes of others.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
 
+/// How patient the server is with a client that does not take its answers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// How much longer than at [`TAKE_RATE`] a client may take.
+    pub(super) taking: Duration,
+    /// How long it may take for one answer of HTTP/2.
+    pub(super) answer: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { taking: TAKE_TIMEOUT, answer: ANSWER_TIMEOUT }
+    }
+}
+
 /// How long a client may take to close its side, or to confirm that the connection ends.
 pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How much of an answer is handed to the connection at once, in bytes.
-pub(super) const PIECE_BYTES_MAX: usize = 16 * 1024;
+pub(super) const PIECE_BYTES_MAX: usize = 8 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -29,7 +44,10 @@ mod tests {
     use crate::{
         api::{
             budget::{ANSWERS_BYTES_MAX, BODIES_BYTES_MAX, CONNECTION_BYTES_MAX},
-            http::http2::{HEADERS_BYTES_MAX, STREAMS_MAX, STREAMS_SERVED_MAX, WINDOW_BYTES},
+            http::{
+                gate::SERVED_MAX,
+                http2::{HEADERS_BYTES_MAX, STREAMS_MAX, WINDOW_BYTES},
+            },
             request::BODY_TIMEOUT,
             settings::BODY_BYTES_MAX,
             state::LISTS_MAX,
@@ -62,7 +80,7 @@ mod tests {
             ("the time for a TLS handshake, and for the head of each request", time(REQUEST_TIMEOUT)),
             ("the headers of a request with HTTP/2", bytes(HEADERS_BYTES_MAX as usize)),
             ("requests of a connection with HTTP/2 at a time", STREAMS_MAX.to_string()),
-            ("those of them that are served", STREAMS_SERVED_MAX.to_string()),
+            ("those of them that are served", SERVED_MAX.to_string()),
             ("bodies on their way on a connection with HTTP/2", bytes(WINDOW_BYTES as usize)),
             ("all bodies together", bytes(BODIES_BYTES_MAX)),
             ("all answers together that clients have not taken", bytes(ANSWERS_BYTES_MAX)),

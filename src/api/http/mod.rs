@@ -3,11 +3,15 @@
 mod certificate;
 mod connection;
 mod connections;
+mod documents;
+mod error_form;
 mod exchange;
+mod gate;
 mod health;
 mod http2;
 mod limits;
 mod middleware;
+mod observed;
 mod pace;
 mod peer;
 mod routes;
@@ -16,4 +20,5 @@ mod stream;
 mod tls;
 
 pub use certificate::{Certificate, InvalidCertificate};
+pub use health::READY;
 pub use server::{Admin, Server, Sockets, Stopper, run};

@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::limits::{TAKE_RATE, TAKE_TIMEOUT};
+use super::limits::TAKE_RATE;
 
 /// Only the time in which something waits for the client counts. What it takes earns time at [`TAKE_RATE`].
 pub(super) struct Pace {
+    /// How long things may wait for the client.
+    patience: Duration,
     /// How many parts of answers wait until the client takes them.
     stalls: usize,
     /// Since when they do, without the time that is in `waited`.
@@ -14,8 +16,8 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    pub(super) fn new(now: Instant) -> Self {
-        Self { stalls: 0, since: now, waited: Duration::ZERO }
+    pub(super) fn new(now: Instant, patience: Duration) -> Self {
+        Self { patience, stalls: 0, since: now, waited: Duration::ZERO }
     }
 
     /// One more part of an answer waits.
@@ -38,7 +40,7 @@ impl Pace {
 
     /// When the client must have taken more; `None` if nothing waits for it.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        (self.stalls > 0).then(|| self.since + TAKE_TIMEOUT.saturating_sub(self.waited))
+        (self.stalls > 0).then(|| self.since + self.patience.saturating_sub(self.waited))
     }
 
     fn settle(&mut self, now: Instant) {
@@ -51,14 +53,14 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::limits::TAKE_TIMEOUT, *};
 
     const SECOND: Duration = Duration::from_secs(1);
 
     /// After how many seconds a client is too slow that takes so many bytes each second.
     fn too_slow_after(bytes: u32) -> Option<u32> {
         let start = Instant::now();
-        let mut pace = Pace::new(start);
+        let mut pace = Pace::new(start, TAKE_TIMEOUT);
         pace.stall(start);
         (1..10_000).find(|second| {
             let now = start + *second * SECOND;
@@ -79,7 +81,7 @@ mod tests {
     #[test]
     fn only_the_time_in_which_something_waits_counts() {
         let start = Instant::now();
-        let mut pace = Pace::new(start);
+        let mut pace = Pace::new(start, TAKE_TIMEOUT);
         assert_eq!(pace.deadline(), None);
         pace.stall(start + 100 * SECOND);
         pace.stall(start + 105 * SECOND);

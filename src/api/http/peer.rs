@@ -8,7 +8,8 @@ use std::{
 
 use super::{
     connections::Open,
-    limits::{KEEP_ALIVE, REQUEST_TIMEOUT},
+    gate::{Gate, Line},
+    limits::{KEEP_ALIVE, Patience, REQUEST_TIMEOUT},
     pace::Pace,
 };
 use crate::api::budget::Allowance;
@@ -18,6 +19,9 @@ const KEEP_ALIVE_GRACE: Duration = Duration::from_secs(5);
 
 /// The client of a connection.
 pub(super) struct Peer {
+    /// Which of its requests are served.
+    pub(super) gate: Rc<Gate>,
+    pub(super) patience: Patience,
     open: Open,
     allowance: Allowance,
     /// How many requests the server works on.
@@ -32,16 +36,18 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    pub(super) fn new(open: Open) -> Rc<Self> {
+    pub(super) fn new(open: Open, line: &Rc<Line>, patience: Patience) -> Rc<Self> {
         let now = Instant::now();
         Rc::new(Self {
+            gate: Gate::new(line),
+            patience,
             open,
             allowance: Allowance::default(),
             served: Cell::new(0),
             exchanges: Cell::new(0),
             idle_since: Cell::new(now),
             head_since: Cell::new(None),
-            pace: RefCell::new(Pace::new(now)),
+            pace: RefCell::new(Pace::new(now, patience.taking)),
         })
     }
 
@@ -63,8 +69,9 @@ impl Peer {
         Some((turn, Exchange(Rc::clone(self))))
     }
 
-    /// Notes that bytes came from the client.
-    pub(super) fn received(&self) {
+    /// Notes that so many bytes came from the client.
+    pub(super) fn received(&self, bytes: usize) {
+        self.gate.read(bytes);
         if self.exchanges.get() == 0 && self.head_since.get().is_none() {
             self.head_since.set(Some(Instant::now()));
         }

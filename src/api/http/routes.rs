@@ -5,17 +5,16 @@ use std::collections::BTreeMap;
 use actix_web::{
     FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, Route,
     guard::fn_guard,
-    http::{
-        Method,
-        header::{CONTENT_TYPE, LOCATION},
-    },
-    web::{self, ServiceConfig},
+    http::{Method, header::LOCATION},
+    web::{self, Data, ServiceConfig},
 };
 
-use super::health::{self, LIVE, METRICS, READY};
-use crate::{
-    api::{base_path::BasePath, error::ApiError, operation::Operation, operations::operations, swagger_ui},
-    contract,
+use super::{
+    documents::{self, Documents},
+    health::{self, LIVE, METRICS, READY},
+};
+use crate::api::{
+    base_path::BasePath, error::ApiError, operation::Operation, operations::operations, swagger_ui,
 };
 
 /// The path of a resource, below the base path and with its parameters by name. The resource carries it as data, so that a
@@ -43,8 +42,10 @@ pub(super) fn configure(config: &mut ServiceConfig, base_path: &BasePath) {
         config.service(get(base, "", to_swagger_ui));
     }
     config
-        .service(get(base, "/openapi.yaml", openapi_yaml))
-        .service(get(base, "/openapi.json", openapi_json))
+        .app_data(Data::new(Documents::new(base)))
+        .service(get(base, "/openapi.yaml", documents::openapi_yaml))
+        .service(get(base, "/openapi.json", documents::openapi_json))
+        .service(get(base, "/openapi-3.0.json", documents::openapi_3_0_json))
         .service(get(base, LIVE, health::live))
         .service(get(base, READY, health::ready))
         .service(get(base, "/", to_swagger_ui))
@@ -99,13 +100,4 @@ async fn to_swagger_ui(request: HttpRequest) -> HttpResponse {
         base => format!("{base}/swagger-ui/"),
     };
     HttpResponse::TemporaryRedirect().insert_header((LOCATION, location)).finish()
-}
-
-async fn openapi_yaml() -> HttpResponse {
-    // RFC 9512
-    HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/yaml")).body(contract::YAML)
-}
-
-async fn openapi_json() -> HttpResponse {
-    HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).body(contract::JSON.as_str())
 }

@@ -17,8 +17,9 @@ use super::{
     certificate::Certificate,
     connection::{self, Common},
     connections::Connections,
-    limits::REQUEST_TIMEOUT,
-    middleware::{Scheme, respond},
+    limits::{Patience, REQUEST_TIMEOUT},
+    middleware::respond,
+    observed::Scheme,
     routes,
 };
 use crate::api::state::Api;
@@ -150,7 +151,8 @@ pub fn run(api: Api, sockets: Sockets) -> io::Result<Server> {
         .disable_signals();
     let (tls, connections) = (tls.map(Arc::new), Connections::new(connections_max));
     let (bodies, stop) = (api.bodies.clone(), server.graceful_shutdown_signal());
-    let common = Common { tls, connections: connections.clone(), bodies, stop };
+    let patience = Patience::default();
+    let common = Common { tls, connections: connections.clone(), bodies, patience, stop };
     let service = move || connection::service(app.clone(), common.clone());
     let running = server.listen(scheme, listener, service)?.run();
     Ok(Server { address, scheme, handle: running.handle(), running, connections, api })

@@ -95,13 +95,18 @@ impl AsyncRead for Stream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.peer.gate.may_read() {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let (state, before) = (&mut *self.state.borrow_mut(), buffer.filled().len());
         let read = Pin::new(&mut state.io).poll_read(context, buffer);
         if read.is_pending() && state.bounds_heads {
             return state.wait(context, self.peer.head_deadline().map(Instant::from_std));
         }
-        if buffer.filled().len() > before {
-            self.peer.received();
+        let bytes = buffer.filled().len() - before;
+        if bytes > 0 {
+            self.peer.received(bytes);
         }
         read
     }

@@ -16,7 +16,7 @@ use crate::{api::error::ApiError, random};
 const HANDSHAKE: u8 = 22;
 
 /// How many bytes may wait to be encrypted or to be sent.
-const BUFFER_BYTES: usize = 32 * 1024;
+const BUFFER_BYTES: usize = 16 * 1024;
 
 /// The TLS connection; `None` if the client does not speak TLS.
 pub(super) async fn accept(

@@ -29,10 +29,12 @@ pub(super) async fn read(
 }
 
 async fn collect(request: &HttpRequest, mut payload: Payload, budget: &Budget) -> Result<Bytes, ApiError> {
-    if declared_bytes(request)? > BODY_BYTES_MAX {
+    let declared = declared_bytes(request)?;
+    if declared > BODY_BYTES_MAX {
         return Err(ApiError::ContentTooLarge);
     }
-    let (mut body, mut share) = (BytesMut::new(), budget.share(Allowance::of(request)));
+    // What does not come is not touched, and so it occupies no memory.
+    let (mut body, mut share) = (BytesMut::with_capacity(declared), budget.share(Allowance::of(request)));
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| unreadable(&error))?;
         let bytes = body.len() + chunk.len();

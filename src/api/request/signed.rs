@@ -15,13 +15,14 @@ use crate::{
     api::{
         document::errors_of_signed_requests,
         error::ApiError,
-        operation::{Inputs, Operation},
+        operation::{Inputs, Operation, only_reads},
         settings::SIGNATURE_HEADER,
         state::Api,
     },
     clock,
     model::RequestExtension,
     registry::RegistryError,
+    scope::Scope,
     signature::{Facts, RefusalKind, Verified},
     signature_id::Proof,
     telemetry::SignatureResult,
@@ -55,13 +56,20 @@ where
     let signature = ObjectBuilder::new().schema_type(Type::String);
     inputs.add(ParameterIn::Header, SIGNATURE_HEADER, Required::False, signature);
     let responses = ResponsesBuilder::new().responses_from_into_responses::<R>();
-    let responses = responses.responses_from_iter(errors_of_signed_requests(inputs.body.is_some()));
+    let responses = responses
+        .responses_from_iter(errors_of_signed_requests(inputs.body.is_some(), only_reads(&T::methods())));
     Operation::new::<T>(tag, inputs, responses.build(), move |operation| {
         web::to(move |request: HttpRequest, payload: Payload, api: Data<Api>| {
             operation.note(&request);
             async move {
+                let only_reads = request.method().is_safe();
                 let signed = Signed::read(operation, request, payload.into_inner(), &api).await?;
-                handler(signed, api).await
+                let answer = handler(signed, Data::clone(&api)).await;
+                if only_reads {
+                    // What was read for requests that arrived together leaves together, and wakes a client once.
+                    api.store.await_others().await;
+                }
+                answer
             }
         })
     })
@@ -77,9 +85,12 @@ impl<T: Input> Signed<T> {
         connection::check_expectations(&request)?;
         let payload = connection::body(&request, payload);
         let body = body::read(&request, payload, &api.bodies).await?;
-        let (account, proof) = authenticate(api, &request, &body).await?;
+        let (account, scope, proof) = authenticate(api, operation, &request, &body).await?;
         // Its answer will count as that of the account.
         request.extensions_mut().insert(account.clone());
+        if scope == Scope::Read && !operation.only_reads() {
+            return Err(ApiError::Forbidden);
+        }
         // All requests that arrived together are verified before the first one goes on.
         api.store.await_others().await;
         if operation.has_body() && !body.is_empty() {
@@ -100,12 +111,13 @@ impl<T: Input> Signed<T> {
 
 async fn authenticate(
     api: &Api,
+    operation: &Operation,
     request: &HttpRequest,
     body: &[u8],
-) -> Result<(Account, Option<Proof>), ApiError> {
+) -> Result<(Account, Scope, Option<Proof>), ApiError> {
     let mut signatures = request.headers().get_all(SIGNATURE_HEADER);
     let token = match (signatures.next(), signatures.next()) {
-        (None, _) if api.settings.sandbox => return Ok((Account::sandbox(), None)),
+        (None, _) if api.settings.sandbox => return Ok((Account::sandbox(), Scope::Write, None)),
         (None, _) => {
             api.metrics.count_signature(SignatureResult::Missing);
             return Err(ApiError::signature_missing());
@@ -121,6 +133,8 @@ async fn authenticate(
         now: clock::now().timestamp(),
         method: request.method().as_str(),
         path: request.uri().path(),
+        base_path: api.settings.base_path.as_str(),
+        template: operation.path(),
         query: request.uri().query().unwrap_or_default(),
         body,
     };
@@ -128,8 +142,8 @@ async fn authenticate(
     if let Some(result) = result_of(&verified) {
         api.metrics.count_signature(result);
     }
-    let Verified { account, proof } = verified?;
-    Ok((account, Some(proof)))
+    let Verified { account, key_id, scope, signature } = verified?;
+    Ok((account, scope, Some(Proof { signature, key_id })))
 }
 
 /// What became of a signature; `None` if nothing was decided.
@@ -143,6 +157,7 @@ fn result_of(verified: &Result<Verified, RegistryError>) -> Option<SignatureResu
         RefusalKind::Malformed => SignatureResult::Malformed,
         RefusalKind::UnknownKey | RefusalKind::AmbiguousKey => SignatureResult::UnknownKey,
         RefusalKind::RevokedKey => SignatureResult::Revoked,
+        RefusalKind::ExpiredKey => SignatureResult::ExpiredKey,
         RefusalKind::BadSignature => SignatureResult::BadSignature,
         RefusalKind::BadClaims => SignatureResult::BadClaims,
     })

@@ -5,6 +5,7 @@
  * belongs to. The cryptography is in `signing.js`.
  */
 
+import { deepLink, keepAccessible } from './accessible.js';
 import { canSign, claimsOf, decoded, InvalidKey, PEM_BYTES_MAX, SigningKey } from './signing.js';
 
 const SIGNATURE_HEADER = 'Api-Signature';
@@ -84,6 +85,13 @@ const setResponse = (original, swaggerUi) => (path, method, response) => {
     offerCustomer(swaggerUi, response);
   }
   return result;
+};
+
+/** The document names the path below which the service is; a reverse proxy may have moved it to where this page is. */
+const updateJsonSpec = (original) => (document) => {
+  const [server] = document.servers ?? [];
+  const servers = [{ ...server, url: root.pathname.replace(/(.)\/$/, '$1') }];
+  return original({ ...document, servers });
 };
 
 /* The page around it, in the React that Swagger UI brings along and hands to its plugins. */
@@ -295,12 +303,13 @@ function signingPlugin({ isSandbox }) {
     return {
       wrapComponents: {
         curl: withNext(Sent),
+        DeepLink: deepLink(h),
         InfoContainer: withNext(Guide, Notice),
         ServersContainer: withNext(Control),
         VersionStamp: withNext(Stamp),
         parameterRow,
       },
-      statePlugins: { spec: { wrapActions: { setResponse } } },
+      statePlugins: { spec: { wrapActions: { setResponse, updateJsonSpec } } },
     };
   };
 }
@@ -325,6 +334,8 @@ async function start() {
 
 // In Swagger UI this is part of the top bar, which is not used here: it loads other documents.
 document.documentElement.classList.toggle('dark-mode', matchMedia('(prefers-color-scheme: dark)').matches);
+
+keepAccessible(document.getElementById('swagger-ui'));
 
 start().catch((error) => {
   document.getElementById('swagger-ui').textContent = `This page could not start. ${error.message}`;

@@ -63,6 +63,8 @@ fn own_file(name: &str, api: &Api) -> Option<(&'static str, Bytes)> {
     let (media_type, text) = match name {
         "" | "index.html" => ("text/html; charset=utf-8", include_str!("index.html")),
         "initializer.js" => ("text/javascript; charset=utf-8", include_str!("initializer.js")),
+        "accessible.js" => ("text/javascript; charset=utf-8", include_str!("accessible.js")),
+        "accessible.css" => ("text/css; charset=utf-8", include_str!("accessible.css")),
         "signing.js" => ("text/javascript; charset=utf-8", include_str!("signing.js")),
         "signing.css" => ("text/css; charset=utf-8", include_str!("signing.css")),
         // Browsers show plain text, and download Markdown.

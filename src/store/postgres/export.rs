@@ -19,9 +19,9 @@ use super::{
         error::StoreError,
         exported::{Exported, UsedSignature},
         feed::{EVENT_ROW, EventRow, FEED_HEAD, raw_event},
-        page::{Part, Parts},
-        row::{CurrentRow, CustomerRow, SigningKeyRow, raw},
-        schema::{customers, signing_keys, used_signatures},
+        page::{Batch, Part},
+        row::{CurrentRow, CustomerRow, KeyRows, raw},
+        schema::{customers, key_limits, signing_keys, used_signatures},
         types::SigningKey,
         used::{expired_before, used_signature},
     },
@@ -58,8 +58,9 @@ async fn send_all(
     parts: &Sender<Part>,
 ) -> QueryResult<()> {
     let mut keys = signing_keys::table
+        .left_join(key_limits::table)
         .order_by((signing_keys::created_at, signing_keys::key_id))
-        .select(SigningKeyRow::as_select())
+        .select(KeyRows::as_select())
         .into_boxed();
     // As the index `customers_by_creation` has it.
     let mut rows = customers::table
@@ -72,12 +73,12 @@ async fn send_all(
     }
     connection.batch_execute(BEGIN).await?;
     let send = async |part| parts.send(Ok(Some(part))).await.is_ok();
-    let keys = keys.load::<SigningKeyRow>(connection).await?;
+    let keys = keys.load::<KeyRows>(connection).await?;
     let keys = keys.into_iter().map(SigningKey::try_from).collect();
     let mut is_wanted = send(Exported::Keys(keys)).await
         && send(Exported::Signatures(signatures(connection).await?)).await
         && send_events(connection, account, parts).await?;
-    let (mut rows, mut batch) = (pin!(rows.load_stream(connection).await?), Parts::default());
+    let (mut rows, mut batch) = (pin!(rows.load_stream(connection).await?), Batch::default());
     while is_wanted && let Some(row) = rows.try_next().await? {
         let row: (String, CustomerRow) = row;
         let record_bytes = row.1.record.len();
@@ -130,7 +131,7 @@ async fn send_events(
         WHERE $1 IS NULL OR outbox.account = $1 ORDER BY outbox.account, seq";
     for events in [numbered, latest.to_owned()] {
         let mut rows = pin!(of_account(events).load_stream::<EventRow>(connection).await?);
-        let mut batch = Parts::default();
+        let mut batch = Batch::default();
         while is_wanted && let Some(row) = rows.try_next().await? {
             if let Some(rows) = batch.add(raw_event(row), 0) {
                 is_wanted = send(Exported::Events(rows)).await;

@@ -8,9 +8,7 @@ use std::{slice, sync::Arc};
 use super::{
     super::{
         error::StoreError,
-        post::{self, Reply},
         row::{CustomerRow, customer_row},
-        turns,
     },
     connect::Connector,
     readers::Readers,
@@ -26,6 +24,11 @@ use diesel::{
 use diesel_async::RunQueryDsl as _;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 
+use crate::scheduling::{
+    answers::{self, Reply},
+    queue,
+};
+
 /// How many look-ups may wait.
 const QUEUE_LOOKUPS_MAX: usize = 1024;
 
@@ -37,7 +40,7 @@ const GROUP_LOOKUPS_MAX: usize = 64;
 
 /// The asking side.
 #[derive(Clone)]
-pub(super) struct Lookups(Arc<turns::Sender<Lookup>>);
+pub(super) struct Lookups(Arc<queue::Sender<Lookup>>);
 
 /// A look-up that waits.
 struct Lookup {
@@ -52,13 +55,13 @@ impl Lookups {
     pub(super) fn new(connector: &Arc<Connector>) -> (Self, Desk) {
         let readers = Readers::new(connector, READERS, BY_INDEX);
         let (sender, lookups) =
-            turns::channel(QUEUE_LOOKUPS_MAX, GROUP_LOOKUPS_MAX, |lookup: &Lookup| &lookup.account);
+            queue::channel(QUEUE_LOOKUPS_MAX, GROUP_LOOKUPS_MAX, |lookup: &Lookup| &lookup.account);
         (Self(Arc::new(sender)), Desk { lookups, readers })
     }
 
     pub(super) async fn find(&self, account: &str, customer_id: &str) -> Found {
         let (account, customer_id) = (account.to_owned(), customer_id.to_owned());
-        let (reply, found) = post::reply();
+        let (reply, found) = answers::reply();
         if let Err(refused) = self.0.send(Lookup { account, customer_id, reply }).await {
             // It may be this one.
             refused.reply.letter(Err(StoreError::Busy)).deliver();
@@ -69,7 +72,7 @@ impl Lookups {
 
 /// The answering side.
 pub(super) struct Desk {
-    lookups: turns::Receiver<Lookup>,
+    lookups: queue::Receiver<Lookup>,
     readers: Readers,
 }
 
@@ -97,7 +100,7 @@ async fn answer(readers: &Readers, mut group: Vec<Lookup>) {
     match find(readers, &group).await {
         Ok(found) => {
             let found = group.into_iter().zip(found);
-            post::deliver_all(found.map(|(lookup, row)| lookup.reply.letter(Ok(row))));
+            answers::deliver_all(found.map(|(lookup, row)| lookup.reply.letter(Ok(row))));
         }
         Err(StoreError::Failed(_)) if group.len() > 1 => {
             for lookup in group {
@@ -106,7 +109,7 @@ async fn answer(readers: &Readers, mut group: Vec<Lookup>) {
             }
         }
         Err(error) => {
-            post::deliver_all(group.into_iter().map(|lookup| lookup.reply.letter(Err(error.duplicate()))));
+            answers::deliver_all(group.into_iter().map(|lookup| lookup.reply.letter(Err(error.duplicate()))));
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Transactions commit in another order than they begin, so a number that is drawn while writing would let a reader pass over
 //! an event that becomes visible later. So a write leaves its event in `outbox`, and whichever replica comes first moves what
-//! is committed from there to `events`, in one statement and in turn with the others (adr 0011).
+//! is committed from there to `events`, in one statement and in turn with the others (adr 0012).
 
 use std::{
     sync::{
@@ -114,7 +114,7 @@ impl Numberer {
             let from = self.bound().begin();
             let rows: Vec<Numbered> =
                 self.readers.run(async |connection| Number { from }.load(connection).await).await?;
-            let Some((is_ours, count, last, ..)) = rows.iter().next().cloned() else { return Ok(()) };
+            let Some((is_ours, count, last, ..)) = rows.as_slice().first().cloned() else { return Ok(()) };
             if !is_ours {
                 sleep(TURN_PAUSE).await;
                 continue;

@@ -150,93 +150,58 @@ pub(super) fn signatures(group: &[Write]) -> (Vec<Option<i64>>, Vec<Option<Vec<u
     group.iter().map(columns).unzip()
 }
 
-/// The parameters of [`INSERT`] and [`UPDATE`].
-pub(super) struct Rows<'a> {
-    accounts: Vec<&'a str>,
-    customer_ids: Vec<&'a str>,
-    versions: Vec<&'a [u8]>,
-    updated_at: Vec<i64>,
-    signature_expires_at: Vec<Option<i64>>,
-    sealed_by: Vec<Option<&'a str>>,
-    records: Vec<&'a [u8]>,
-    created_at: Vec<i64>,
-    imported_at: Vec<Option<i64>>,
+/// The parameters of a statement that takes an array for each column.
+pub(super) type Columns<'a> = Vec<Box<dyn ToSql + Sync + 'a>>;
+
+fn column<'a, R, T: ToSql + Sync + 'a>(rows: &'a [R], value: fn(&'a R) -> T) -> Box<dyn ToSql + Sync + 'a> {
+    Box::new(rows.iter().map(value).collect::<Vec<T>>())
 }
 
-impl<'a> Rows<'a> {
-    pub(super) fn new(rows: &'a [NewRow<'a>]) -> Self {
-        Self {
-            accounts: rows.iter().map(|row| row.key.0).collect(),
-            customer_ids: rows.iter().map(|row| row.key.1).collect(),
-            versions: rows.iter().map(|row| row.version.as_bytes()).collect(),
-            updated_at: rows.iter().map(|row| row.updated).collect(),
-            signature_expires_at: rows.iter().map(|row| row.signature_expires_at).collect(),
-            sealed_by: rows.iter().map(|row| row.record.sealed_by.as_deref()).collect(),
-            records: rows.iter().map(|row| row.record.bytes.as_slice()).collect(),
-            created_at: rows.iter().map(|row| row.created).collect(),
-            imported_at: rows.iter().map(|row| row.imported).collect(),
-        }
-    }
+/// The parameters of [`DELETE`].
+pub(super) fn keys<'a>(keys: &'a [Key<'a>]) -> Columns<'a> {
+    vec![column(keys, |key| key.0), column(keys, |key| key.1)]
+}
 
-    pub(super) fn of_insert(&self) -> [Parameter<'_>; 9] {
-        let [account, id, version, updated, expires, sealed_by, record] = self.of_update();
-        [account, id, version, updated, expires, sealed_by, record, &self.created_at, &self.imported_at]
-    }
+/// The parameters of [`INSERT`].
+pub(super) fn rows<'a>(rows: &'a [NewRow<'a>]) -> Columns<'a> {
+    vec![
+        column(rows, |row| row.key.0),
+        column(rows, |row| row.key.1),
+        column(rows, |row| row.version.as_bytes()),
+        column(rows, |row| row.updated),
+        column(rows, |row| row.signature_expires_at),
+        column(rows, |row| row.record.sealed_by.as_deref()),
+        column(rows, |row| row.record.bytes.as_slice()),
+        column(rows, |row| row.created),
+        column(rows, |row| row.imported),
+    ]
+}
 
-    /// Those that a change leaves as they were are not among them.
-    pub(super) fn of_update(&self) -> [Parameter<'_>; 7] {
-        [
-            &self.accounts,
-            &self.customer_ids,
-            &self.versions,
-            &self.updated_at,
-            &self.signature_expires_at,
-            &self.sealed_by,
-            &self.records,
-        ]
-    }
+/// The parameters of [`UPDATE`], which leaves the last two columns as they were.
+pub(super) fn changes<'a>(changed: &'a [NewRow<'a>]) -> Columns<'a> {
+    let mut columns = rows(changed);
+    columns.truncate(columns.len() - 2);
+    columns
 }
 
 /// The parameters of [`INSERT_USED`].
-pub(super) fn used(noted: &[(SignatureId, Outcome)]) -> (Vec<i64>, Vec<&[u8]>, Vec<Vec<u8>>) {
-    let (mut expires_at, mut hashes, mut outcomes) = (Vec::new(), Vec::new(), Vec::new());
-    for (signature, outcome) in noted {
-        expires_at.push(signature.expires_at);
-        hashes.push(signature.hash.as_slice());
-        outcomes.push(outcome.to_bytes());
-    }
-    (expires_at, hashes, outcomes)
+pub(super) fn used(used: &[(SignatureId, Outcome)]) -> Columns<'_> {
+    vec![
+        column(used, |(signature, _)| signature.expires_at),
+        column(used, |(signature, _)| signature.hash.as_slice()),
+        column(used, |(_, outcome)| outcome.to_bytes()),
+    ]
 }
 
 /// The parameters of [`INSERT_EVENTS`].
-#[derive(Default)]
-pub(super) struct EventColumns<'a> {
-    accounts: Vec<&'a str>,
-    customer_ids: Vec<&'a str>,
-    ids: Vec<&'a [u8]>,
-    types: Vec<i64>,
-    occurred_at: Vec<i64>,
-    previous: Vec<Option<&'a [u8]>>,
-    key_ids: Vec<Option<&'a str>>,
-}
-
-impl<'a> EventColumns<'a> {
-    pub(super) fn new(events: &'a [(Key<'a>, Event)]) -> Self {
-        let mut columns = Self::default();
-        for ((account, customer_id), Event { id, event_type, occurred, previous, key_id }) in events {
-            columns.accounts.push(account);
-            columns.customer_ids.push(customer_id);
-            columns.ids.push(id.as_bytes());
-            columns.types.push(event_type_number(*event_type));
-            columns.occurred_at.push(*occurred);
-            columns.previous.push(previous.as_ref().map(Version::as_bytes));
-            columns.key_ids.push(key_id.as_deref());
-        }
-        columns
-    }
-
-    pub(super) fn parameters(&self) -> [Parameter<'_>; 7] {
-        let Self { accounts, customer_ids, ids, types, occurred_at, previous, key_ids } = self;
-        [accounts, customer_ids, ids, types, occurred_at, previous, key_ids]
-    }
+pub(super) fn events<'a>(events: &'a [(Key<'a>, Event)]) -> Columns<'a> {
+    vec![
+        column(events, |(key, _)| key.0),
+        column(events, |(key, _)| key.1),
+        column(events, |(_, event)| event.id.as_bytes()),
+        column(events, |(_, event)| event_type_number(event.event_type)),
+        column(events, |(_, event)| event.occurred),
+        column(events, |(_, event)| event.previous.as_ref().map(Version::as_bytes)),
+        column(events, |(_, event)| event.key_id.as_deref()),
+    ]
 }

@@ -73,7 +73,7 @@ impl FromStr for PostgresUrl {
     type Err = InvalidPostgresUrl;
 
     fn from_str(url: &str) -> Result<Self, InvalidPostgresUrl> {
-        let Parts { login, address, name, parameters, mut given } = Parts::of(url)?;
+        let ClearUrl { login, address, name, parameters, mut given } = ClearUrl::of(url)?;
         let (mut mode, mut file) = (None, None);
         let (mut places, mut common) = (format!("postgres://{address}?"), DEFAULTS.to_owned());
         for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
@@ -103,7 +103,7 @@ impl FromStr for PostgresUrl {
 
 /// A URL that has one meaning, for RFC 3986 as well as for libpq, which looks for the end of the password at the first
 /// `@`.
-struct Parts<'a> {
+struct ClearUrl<'a> {
     /// User and password with the `@` behind them, if they are there.
     login: &'a str,
     /// Hosts and ports.
@@ -114,7 +114,7 @@ struct Parts<'a> {
     given: Given,
 }
 
-impl<'a> Parts<'a> {
+impl<'a> ClearUrl<'a> {
     fn of(url: &'a str) -> Result<Self, InvalidPostgresUrl> {
         let is_plain = |char: char| !char.is_whitespace() && !char.is_control() && char != '#';
         let (_, rest) = url.split_once("://").ok_or(InvalidPostgresUrl::Hosts)?;

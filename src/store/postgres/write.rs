@@ -20,14 +20,14 @@ use super::{
         draft::{Draft, Found, decide_all},
         error::StoreError,
         feed::last_version,
-        group::{Engine, Failure},
+        group::{Committer, Failure},
         row::CurrentRow,
         write::{Told, Write},
     },
     connect::{ANSWER_TIMEOUT, Connector, Driver, PREPARE_TIMEOUT, PROOF_TIMEOUT},
     error::{SqlFailure, classify, describe, store_error},
     numberer::Numberer,
-    sql::{self, Parameter, Rows, at},
+    sql::{self, Columns, Parameter, at},
 };
 use crate::{random, telemetry::chain};
 
@@ -132,7 +132,7 @@ fn part_of(pause: Duration) -> Duration {
     pause * u32::from(random::uuid().as_bytes()[0]) / 256
 }
 
-impl Engine for Writer {
+impl Committer for Writer {
     async fn commit(&mut self, group: &mut [Write]) -> Result<Vec<Told>, Failure> {
         sleep_until(self.retry_at).await;
         // Stable, so that the writes of one customer keep their order.
@@ -317,21 +317,13 @@ impl Session {
     async fn apply(&self, draft: &Draft<'_>) -> Result<(), PostgresError> {
         let Statements { delete, insert, update, insert_used, insert_events, .. } = &self.statements;
         let Draft { deleted, inserted, updated, used, events, high_water: _ } = draft;
-        let (accounts, customer_ids): (Vec<_>, Vec<_>) = deleted.iter().copied().unzip();
-        let keys: [Parameter<'_>; 2] = [&accounts, &customer_ids];
-        let (new, changed) = (Rows::new(inserted), Rows::new(updated));
-        let (new, changed) = (new.of_insert(), changed.of_update());
-        let (expires_at, hashes, outcomes) = sql::used(used);
-        let signatures: [Parameter<'_>; 3] = [&expires_at, &hashes, &outcomes];
-        let told = sql::EventColumns::new(events);
-        let told = told.parameters();
         try_join!(
             biased;
-            self.execute(delete, &keys, deleted.len()),
-            self.execute(insert, &new, inserted.len()),
-            self.execute(update, &changed, updated.len()),
-            self.execute(insert_used, &signatures, used.len()),
-            self.execute(insert_events, &told, events.len()),
+            self.execute(delete, deleted.len(), sql::keys(deleted)),
+            self.execute(insert, inserted.len(), sql::rows(inserted)),
+            self.execute(update, updated.len(), sql::changes(updated)),
+            self.execute(insert_used, used.len(), sql::used(used)),
+            self.execute(insert_events, events.len(), sql::events(events)),
             self.client.batch_execute("COMMIT"),
         )?;
         Ok(())
@@ -341,11 +333,12 @@ impl Session {
     async fn execute(
         &self,
         statement: &Statement,
-        parameters: &[Parameter<'_>],
         rows: usize,
+        columns: Columns<'_>,
     ) -> Result<(), PostgresError> {
         if rows > 0 {
-            self.client.execute(statement, parameters).await?;
+            let columns: Vec<Parameter<'_>> = columns.iter().map(AsRef::as_ref).collect();
+            self.client.execute(statement, &columns).await?;
         }
         Ok(())
     }

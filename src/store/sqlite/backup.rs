@@ -3,7 +3,9 @@
 use std::{path::Path, thread, time::Duration};
 
 use diesel::{
-    QueryableByName, RunQueryDsl as _, sql_query,
+    RunQueryDsl as _,
+    dsl::sql,
+    sql_query,
     sql_types::{BigInt, Text},
 };
 use tokio::sync::oneshot;
@@ -14,14 +16,8 @@ use super::{super::error::StoreError, connect::Connection};
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 
 /// About how long the copy gets: the pages that are in use.
-const SIZE: &str = "SELECT (page_count - freelist_count) * page_size AS bytes \
+const SIZE: &str = "SELECT (page_count - freelist_count) * page_size \
     FROM pragma_page_count, pragma_freelist_count, pragma_page_size";
-
-#[derive(QueryableByName)]
-struct Size {
-    #[diesel(sql_type = BigInt)]
-    bytes: i64,
-}
 
 /// A copy that is being made.
 pub struct Backup {
@@ -37,7 +33,7 @@ impl Backup {
     pub(super) fn start(database: &Path, file: &Path) -> Result<Self, StoreError> {
         let file = file.to_str().ok_or_else(|| StoreError::failed("the path is not UTF-8"))?.to_owned();
         let mut connection = Connection::open(database, LOCK_PATIENCE)?;
-        let size: Size = connection.run(|connection| sql_query(SIZE).get_result(connection))?;
+        let bytes: i64 = connection.run(|connection| sql::<BigInt>(SIZE).get_result(connection))?;
         let (reply, done) = oneshot::channel();
         let copy = move || {
             let copied = connection
@@ -46,7 +42,7 @@ impl Backup {
             drop(reply.send(copied.map(drop)));
         };
         thread::Builder::new().name("sqlite-backup".to_owned()).spawn(copy).map_err(StoreError::failed)?;
-        Ok(Self { bytes: u64::try_from(size.bytes).unwrap_or_default(), done })
+        Ok(Self { bytes: u64::try_from(bytes).unwrap_or_default(), done })
     }
 
     /// Waits for the end. May be called again if it was dropped.

@@ -32,6 +32,9 @@ const SETUP: &str = "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA
 /// How long a connection waits for a lock while it is opened at the start.
 const START_PATIENCE: Duration = Duration::from_secs(10);
 
+/// An error as SQLite logs it.
+type NotedError = (Option<Code>, String);
+
 /// A connection that waits for somebody else's lock once, and then not again until the lock is gone: otherwise each of
 /// the requests in a queue would wait for it, one after the other.
 pub(super) struct Connection {
@@ -40,7 +43,7 @@ pub(super) struct Connection {
     patience: Duration,
     is_locked_out: bool,
     /// The first error of what runs now.
-    first_error: Arc<Mutex<Option<(Option<Code>, String)>>>,
+    first_error: Arc<Mutex<Option<NotedError>>>,
 }
 
 impl Connection {

@@ -9,11 +9,11 @@
 use std::{
     sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use diesel::{
-    QueryableByName, RunQueryDsl as _, connection::SimpleConnection as _, sql_query, sql_types::Integer,
+    QueryResult, RunQueryDsl as _, connection::SimpleConnection as _, dsl::sql, sql_types::Integer,
     sqlite::SqliteConnection,
 };
 use tokio::sync::oneshot;
@@ -25,7 +25,10 @@ use super::{
     page::clear_gap,
     sql::{ReadPage, WritePage},
 };
-use crate::{telemetry::chain, threads::Threads};
+use crate::{
+    telemetry::{StoreMetrics, chain},
+    threads::Threads,
+};
 
 /// How long after a delete the eraser begins, at most. With the time for a large file this stays below a minute.
 const PAUSE: Duration = Duration::from_secs(15);
@@ -59,10 +62,15 @@ pub(super) struct Eraser {
 type Order = oneshot::Sender<Result<(), StoreError>>;
 
 impl Eraser {
-    pub(super) fn start(threads: &Threads, file: &File) -> Result<Self, StoreError> {
+    pub(super) fn start(threads: &Threads, file: &File, metrics: StoreMetrics) -> Result<Self, StoreError> {
         let connection = Connection::open_first(file.path(), LOCK_PATIENCE)?;
         let (orders, received) = sync_channel(1);
-        let mut state = State { connection, can_clear_gaps: true, was_interrupted: true };
+        let mut state = State {
+            connection,
+            can_clear_gaps: true,
+            was_interrupted: true,
+            wait: Wait { metrics, since: None },
+        };
         let reads_pages =
             state.connection.run(|connection| ReadPage { number: 1 }.load::<Vec<u8>>(connection));
         if let Err(error) = reads_pages {
@@ -90,6 +98,7 @@ struct State {
     can_clear_gaps: bool,
     /// Whether the last pass may not have come to its end, such as one before the start.
     was_interrupted: bool,
+    wait: Wait,
 }
 
 impl State {
@@ -104,14 +113,10 @@ impl State {
             };
             let erased = self.erase(order.is_some());
             pause = if erased.is_ok() { PAUSE } else { RETRY_PAUSE };
-            match order {
+            self.wait.note(&erased);
+            if let Some(order) = order {
                 // The caller may be gone.
-                Some(order) => drop(order.send(erased)),
-                None => {
-                    if let Err(error) = erased {
-                        tracing::warn!(cause = %chain(&error), "deleted rows are not erased yet");
-                    }
-                }
+                drop(order.send(erased));
             }
         }
     }
@@ -137,10 +142,7 @@ impl State {
     }
 
     fn is_due(&mut self) -> Result<bool, StoreError> {
-        let state = |connection: &mut SqliteConnection| {
-            sql_query("SELECT state AS value FROM garbage").get_result::<Number>(connection)
-        };
-        Ok(match self.connection.run(state)?.value {
+        Ok(match self.number("SELECT state FROM garbage")? {
             0 => false,
             2 => self.was_interrupted,
             _ => true,
@@ -151,11 +153,12 @@ impl State {
         self.connection.run(|connection| connection.batch_execute(statement))
     }
 
+    fn number(&mut self, query: &str) -> Result<i32, StoreError> {
+        self.connection.run(|connection| sql::<Integer>(query).get_result(connection))
+    }
+
     fn clear_gaps(&mut self, is_urgent: bool) -> Result<(), StoreError> {
-        let pages = self.connection.run(|connection| {
-            sql_query("SELECT page_count AS value FROM pragma_page_count").get_result::<Number>(connection)
-        })?;
-        let (mut first, last) = (1, pages.value);
+        let (mut first, last) = (1, self.number("SELECT page_count FROM pragma_page_count")?);
         while first <= last {
             let step = first..=last.min(first + STEP_PAGES - 1);
             let found = self.connection.run(|connection| with_gaps(connection, step))?;
@@ -177,10 +180,10 @@ impl State {
     fn truncate_log(&mut self) -> Result<(), StoreError> {
         self.execute("PRAGMA wal_checkpoint(PASSIVE)")?;
         for _ in 0..TRUNCATIONS_MAX {
-            let truncated = self.connection.run_unless_locked(|connection| {
-                sql_query("PRAGMA wal_checkpoint(TRUNCATE)").get_result::<Checkpoint>(connection)
+            let truncated: Option<(i32, i32, i32)> = self.connection.run_unless_locked(|connection| {
+                sql::<(Integer, Integer, Integer)>("PRAGMA wal_checkpoint(TRUNCATE)").get_result(connection)
             })?;
-            if truncated.is_some_and(|checkpoint| checkpoint.busy == 0) {
+            if matches!(truncated, Some((0, _pages, _moved))) {
                 return Ok(());
             }
             thread::sleep(TRUNCATION_PAUSE);
@@ -189,43 +192,55 @@ impl State {
     }
 }
 
-#[derive(QueryableByName)]
-struct Number {
-    #[diesel(sql_type = Integer)]
-    value: i32,
+/// How long erasing has failed.
+struct Wait {
+    metrics: StoreMetrics,
+    since: Option<Instant>,
 }
 
-#[derive(QueryableByName)]
-struct Checkpoint {
-    #[diesel(sql_type = Integer)]
-    busy: i32,
+impl Wait {
+    /// Notes how an attempt went. The log has a line for the first one that fails, and one for the end.
+    fn note(&mut self, erased: &Result<(), StoreError>) {
+        match erased {
+            Ok(()) => {
+                if let Some(since) = self.since.take() {
+                    let seconds = since.elapsed().as_secs();
+                    tracing::info!(
+                        seconds,
+                        "deleted rows are erased: nothing holds them in the files any more"
+                    );
+                }
+            }
+            Err(error) if self.since.is_none() => {
+                self.since = Some(Instant::now());
+                tracing::warn!(cause = %chain(error), "deleted rows are not erased yet: it is tried until it succeeds");
+            }
+            Err(_) => {}
+        }
+        self.metrics.note_erase_wait(self.since.map_or(Duration::ZERO, |since| since.elapsed()));
+    }
+}
+
+/// The page without what is in its gap; `None` if there is nothing in it.
+fn cleared(connection: &mut SqliteConnection, number: i32) -> QueryResult<Option<Vec<u8>>> {
+    let page: Option<Vec<u8>> = ReadPage { number }.load(connection)?.pop();
+    Ok(page.and_then(|mut page| clear_gap(number, &mut page).then_some(page)))
 }
 
 /// The pages that have something in their gap.
-fn with_gaps(
-    connection: &mut SqliteConnection,
-    pages: impl Iterator<Item = i32>,
-) -> diesel::QueryResult<Vec<i32>> {
+fn with_gaps(connection: &mut SqliteConnection, pages: impl Iterator<Item = i32>) -> QueryResult<Vec<i32>> {
     let mut found = Vec::new();
     for number in pages {
-        let read = ReadPage { number };
-        if let Some(mut page) = read.load::<Vec<u8>>(connection)?.pop()
-            && clear_gap(number, &mut page)
-        {
-            found.push(number);
-        }
+        found.extend(cleared(connection, number)?.map(|_| number));
     }
     Ok(found)
 }
 
 /// Clears the gaps of these pages, as they are by now.
-fn clear(connection: &mut SqliteConnection, pages: &[i32]) -> diesel::QueryResult<()> {
+fn clear(connection: &mut SqliteConnection, pages: &[i32]) -> QueryResult<()> {
     connection.immediate_transaction(|connection| {
         for &number in pages {
-            let read = ReadPage { number };
-            if let Some(mut page) = read.load::<Vec<u8>>(connection)?.pop()
-                && clear_gap(number, &mut page)
-            {
+            if let Some(page) = cleared(connection, number)? {
                 WritePage { number, page: &page }.execute(connection)?;
             }
         }

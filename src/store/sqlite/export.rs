@@ -17,9 +17,9 @@ use super::{
         error::StoreError,
         exported::{Exported, UsedSignature},
         feed::{EVENT_ROW, EventRow, FEED_HEAD, raw_event},
-        page::{Part, Parts},
-        row::{CurrentRow, CustomerRow, SigningKeyRow, raw},
-        schema::{customers, signing_keys, used_signatures},
+        page::{Batch, Part},
+        row::{CurrentRow, CustomerRow, KeyRows, raw},
+        schema::{customers, key_limits, signing_keys, used_signatures},
         types::SigningKey,
         used::{expired_before, used_signature},
     },
@@ -52,8 +52,9 @@ fn send_all(
     parts: &Sender<Part>,
 ) -> QueryResult<()> {
     let mut keys = signing_keys::table
+        .left_join(key_limits::table)
         .order_by((signing_keys::created_at, signing_keys::key_id))
-        .select(SigningKeyRow::as_select())
+        .select(KeyRows::as_select())
         .into_boxed();
     let mut rows = customers::table
         .order_by((customers::account, customers::created_at))
@@ -64,12 +65,12 @@ fn send_all(
         rows = rows.filter(customers::account.eq(account));
     }
     let send = |part| parts.blocking_send(Ok(Some(part))).is_ok();
-    let keys = keys.load::<SigningKeyRow>(connection)?;
+    let keys = keys.load::<KeyRows>(connection)?;
     let mut is_wanted = send(Exported::Keys(keys.into_iter().map(SigningKey::try_from).collect()));
     is_wanted = is_wanted
         && send(Exported::Signatures(signatures(connection)?))
         && send_events(connection, account, &send)?;
-    let mut batch = Parts::default();
+    let mut batch = Batch::default();
     for row in rows.load_iter::<(String, CustomerRow), DefaultLoadingMode>(connection)? {
         if !is_wanted {
             return Ok(());
@@ -117,7 +118,7 @@ fn send_events(
     let rows =
         sql_query(format!("SELECT {EVENT_ROW} FROM events WHERE {of_account} ORDER BY account, position"));
     let rows = rows.bind::<Nullable<Text>, _>(account).bind::<Nullable<Text>, _>(account);
-    let (mut is_wanted, mut batch) = (send(Exported::Feeds(heads)), Parts::default());
+    let (mut is_wanted, mut batch) = (send(Exported::Feeds(heads)), Batch::default());
     for row in rows.load_iter::<EventRow, DefaultLoadingMode>(connection)? {
         if !is_wanted {
             return Ok(false);

@@ -4,14 +4,14 @@ use diesel::{
     QueryResult, RunQueryDsl,
     connection::DefaultLoadingMode,
     dsl::{AsSelect, SqlTypeOf},
-    query_builder::{AstPass, Query, QueryFragment, QueryId},
-    sql_types::{BigInt, Text},
+    query_builder::{AstPass, QueryFragment},
+    sql_types::BigInt,
     sqlite::{Sqlite, SqliteConnection},
 };
 
 use super::{
     super::{
-        creation::InOrder,
+        creation::SelectPage,
         error::StoreError,
         page::{Listed, Page, PageQuery},
         row::{CustomerRow, customer_row},
@@ -34,9 +34,8 @@ pub(super) fn read(
 ) -> QueryResult<Listed> {
     let newest = begun.map_or_else(|| SelectNewestSeq {}.get_result(connection), Ok)?;
     let belongs = begun.map(NotNewer);
-    let select = SelectPage { account: &query.account, in_order: InOrder::new(query, belongs.as_ref()) };
     let mut page = Page::new(query.limit as usize);
-    for row in select.load_iter::<CustomerRow, DefaultLoadingMode>(connection)? {
+    for row in select(query, belongs.as_ref()).load_iter::<CustomerRow, DefaultLoadingMode>(connection)? {
         let row = row?;
         let record_bytes = row.record.len();
         if !page.add(StoredCustomer::try_from(row), record_bytes) {
@@ -46,13 +45,18 @@ pub(super) fn read(
     Ok((Snapshot(newest.to_string()), page))
 }
 
-/// Reads customers in the order of their creation; gives [`CustomerRow`]s.
-///
-/// Without a `LIMIT`: SQLite would plan for its value, and so prepare the statement anew for each page. The rows come in
-/// the order of the index `customers_by_creation`, one by one, until nobody asks for more.
-struct SelectPage<'a> {
-    account: &'a str,
-    in_order: InOrder<'a, NotNewer>,
+/// Without a `LIMIT`: SQLite would plan for its value, and so prepare the statement anew for each page. The rows come in the
+/// order of the index `customers_by_creation`, one by one, until nobody asks for more.
+fn select<'a>(
+    query: &'a PageQuery,
+    begun: Option<&'a NotNewer>,
+) -> SelectPage<'a, NotNewer, SqlTypeOf<AsSelect<CustomerRow, Sqlite>>> {
+    SelectPage::new(
+        concat!("SELECT ", customer_row!(), " FROM customers WHERE account = "),
+        query,
+        begun,
+        None,
+    )
 }
 
 /// The customers up to this `seq`.
@@ -66,29 +70,9 @@ impl QueryFragment<Sqlite> for NotNewer {
     }
 }
 
-impl QueryFragment<Sqlite> for SelectPage<'_> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        out.push_sql(concat!("SELECT ", customer_row!(), " FROM customers WHERE account = "));
-        out.push_bind_param::<Text, _>(self.account)?;
-        self.in_order.walk_ast(out.reborrow())
-    }
-}
-
-impl Query for SelectPage<'_> {
-    type SqlType = SqlTypeOf<AsSelect<CustomerRow, Sqlite>>;
-}
-
-/// Its text depends on what is asked for.
-impl QueryId for SelectPage<'_> {
-    type QueryId = ();
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
-
-impl RunQueryDsl<SqliteConnection> for SelectPage<'_> {}
-
 #[cfg(test)]
 mod tests {
-    use diesel::{Connection as _, QueryableByName, debug_query, sql_query};
+    use diesel::{Connection as _, QueryableByName, debug_query, sql_query, sql_types::Text};
 
     use super::*;
     use crate::model::{SortDirection, Timestamp};
@@ -114,8 +98,7 @@ mod tests {
             (SortDirection::Desc, after(), "account=? AND (created_at,customer_id)<(?,?)"),
         ] {
             let query = PageQuery { account: "a".to_owned(), direction, after, limit: 1 };
-            let select = SelectPage { account: "a", in_order: InOrder::new(&query, Some(&NotNewer(9))) };
-            let text = debug_query::<Sqlite, _>(&select).to_string();
+            let text = debug_query::<Sqlite, _>(&select(&query, Some(&NotNewer(9)))).to_string();
             let (text, _binds) = text.split_once(" -- binds").unwrap();
             let plan = sql_query(format!("EXPLAIN QUERY PLAN {text}"));
             let steps: Vec<Step> = plan.load(&mut connection).unwrap();

@@ -13,7 +13,7 @@ mod file;
 mod list;
 mod lookup;
 mod page;
-mod reader;
+mod query_thread;
 mod sql;
 mod write;
 
@@ -29,7 +29,7 @@ use self::{
     erase::Eraser,
     file::File,
     lookup::Lookups,
-    reader::Reader,
+    query_thread::QueryThread,
     write::Writer,
 };
 use super::{
@@ -44,7 +44,7 @@ use super::{
     schema::{customers, secrets},
     types::{Access, RawCustomer, StoredCustomer},
 };
-use crate::{account::Account, model::CustomerId, threads::Threads};
+use crate::{account::Account, model::CustomerId, telemetry::StoreMetrics, threads::Threads};
 
 /// How long the writer waits while somebody else holds the write lock.
 const WRITER_LOCK_PATIENCE: Duration = Duration::from_secs(5);
@@ -58,10 +58,10 @@ pub(super) struct Sqlite {
     file: Arc<File>,
     lookups: Arc<Lookups>,
     /// Reads pages of lists, which take longer than a look-up.
-    lists: Reader,
+    lists: QueryThread,
     /// For keys and secrets, so that they do not wait for lists. Their rare writes run here too: the database's own
     /// lock orders them with the writer's.
-    keys: Reader,
+    keys: QueryThread,
     eraser: Eraser,
     followers: Followers,
 }
@@ -72,13 +72,21 @@ impl Sqlite {
         access: Access,
         lane: Lane,
         threads: Threads,
+        metrics: StoreMetrics,
     ) -> Result<Self, StoreError> {
         let path = path.to_owned();
-        let opened = tokio::task::spawn_blocking(move || Self::open_blocking(&path, access, lane, &threads));
+        let opened =
+            tokio::task::spawn_blocking(move || Self::open_blocking(&path, access, lane, &threads, metrics));
         opened.await.map_err(StoreError::failed)?
     }
 
-    fn open_blocking(path: &Path, access: Access, lane: Lane, threads: &Threads) -> Result<Self, StoreError> {
+    fn open_blocking(
+        path: &Path,
+        access: Access,
+        lane: Lane,
+        threads: &Threads,
+        metrics: StoreMetrics,
+    ) -> Result<Self, StoreError> {
         let (given, path) = file::find(path, access)?;
         let connection = Self::prepare(&path, access).map_err(|error| name_folder(error, &path))?;
         let file = Arc::new(File::remember(given, &path)?);
@@ -91,10 +99,10 @@ impl Sqlite {
         threads.spawn("sqlite-writer", write).map_err(StoreError::failed)?;
         Ok(Self {
             lookups: Arc::new(Lookups::open(Arc::clone(&file))?),
-            eraser: Eraser::start(threads, &file)?,
+            eraser: Eraser::start(threads, &file, metrics)?,
             file,
-            lists: Reader::start(threads, "sqlite-lists", &path)?,
-            keys: Reader::start(threads, "sqlite-keys", &path)?,
+            lists: QueryThread::start(threads, "sqlite-lists", &path)?,
+            keys: QueryThread::start(threads, "sqlite-keys", &path)?,
             followers,
         })
     }

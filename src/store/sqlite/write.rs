@@ -15,7 +15,7 @@ use super::{
         error::StoreError,
         feed::{event_type_number, last_version},
         followers::Followers,
-        group::{Engine, Failure},
+        group::{Committer, Failure},
         row::CurrentRow,
         used::expired_before,
         version::Version,
@@ -80,7 +80,7 @@ impl Writer {
     }
 }
 
-impl Engine for Writer {
+impl Committer for Writer {
     async fn commit(&mut self, group: &mut [Write]) -> Result<Vec<Told>, Failure> {
         let prunes = self.prunes_after(group);
         let transaction = |connection: &mut SqliteConnection| {

@@ -2,9 +2,11 @@
 
 use std::{any::TypeId, path::PathBuf, process::Stdio};
 
+use chrono::SecondsFormat;
 use clap::{Arg, ArgAction, Command, CommandFactory as _};
 use customers_api::{
     cli::Cli,
+    clock,
     signature::{Algorithm, PrivateKey},
 };
 
@@ -12,11 +14,13 @@ use super::Place;
 use crate::support::command;
 
 /// A good value of each argument that has no default.
-const GOOD: [(&str, &str); 20] = [
+const GOOD: [(&str, &str); 24] = [
     ("account", "acme"),
     ("admin_listen", "127.0.0.1:0"),
     ("allow_incomplete", "true"),
     ("body", "body.json"),
+    ("customer", "c-1"),
+    ("expires", "2126-01-31T12:00:00Z"),
     ("file", "backup.db"),
     ("id", "k1"),
     ("key", "private.pem"),
@@ -30,13 +34,15 @@ const GOOD: [(&str, &str); 20] = [
     ("sandbox", "true"),
     ("seal_keys", "seal-keys"),
     ("seal_only", "true"),
+    ("since", "2026-01-31T12:00:00Z"),
     ("tls_cert", "server.crt"),
     ("tls_key", "server.key"),
+    ("url", "http://127.0.0.1:1/"),
     ("workers", "1"),
 ];
 
 /// Arguments that are given together or not at all.
-const TOGETHER: [[&str; 2]; 1] = [["tls_cert", "tls_key"]];
+const TOGETHER: [[&str; 2]; 2] = [["tls_cert", "tls_key"], ["account", "customer"]];
 
 fn good(argument: &Arg) -> String {
     let default = argument.get_default_values().first().map(|value| value.to_str().unwrap().to_owned());
@@ -186,6 +192,9 @@ fn an_unknown_word_is_misuse() {
             &["keys", "generate", "--account", "a", "--out", "k.pem", "--key-id", "--help"],
             "must not be an option",
         ),
+        (&["keys", "add", "--account", "a", "--public-key", "k.pem", "--scope", "admin"], "read or write"),
+        (&["keys", "add", "--account", "a", "--public-key", "k.pem", "--scope", "Read"], "read or write"),
+        (&["keys", "generate", "--account", "a", "--out", "k.pem", "--scope", "read,write"], "read or write"),
         (&["sign", "put", "/customers/c-1", "--key", "k.pem"], "capital letters"),
         (&["sign", "GET", "customers", "--key", "k.pem"], "must begin with /"),
         (&["sign", "GET", "/customers/c 1", "--key", "k.pem"], "percent-encoded"),
@@ -203,6 +212,31 @@ fn an_unknown_word_is_misuse() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(2));
+    assert_eq!(place.files(), Vec::<String>::new(), "misuse leaves nothing behind");
+}
+
+#[test]
+fn a_key_expires_at_a_time_to_come_that_has_an_offset() {
+    let place = Place::new();
+    let form = "must be a time of RFC 3339";
+    for (time, word) in [
+        ("2126-01-31T12:00:00", form),
+        ("2126-01-31T12:00:00 UTC", form),
+        ("2126-01-31", form),
+        ("2126-02-30T12:00:00Z", form),
+        ("2126-01-31T12:00:00.0000001Z", form),
+        ("4923072000", form),
+        ("1y", form),
+        ("tomorrow", form),
+        ("2026-01-31T12:00:00Z", "must be in the future"),
+        ("0000-01-01T00:00:00Z", "must be in the future"),
+        (&clock::now().to_rfc3339_opts(SecondsFormat::Secs, true), "must be in the future"),
+    ] {
+        for command in [&["keys", "add", "--public-key", "k.pem"], &["keys", "generate", "--out", "k.pem"]] {
+            let error = place.fails(2, &[command, &["--account", "a", "--expires", time][..]].concat());
+            assert!(error.contains(word), "{time}: {error}");
+        }
+    }
     assert_eq!(place.files(), Vec::<String>::new(), "misuse leaves nothing behind");
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use customers_api::signature::{Algorithm, PrivateKey};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Place;
 use crate::support::command;
@@ -59,7 +59,16 @@ fn it_is_said_when_tokens_without_a_key_id_stop_working() {
     assert!(!generate("a").contains(NOTE));
     place.succeeds(&["keys", "revoke", "a"]);
     assert!(!generate("b").contains(NOTE), "a revoked key is not active");
-    assert!(generate("c").contains(NOTE));
+    let pem = super::public_pem();
+    let expired = json!({ "Key": {
+        "Account": "acme", "KeyID": "expired", "Algorithm": "ES384", "PublicKey": pem,
+        "Created": "2026-01-31T12:00:00Z", "Expires": "2026-01-31T12:00:01Z"
+    } });
+    fs::write(place.file("expired.ndjson"), expired.to_string()).unwrap();
+    place.succeeds(&["import", "expired.ndjson", "--allow-incomplete"]);
+    place.succeeds(&["keys", "revoke", "b"]);
+    assert!(!generate("d").contains(NOTE), "neither is an expired one");
+    assert!(generate("e").contains(NOTE));
 }
 
 #[test]

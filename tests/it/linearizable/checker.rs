@@ -307,26 +307,26 @@ mod tests {
     }
 
     /// The definition itself: tries every order of every choice of the operations without a reply.
-    fn is_linearizable_by_definition(history: &[Operation], order: &mut Vec<usize>) -> bool {
+    fn is_linearizable_by_definition(history: &[Operation], taken: &mut Vec<usize>) -> bool {
         let mut customer = None;
-        for (position, &index) in order.iter().enumerate() {
+        for (position, &index) in taken.iter().enumerate() {
             let Operation { call, invoked: _, reply } = history[index];
             let is_in_time =
-                order[position..].iter().all(|&later| history[later].replied() >= history[index].invoked);
+                taken[position..].iter().all(|&later| history[later].replied() >= history[index].invoked);
             let (would_reply, after) = carry_out(call, customer);
             if !is_in_time || reply.is_some_and(|(told, _)| told != would_reply) {
                 return false;
             }
             customer = after;
         }
-        let missing = |index: &usize| !order.contains(index);
+        let missing = |index: &usize| !taken.contains(index);
         if (0..history.len()).filter(missing).all(|index| history[index].reply.is_none()) {
             return true;
         }
         (0..history.len()).filter(missing).collect::<Vec<_>>().into_iter().any(|index| {
-            order.push(index);
-            let found = is_linearizable_by_definition(history, order);
-            order.pop();
+            taken.push(index);
+            let found = is_linearizable_by_definition(history, taken);
+            taken.pop();
             found
         })
     }

@@ -118,6 +118,36 @@ fn the_queries_of_the_dashboard_are_valid() {
     assert!(said.contains(&format!("{} rules found", queries().len())), "{said}");
 }
 
+#[test]
+fn the_part_of_failed_requests_is_shown_before_the_first_failure() {
+    let query = queries().into_iter().find(|query| query.contains("\"5..\"")).unwrap();
+    let series = |status: u16, values: &str| {
+        format!(
+            "{{ series: 'http_server_request_duration_seconds_count{{job=\"customers-api\", \
+             http_response_status_code=\"{status}\"}}', values: {values} }}"
+        )
+    };
+    let mut tests = "tests:\n".to_owned();
+    for (input, part) in [
+        (String::new(), 0.0),
+        (series(200, "0x40"), 0.0),
+        (series(200, "0+98x40"), 0.0),
+        (format!("{}, {}", series(200, "0+96x40"), series(503, "0+32x40")), 0.25),
+    ] {
+        let query = serde_json::to_string(&query).unwrap();
+        writeln!(
+            tests,
+            "  - {{ interval: 15s, input_series: [{input}], promql_expr_test: [{{ expr: {query}, eval_time: 8m, \
+             exp_samples: [{{ labels: '{{}}', value: {part} }}] }}] }}"
+        )
+        .unwrap();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tests.yaml");
+    fs::write(&file, tests).unwrap();
+    promtool(&["test", "rules", file.to_str().unwrap()], "");
+}
+
 #[actix_web::test]
 async fn what_is_watched_is_there_and_written_down() {
     let place = Place::start(Engine::Sqlite, &["--sandbox"]).await;

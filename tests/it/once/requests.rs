@@ -199,6 +199,8 @@ async fn a_repeat_after_the_key_is_revoked_or_the_time_is_over_is_refused(engine
             now: clock::now().timestamp(),
             method: "PUT",
             path: "/customers/c-1",
+            base_path: "",
+            template: "",
             query: "",
             body: mia().to_string().as_bytes(),
         },

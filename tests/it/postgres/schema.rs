@@ -38,7 +38,11 @@ fn written() -> Facts {
             facts.insert((name.to_owned(), column.to_owned(), kind.to_owned()));
         }
     }
-    assert_eq!(facts.len(), 8 + 6 + 2 + 2 + 3 + 3 + 8 + 8 + 2 + 5 + 1, "the file is understood whole");
+    assert_eq!(
+        facts.len(),
+        8 + 6 + 4 + 2 + 2 + 2 + 3 + 3 + 10 + 8 + 2 + 5 + 1,
+        "the file is understood whole"
+    );
     facts
 }
 

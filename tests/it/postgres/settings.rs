@@ -145,6 +145,10 @@ async fn the_grants_of_the_page_are_enough_to_serve() {
         admin.query_one(renewed, &[]).await.unwrap().get::<_, i64>(0) > first
     })
     .await;
+    eventually("the use of the key is noted", || async {
+        admin.query_one("SELECT count(*) FROM key_uses", &[]).await.unwrap().get::<_, i64>(0) == 1
+    })
+    .await;
     running.signal("-TERM");
     assert!(running.wait().success());
     let lines = fs::read_to_string(log).unwrap();

@@ -6,7 +6,9 @@ use customers_api::{
     account::Account,
     api::{self, Api, Settings, Sockets},
     clock,
+    model::Timestamp,
     record::Records,
+    scope::Scope,
     signature::{Algorithm, Facts, PrivateKey, sign},
     signature_id::{Proof, SignatureId},
     store::{SigningKey, Store},
@@ -103,6 +105,16 @@ impl TestApi {
         register(&self.store, account, algorithm, key_id).await
     }
 
+    /// Registers a key of the account `acme` that may less than write for ever.
+    pub(crate) async fn register_limited(
+        &self,
+        key_id: &str,
+        scope: Scope,
+        expires: Option<Timestamp>,
+    ) -> Signer {
+        register_limited(&self.store, key_id, scope, expires).await
+    }
+
     pub(crate) fn put(&self, id: &str, customer: &Value) -> Request<'_> {
         self.request("PUT", &format!("/customers/{id}")).json(customer)
     }
@@ -162,6 +174,26 @@ fn settings(sandbox: bool, base_path: &str) -> Settings {
 
 /// Registers a key of a new signer.
 pub(crate) async fn register(store: &Store, account: &str, algorithm: Algorithm, key_id: &str) -> Signer {
+    register_with(store, account, algorithm, key_id, (Scope::Write, None)).await
+}
+
+/// Registers a key of a new signer of the account `acme`, which may less than write for ever.
+pub(crate) async fn register_limited(
+    store: &Store,
+    key_id: &str,
+    scope: Scope,
+    expires: Option<Timestamp>,
+) -> Signer {
+    register_with(store, "acme", Algorithm::Es384, key_id, (scope, expires)).await
+}
+
+async fn register_with(
+    store: &Store,
+    account: &str,
+    algorithm: Algorithm,
+    key_id: &str,
+    (scope, expires): (Scope, Option<Timestamp>),
+) -> Signer {
     let key = PrivateKey::generate(algorithm).unwrap();
     let account: Account = account.parse().unwrap();
     let row = SigningKey {
@@ -170,6 +202,8 @@ pub(crate) async fn register(store: &Store, account: &str, algorithm: Algorithm,
         algorithm: algorithm.to_string(),
         public_key: key.public_key().unwrap().to_pem().to_owned(),
         created: clock::now().into(),
+        scope,
+        expires,
         revoked: None,
     };
     assert!(store.add_signing_key(row).await.unwrap(), "the key id is free");
@@ -260,7 +294,7 @@ pub(crate) fn proof(signature: SignatureId) -> Proof {
 pub(crate) fn token_for(signer: &Signer, method: &str, target: &str, body: &[u8]) -> String {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let now = clock::now().timestamp();
-    let facts = Facts { audience: AUDIENCE, now, method, path, query, body };
+    let facts = Facts { audience: AUDIENCE, now, method, path, base_path: "", template: "", query, body };
     sign(&signer.key, Some(&signer.key_id), &facts, 300).unwrap()
 }
 

@@ -5,10 +5,19 @@ use std::{
     net::TcpListener,
     os::unix::fs::PermissionsExt as _,
     process::Command,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind, status::StatusCode};
+use rustls::{
+    RootCertStore, ServerConfig,
+    crypto::aws_lc_rs::default_provider,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    server::WebPkiClientVerifier,
+};
+use tokio::io::copy_bidirectional;
+use tokio_rustls::TlsAcceptor;
 
 use super::{
     PARENT, Sandbox, TRACE,
@@ -218,5 +227,130 @@ fn variables_that_cannot_be_used_are_a_failure_in_one_line() {
         assert_eq!(output.status.code(), Some(1), "{variables:?}: {said}");
         assert!(said.starts_with("error: an OTEL_EXPORTER_OTLP_ variable is not valid"), "{said}");
         assert!(said.lines().count() == 1 && !said.contains("secret"), "{said}");
+    }
+}
+
+/// A collector that is reached by TLS, and asks for a certificate; and its files.
+struct TlsCollector {
+    collector: Collector,
+    endpoint: String,
+    folder: tempfile::TempDir,
+}
+
+impl TlsCollector {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        certify(folder.path(), "ca", &[]);
+        for name in ["server", "client"] {
+            let issuer = ["-CA", "ca.crt", "-CAkey", "ca.key"];
+            let kind =
+                ["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"];
+            certify(folder.path(), name, &[issuer, kind].concat());
+        }
+        let mut trusted = RootCertStore::empty();
+        trusted.add(CertificateDer::from_pem_file(folder.path().join("ca.crt")).unwrap()).unwrap();
+        let provider = Arc::new(default_provider());
+        let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(trusted), Arc::clone(&provider));
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_client_cert_verifier(clients.build().unwrap())
+            .with_single_cert(
+                vec![CertificateDer::from_pem_file(folder.path().join("server.crt")).unwrap()],
+                PrivateKeyDer::from_pem_file(folder.path().join("server.key")).unwrap(),
+            );
+        let acceptor = TlsAcceptor::from(Arc::new(config.unwrap()));
+        let collector = Collector::start();
+        let behind = collector.endpoint.strip_prefix("http://").unwrap().to_owned();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("https://{}", listener.local_addr().unwrap());
+        actix_web::rt::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                // A client without a certificate is refused here.
+                let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+                let mut behind = tokio::net::TcpStream::connect(&behind).await.unwrap();
+                drop(copy_bidirectional(&mut stream, &mut behind).await);
+            }
+        });
+        Self { collector, endpoint, folder }
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.folder.path().join(name).to_str().unwrap().to_owned()
+    }
+}
+
+#[actix_web::test]
+async fn a_collector_may_have_an_authority_of_its_own_and_ask_for_a_certificate() {
+    let tls = TlsCollector::start().await;
+    let (authority, certificate, key) = (tls.file("ca.crt"), tls.file("client.crt"), tls.file("client.key"));
+    let [endpoint, delay] =
+        [("OTEL_EXPORTER_OTLP_ENDPOINT", tls.endpoint.as_str()), ("OTEL_BSP_SCHEDULE_DELAY", "10")];
+    let client = [
+        ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", certificate.as_str()),
+        ("OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", key.as_str()),
+    ];
+    for variables in [
+        &[("OTEL_EXPORTER_OTLP_CERTIFICATE", authority.as_str())][..],
+        &client,
+        &[("OTEL_EXPORTER_OTLP_CERTIFICATE", certificate.as_str()), client[0], client[1]],
+    ] {
+        let sandbox = Sandbox::start(&[&[endpoint, delay], variables].concat());
+        assert_eq!(put(&sandbox, "").await, 201);
+        eventually("it is refused", || async { sandbox.log().contains("spans cannot be sent") }).await;
+    }
+    assert!(tls.collector.spans().is_empty());
+
+    for name in ["OTEL_EXPORTER_OTLP_CERTIFICATE", "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE"] {
+        let before = tls.collector.spans().len();
+        // The variable for traces wins.
+        let other = ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/no/such/file");
+        let variables = [endpoint, delay, (name, authority.as_str()), client[0], client[1], other];
+        let sandbox = Sandbox::start(&variables);
+        assert_eq!(put(&sandbox, "").await, 201);
+        eventually("the span is there", || async { tls.collector.spans().len() > before }).await;
+    }
+}
+
+#[test]
+fn a_file_for_tls_that_cannot_be_used_stops_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["one", "another"] {
+        certify(folder.path(), name, &[]);
+    }
+    fs::write(folder.path().join("empty"), "").unwrap();
+    fs::write(folder.path().join("other"), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+        .unwrap();
+    let (roots, certificate, key) = (
+        "OTEL_EXPORTER_OTLP_CERTIFICATE",
+        "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
+        "OTEL_EXPORTER_OTLP_CLIENT_KEY",
+    );
+    for (variables, says) in [
+        (&[(roots, "missing")][..], "OTEL_EXPORTER_OTLP_CERTIFICATE names cannot be read"),
+        (&[(roots, "empty")], "OTEL_EXPORTER_OTLP_CERTIFICATE names holds no certificate"),
+        (&[(roots, "one.key")], "OTEL_EXPORTER_OTLP_CERTIFICATE names holds no certificate"),
+        (
+            &[(roots, "other")],
+            "OTEL_EXPORTER_OTLP_CERTIFICATE names holds a certificate that cannot be trusted",
+        ),
+        (&[(certificate, "one.crt")], "belong together"),
+        (&[(key, "one.key")], "belong together"),
+        (
+            &[(certificate, "one.crt"), (key, "one.crt")],
+            "OTEL_EXPORTER_OTLP_CLIENT_KEY names holds no private key",
+        ),
+        (
+            &[(certificate, "one.crt"), (key, "another.key")],
+            "OTEL_EXPORTER_OTLP_CLIENT_KEY names cannot be used",
+        ),
+    ] {
+        let mut serve = command();
+        serve.args(["serve", "--listen", "127.0.0.1:0"]).current_dir(folder.path());
+        let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://127.0.0.1:1");
+        let output = serve.envs([&[endpoint], variables].concat()).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{variables:?}: {said}");
+        assert!(said.contains(says) && said.lines().count() == 1, "{variables:?}: {said}");
     }
 }

@@ -60,7 +60,7 @@ async fn an_export_stops_when_nobody_reads_it_any_more(engine: Engine) {
         .unwrap();
     let mut first = String::new();
     BufReader::new(export.stdout.take().unwrap()).read_line(&mut first).unwrap();
-    assert!(first.starts_with("{\"Customer\":"));
+    assert!(first.starts_with("{\"Event\":"));
     let status = export.wait().unwrap();
     let mut said = String::new();
     export.stderr.take().unwrap().read_to_string(&mut said).unwrap();

@@ -1,0 +1,7 @@
+module example.org/customers-generated
+
+go 1.19
+
+require example.org/customers-signing v0.0.0
+
+replace example.org/customers-signing => ../

@@ -1,0 +1,3 @@
+module example.org/customers-signing
+
+go 1.19
