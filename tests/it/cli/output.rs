@@ -6,7 +6,7 @@ use super::{Place, arguments::leaves};
 use crate::support::command;
 
 /// How each command is called, in a folder with a database, a key pair and an id that can be revoked.
-const CALLS: [&[&str]; 17] = [
+const CALLS: [&[&str]; 18] = [
     &["--help"],
     &["--version"],
     &["serve", "--help"],
@@ -18,6 +18,7 @@ const CALLS: [&[&str]; 17] = [
     &["sign", "GET", "/customers", "--key", "private.pem"],
     &["openapi"],
     &["verify"],
+    &["events", "--help"],
     &["seal", "generate-key"],
     &["seal", "status"],
     &["seal", "apply", "--seal-keys", "seal-keys"],
