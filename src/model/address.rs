@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use garde::Validate;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::json;
 use utoipa::{
@@ -20,7 +21,8 @@ type PostCode = Text<1, 20>;
 type State = Text<1, 100>;
 
 /// The members of an address. The state is not checked yet.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
+#[garde(allow_unvalidated)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct Members {
     /// Street: the primary name of an address's street.
@@ -38,6 +40,7 @@ struct Members {
     post_code: PostCode,
     /// State: the address's state / province / county. For USA and Canada, state code in ISO 3166-2 code (e.g. CA)
     /// is required.
+    #[garde(custom(state_of(self.country)))]
     #[schema(schema_with = State::schema)]
     state: State,
     /// ISO 3166-1 alpha-2 country code.
@@ -52,12 +55,18 @@ pub struct StreetAddress(Members);
 impl<'de> Deserialize<'de> for StreetAddress {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let members: Members = strict::object(deserializer)?;
-        let codes = coded().find(|(country, _)| *country == members.country.as_str());
-        if codes.is_none_or(|(_, codes)| codes.binary_search(&members.state.as_str()).is_ok()) {
-            Ok(Self(members))
-        } else {
-            Err(de::Error::custom("the state is not one of its country"))
+        members.validate().map_err(|_| de::Error::custom("the state is not one of its country"))?;
+        Ok(Self(members))
+    }
+}
+
+/// In the USA and in Canada the state is an ISO 3166-2 code without its country prefix.
+fn state_of<C>(country: CountryCode) -> impl Fn(&State, &C) -> garde::Result {
+    move |state, _| match coded().find(|(coded, _)| *coded == country.as_str()) {
+        Some((_, codes)) if codes.binary_search(&state.as_str()).is_err() => {
+            Err(garde::Error::new("must be a code of the country's subdivisions"))
         }
+        _ => Ok(()),
     }
 }
 

@@ -1,5 +1,6 @@
 use std::borrow::Cow;
 
+use garde::Validate;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use utoipa::{
     PartialSchema, ToSchema,
@@ -7,8 +8,11 @@ use utoipa::{
 };
 
 /// A text of `MIN` to `MAX` characters, without U+0000, which Postgres cannot store.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-pub struct Text<const MIN: usize, const MAX: usize>(String);
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Validate)]
+#[garde(transparent)]
+pub struct Text<const MIN: usize, const MAX: usize>(
+    #[garde(length(chars, min = MIN, max = MAX), custom(without_nul))] String,
+);
 
 /// A text of any length.
 pub type AnyText = Text<0, { usize::MAX }>;
@@ -30,9 +34,13 @@ impl<const MIN: usize, const MAX: usize> TryFrom<String> for Text<MIN, MAX> {
     type Error = InvalidText;
 
     fn try_from(text: String) -> Result<Self, InvalidText> {
-        let is_valid = (MIN..=MAX).contains(&text.chars().count()) && !text.contains('\0');
-        if is_valid { Ok(Self(text)) } else { Err(InvalidText(MIN, MAX)) }
+        let text = Self(text);
+        text.validate().map(|()| text).map_err(|_| InvalidText(MIN, MAX))
     }
+}
+
+fn without_nul<C>(text: &str, _context: &C) -> garde::Result {
+    if text.contains('\0') { Err(garde::Error::new("must not contain U+0000")) } else { Ok(()) }
 }
 
 impl<const MIN: usize, const MAX: usize> From<Text<MIN, MAX>> for String {

@@ -1,6 +1,9 @@
 //! The tables, as both engines have them. Each engine also has something of its own: SQLite `customers.seq`, `high_water`
 //! and `garbage`, Postgres `customers.created_in`, `customers.imported_at` and `outbox`.
 
+diesel::joinable!(key_limits -> signing_keys (key_id));
+diesel::allow_tables_to_appear_in_same_query!(key_limits, signing_keys);
+
 diesel::table! {
     customers (account, customer_id) {
         account -> Text,
@@ -33,9 +36,6 @@ diesel::table! {
         revoked_at -> Nullable<BigInt>,
     }
 }
-
-diesel::joinable!(key_limits -> signing_keys (key_id));
-diesel::allow_tables_to_appear_in_same_query!(key_limits, signing_keys);
 
 diesel::table! {
     key_uses (key_id) {

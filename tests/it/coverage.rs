@@ -137,7 +137,7 @@ pub(crate) fn after_a_restore<'a>(api: &'a TestApi, operation: &'a str) -> Local
 }
 
 /// The key may only read.
-async fn by_a_reader(api: &TestApi, operation: &str) -> Answer {
+pub(crate) async fn by_a_reader(api: &TestApi, operation: &str) -> Answer {
     let reader = api.register_limited("reader", Scope::Read, None).await;
     ask(api, operation).signed_by(&reader).send().await
 }

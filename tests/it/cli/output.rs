@@ -1,6 +1,12 @@
 //! How each command ends if standard output cannot be written.
 
-use std::{fs::File, io, process::Stdio};
+use std::{
+    fs::File,
+    io::{self, Read as _, Write as _},
+    net::TcpListener,
+    process::Stdio,
+    thread,
+};
 
 use super::{Place, arguments::leaves};
 use crate::support::command;
@@ -25,6 +31,7 @@ const CALLS: [&[&str]; 18] = [
     &["backup", "backup.db"],
     &["export"],
     &["import", "--allow-incomplete"],
+    &["healthcheck"],
 ];
 
 /// Runs a command in a new folder. Returns its exit code and what it says on standard error.
@@ -35,8 +42,23 @@ fn run(arguments: &[&str], stdout: Stdio) -> (Option<i32>, String) {
     place.seal_keys();
     let mut command = command();
     command.args(arguments).current_dir(place.0.path()).stdin(Stdio::null()).stdout(stdout);
+    if arguments == ["healthcheck"] {
+        command.env("CUSTOMERS_HEALTHCHECK_URL", ready());
+    }
     let output = command.output().unwrap();
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+/// The URL of a service that says once that it is ready.
+fn ready() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/readyz", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        assert!(client.read(&mut [0; 1024]).unwrap() > 0);
+        client.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
+    });
+    url
 }
 
 #[test]

@@ -21,7 +21,7 @@ fn call(words: &[String]) -> Option<Vec<&str>> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let more: &[&str] = match words.as_slice() {
         // These open none, or only one that is a file.
-        ["sign" | "openapi" | "backup"] | ["seal", "generate-key"] => return None,
+        ["sign" | "openapi" | "backup" | "healthcheck"] | ["seal", "generate-key"] => return None,
         ["keys", "generate"] => &["--account", "acme", "--out", "private.pem"],
         ["keys", "add"] => &["--account", "acme", "--public-key", "public.pem"],
         ["keys", "revoke"] => &["k-1"],

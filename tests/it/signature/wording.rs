@@ -92,7 +92,7 @@ async fn a_refusal_says_how_the_query_differs(engine: Engine) {
         members.extend([("method".to_owned(), json!("GET")), ("path".to_owned(), json!("/customers"))]);
         members.extend(params.map(|params| ("queryParams".to_owned(), params)));
         let token = token(&api.signer, &header(&api.signer), &claims);
-        api.list("?PageSize=5&Other=1&Other=2").token(token).send().await.expect(401).detail().to_owned()
+        api.list("?PageSize=5&Other=1&Other=2").token(token).send().await.expect(401).detail()
     };
     let saw = "the server saw a query with 2 names";
     for (params, description) in [
@@ -145,7 +145,10 @@ async fn a_refusal_repeats_nothing_and_is_short(engine: Engine) {
         }
         for token in answers {
             let request = api.request("PUT", &target).token(token).bytes(SECRET).send().await.expect(401);
-            let text = String::from_utf8(request.body.to_vec()).unwrap();
+            let mut body = request.json();
+            // It is random.
+            body.as_object_mut().unwrap().remove("Instance");
+            let text = body.to_string();
             assert!(!text.contains(SECRET) && !text.contains("300"), "{text}");
             assert!(text.len() < 5_000, "{} bytes: {text}", text.len());
             for violation in request.violations("Header") {
