@@ -26,7 +26,7 @@ use customers_api::{
     record::{Records, SealKeys, generate_key_line},
     scope::Scope,
     signature::{Algorithm, EXPIRY_SECONDS_MAX, Facts, Key, Keyring, PrivateKey, sign, verify},
-    signature_id::SignatureId,
+    signature_id::{Proof, SignatureId},
     store::{Access, Condition, DatabaseUrl, NewVersion, Store, StoredCustomer, Version},
     telemetry::{Metrics, SignatureResult, StoreMetrics, TraceParent, WriteOutcome},
 };
@@ -150,8 +150,9 @@ fn stores(criterion: &mut Criterion) {
 }
 
 /// A signature that was never used, as the store knows it.
-fn signature() -> SignatureId {
-    SignatureId { expires_at: clock::now().timestamp() + EXPIRY_SECONDS_MAX, hash: random::bytes() }
+fn proof() -> Proof {
+    let expires_at = clock::now().timestamp() + EXPIRY_SECONDS_MAX;
+    Proof { signature: SignatureId { expires_at, hash: random::bytes() }, key_id: "bench".to_owned() }
 }
 
 fn store_of(criterion: &mut Criterion, engine: &str, runtime: &Runtime, store: &Store) {
@@ -159,7 +160,7 @@ fn store_of(criterion: &mut Criterion, engine: &str, runtime: &Runtime, store: &
     let input: CustomerInput = serde_json::from_value(customer(0, 1)).expect("a customer");
     let put = |id: String| {
         let (account, id): (_, CustomerId) = (&account, id.parse().expect("an id"));
-        let version = NewVersion::of(Some(signature()));
+        let version = NewVersion::of(Some(proof()));
         let record = Records::default().encode(account, &id, version.version(), &input).expect("a record");
         async move { store.put(account, id, version, record, Condition::Always).await }
     };

@@ -11,3 +11,12 @@ pub struct SignatureId {
     /// The hash of the key and of the signed text.
     pub hash: [u8; SIGNATURE_HASH_BYTES],
 }
+
+/// What proves who sent a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proof {
+    /// The signature.
+    pub signature: SignatureId,
+    /// The id of the key that made it.
+    pub key_id: String,
+}

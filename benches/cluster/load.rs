@@ -198,6 +198,11 @@ impl Load {
         }
     }
 
+    /// The versions that clients know.
+    pub(crate) fn tags(&self) -> Vec<String> {
+        self.tags.borrow().values().map(|tag| tag.trim_matches('"').to_owned()).collect()
+    }
+
     pub(crate) fn sign(&self, request: &Request) -> Signed {
         let Request { customer_id, call } = request;
         let holds = |content: &Content| ("if-match", self.tags.borrow()[content].clone());

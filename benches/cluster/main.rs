@@ -11,6 +11,7 @@ mod calls;
 #[path = "../../tests/it/linearizable/checker.rs"]
 #[allow(dead_code, reason = "its tests run with the integration tests")]
 mod checker;
+mod follower;
 mod freshness;
 mod histories;
 mod ledger;
@@ -28,8 +29,8 @@ use clap::Parser as _;
 use futures_util::future::join_all;
 
 use self::{
-    freshness::Freshness, histories::Histories, ledger::Ledger, load::Load, options::Options,
-    summary::Summary,
+    follower::Follower, freshness::Freshness, histories::Histories, ledger::Ledger, load::Load,
+    options::Options, summary::Summary,
 };
 
 fn main() {
@@ -48,10 +49,12 @@ async fn run(options: &Options) -> serde_json::Value {
     println!("running");
     let (histories, ledger, freshness) =
         (Rc::new(Histories::new(options)), Rc::new(Ledger::default()), Rc::new(Freshness::new(options)));
+    let follower = Rc::new(Follower::new(options));
     let clients = [
         histories::start(&load, &histories, options),
         ledger::start(&load, &ledger, options),
         freshness::start(&load, &freshness, options),
+        follower::start(&load, &follower),
     ];
     spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await.unwrap().unwrap();
     let ended = Instant::now();
@@ -60,5 +63,7 @@ async fn run(options: &Options) -> serde_json::Value {
     join_all(load.replicas.iter().map(|replica| load.until_it_writes(replica))).await;
     let lost = ledger.lost(&load).await;
     histories.look_up(&load).await;
-    Summary { load: &load, histories: &histories, freshness: &freshness, lost, started, ended }.json()
+    let differences = follower.differences(&load).await;
+    let (histories, freshness, follower) = (&histories, &freshness, &follower);
+    Summary { load: &load, histories, freshness, follower, differences, lost, started, ended }.json()
 }

@@ -20,6 +20,9 @@ pub(crate) struct Options {
     /// Do not send a signed request a second time once it was acknowledged
     #[arg(long)]
     pub(crate) no_repeats: bool,
+    /// Do not follow events, because an older version of the service has none
+    #[arg(long)]
+    pub(crate) without_events: bool,
     /// How long a client waits between two requests
     #[arg(long, default_value_t = 50)]
     pub(crate) pause_milliseconds: u64,

@@ -4,12 +4,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::{freshness::Freshness, histories::Histories, load::Load, replica::Replica};
+use crate::{follower::Follower, freshness::Freshness, histories::Histories, load::Load, replica::Replica};
 
 pub(crate) struct Summary<'a> {
     pub(crate) load: &'a Load,
     pub(crate) histories: &'a Histories,
     pub(crate) freshness: &'a Freshness,
+    pub(crate) follower: &'a Follower,
+    pub(crate) differences: Vec<String>,
     pub(crate) lost: Vec<String>,
     pub(crate) started: Instant,
     pub(crate) ended: Instant,
@@ -17,7 +19,7 @@ pub(crate) struct Summary<'a> {
 
 impl Summary<'_> {
     pub(crate) fn json(&self) -> Value {
-        let Self { load, histories, freshness, lost, .. } = self;
+        let Self { load, histories, freshness, follower, differences, lost, .. } = self;
         let replicas = load.replicas.iter().map(|replica| {
             let longest = replica.longest.get().as_secs_f64();
             let without_writes = self.without_writes(replica).as_secs_f64();
@@ -32,6 +34,8 @@ impl Summary<'_> {
             "repeats": histories.repeats(),
             "unknown": histories.unknown(),
             "without_order": histories.without_order(),
+            "events": follower.len(),
+            "differences": differences,
             "lost": lost,
             "stale_reads": freshness.stale_reads.get(),
             "stalest": freshness.stalest.get().as_secs_f64(),

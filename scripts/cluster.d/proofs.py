@@ -85,6 +85,7 @@ class Proofs:
         longest = max(replica["longest_answer"] for replica in found["replicas"].values())
         without = max(replica["without_writes"] for replica in found["replicas"].values())
         wrong += [f"lost: {lost}" for lost in found["lost"][:5]]
+        wrong += [f"the copy of a follower: {difference}" for difference in found["differences"][:5]]
         wrong += [f"no order: {history}" for history in found["without_order"][:2]]
         wrong += [f"not expected: {fault}" for fault in found["faults"][:5]]
         wrong += [f"an answer took {longest:.1f} s"] if longest > ANSWER_SECONDS_MAX else []
@@ -171,11 +172,12 @@ class Proofs:
         return sockets, self.cluster.url(*ports)
 
 
-COLUMNS = "{:<41} {:>8} {:<24} {:>8} {:>7} {:>7} {:>8} {:>5} {:>9} {:>11}"
+COLUMNS = "{:<41} {:>8} {:<24} {:>8} {:>7} {:>7} {:>8} {:>5} {:>9} {:>11} {:>6} {:>11}"
 HEADINGS = COLUMNS.format(
-    "", "primary", "seconds without writes:", "longest", "", "", "", "", "histories", "oldest read"
+    "", "primary", "seconds without writes:", "longest", "", "", "", "", "histories", "oldest read", "", "a follower"
 ) + "\n" + COLUMNS.format(
-    "proof", "after s", "  hosts haproxy pgbouncer", "answer s", "answers", "repeats", "unknown", "lost", "no order", "s"
+    "proof", "after s", "  hosts haproxy pgbouncer", "answer s", "answers", "repeats", "unknown", "lost", "no order", "s",
+    "events", "differs"
 )
 
 
@@ -188,5 +190,5 @@ def row(name, found, primary_after):
     without_order = f"{len(found['without_order'])}/{found['histories']}"
     return COLUMNS.format(
         name, f"{primary_after:.1f}", without, f"{longest:.1f}", found["operations"], found["repeats"], found["unknown"],
-        len(found["lost"]), without_order, f"{found['stalest']:.1f}",
+        len(found["lost"]), without_order, f"{found['stalest']:.1f}", found["events"], len(found["differences"]),
     )

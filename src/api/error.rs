@@ -70,6 +70,11 @@ pub enum ApiError {
     /// The account does not have this customer.
     #[error("the account has no customer with this CustomerID; PUT creates one")]
     CustomerNotFound,
+    /// The events after a page token are not all kept any more, or are others than those that were read.
+    #[error(
+        "the PageToken cannot go on: begin anew with From=Newest, list all customers, and follow from there"
+    )]
+    Gone,
     /// A precondition is false.
     #[error("the customer does not match If-Match or If-None-Match; nothing was changed")]
     PreconditionFailed,
@@ -134,6 +139,7 @@ impl ApiError {
             Self::Malformed | Self::TlsRequired | Self::Invalid { .. } => {
                 (StatusCode::BAD_REQUEST, ErrorType::InvalidMessage)
             }
+            Self::Gone => (StatusCode::GONE, ErrorType::Gone),
             Self::PreconditionFailed => (StatusCode::PRECONDITION_FAILED, ErrorType::PreconditionFailed),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, ErrorType::Unavailable),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, ErrorType::Unexpected),

@@ -9,6 +9,7 @@ mod budget;
 mod customers;
 mod document;
 mod error;
+mod events;
 mod explainer;
 mod http;
 mod location;

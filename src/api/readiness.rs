@@ -2,11 +2,10 @@
 
 use std::{
     fmt,
-    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 use crate::{registry::Registry, store::Store, telemetry::chain};
 
@@ -15,7 +14,7 @@ const FINDING_AGE_MAX: Duration = Duration::from_millis(100);
 
 /// The check of all parts that a request needs.
 pub(super) struct Readiness {
-    is_stopping: AtomicBool,
+    is_stopping: watch::Sender<bool>,
     last: Mutex<Option<(Instant, Result<(), NotReady>)>>,
 }
 
@@ -28,17 +27,28 @@ pub(super) struct NotReady {
 
 impl Readiness {
     pub(super) fn new() -> Self {
-        Self { is_stopping: AtomicBool::new(false), last: Mutex::new(None) }
+        Self { is_stopping: watch::Sender::new(false), last: Mutex::new(None) }
     }
 
     /// From now on, nothing is ready.
     pub(super) fn stop(&self) {
-        self.is_stopping.store(true, Ordering::Relaxed);
+        self.is_stopping.send_replace(true);
+    }
+
+    /// Whether the service stops.
+    pub(super) fn is_stopping(&self) -> bool {
+        *self.is_stopping.borrow()
+    }
+
+    /// Waits until the service stops.
+    pub(super) async fn stopped(&self) {
+        // The sender is there as long as this is.
+        let _ = self.is_stopping.subscribe().wait_for(|is_stopping| *is_stopping).await;
     }
 
     /// Checks one part after the other. Probes that come together share one check.
     pub(super) async fn check(&self, store: &Store, registry: &Registry) -> Result<(), NotReady> {
-        if self.is_stopping.load(Ordering::Relaxed) {
+        if self.is_stopping() {
             return Err(not_ready("server", "it is stopping"));
         }
         let mut last = self.last.lock().await;

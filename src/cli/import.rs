@@ -27,10 +27,13 @@ use crate::{
     model::{CustomerId, CustomerInput},
     record::{Records, SealError},
     signature::PublicKey,
-    store::{Access, ImportOutcome, ImportedCustomer, SigningKey, Store, StoreError, StoredCustomer},
+    store::{
+        Access, ImportOutcome, ImportedCustomer, MovedEvent, MovedOutcome, SigningKey, Store, StoreError,
+        StoredCustomer, UsedSignature,
+    },
 };
 
-/// Read the keys and customers that `export` printed
+/// Read the keys, events and customers that `export` printed
 ///
 /// Customers keep their versions and timestamps, and are sealed by the current seal key if there is one. Each is held
 /// against the contract. A line that cannot be imported is reported by its number, and the others are imported; then
@@ -67,6 +70,9 @@ const LINE_BYTES_MAX: usize = BODY_BYTES_MAX + 4096;
 const BATCH_CUSTOMERS_MAX: usize = 1000;
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// How many events and signatures are written at once.
+const BATCH_CHANGES_MAX: usize = 1000;
+
 /// How long a database that is not available, or locked by others, is tried again.
 const PATIENCE: Duration = Duration::from_secs(30);
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
@@ -84,6 +90,7 @@ impl Import {
         while let Some((number, text)) = lines.next().with_context(|| format!("cannot read {shown}"))? {
             importer.add(number, text).await?;
         }
+        importer.flush_changes_if(1).await?;
         importer.flush().await?;
         importer.settle().await?;
         let is_complete = allow_incomplete || importer.open_lines == Some(0);
@@ -111,17 +118,23 @@ struct Counts {
     keys_there: u64,
     customers: u64,
     customers_there: u64,
+    events: u64,
+    events_there: u64,
     refused: u64,
 }
 
 impl fmt::Display for Counts {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { keys, keys_there, customers, customers_there, refused: _ } = self;
+        let Self { keys, keys_there, customers, customers_there, events, events_there, refused: _ } = self;
         write!(
             formatter,
             "imported {customers} customers and {keys} keys; \
              {customers_there} customers and {keys_there} keys were there already"
-        )
+        )?;
+        match (events, events_there) {
+            (0, 0) => Ok(()),
+            _ => write!(formatter, "; imported {events} events; {events_there} were there already"),
+        }
     }
 }
 
@@ -130,6 +143,7 @@ struct Importer {
     records: Records,
     replace: bool,
     batch: Batch,
+    changes: Changes,
     writing: Option<Writing>,
     counts: Counts,
     /// How many lines came since the last end of an export; `None` before the first line.
@@ -147,6 +161,15 @@ struct Batch {
     bytes: usize,
 }
 
+/// Events and signatures that are not written yet.
+#[derive(Default)]
+struct Changes {
+    events: Vec<MovedEvent>,
+    /// The numbers of their lines.
+    numbers: Vec<u64>,
+    signatures: Vec<UsedSignature>,
+}
+
 /// A batch that is being written while the next lines are read.
 struct Writing {
     numbers: Vec<u64>,
@@ -156,8 +179,8 @@ struct Writing {
 impl Importer {
     fn new(store: Store, records: Records, replace: bool) -> Self {
         let progress = Progress::start("lines were read");
-        let (batch, counts) = (Batch::default(), Counts::default());
-        Self { store, records, replace, batch, writing: None, counts, open_lines: None, progress }
+        let (batch, changes, counts) = (Batch::default(), Changes::default(), Counts::default());
+        Self { store, records, replace, batch, changes, writing: None, counts, open_lines: None, progress }
     }
 
     async fn add(&mut self, number: u64, text: Result<&[u8], TooLong>) -> anyhow::Result<()> {
@@ -181,6 +204,15 @@ impl Importer {
                 Ok(())
             }
             Ok(Entry::Key(key)) => self.add_key(number, key).await,
+            Ok(Entry::Signature(used)) => {
+                self.changes.signatures.push(used);
+                self.flush_changes_if(BATCH_CHANGES_MAX).await
+            }
+            Ok(Entry::Event(event)) => {
+                self.changes.events.push(event);
+                self.changes.numbers.push(number);
+                self.flush_changes_if(BATCH_CHANGES_MAX).await
+            }
             Ok(Entry::Customer(identity, input)) => self.add_customer(number, identity, &input).await,
             Err(faults) => {
                 self.refuse(number, &faults);
@@ -221,6 +253,8 @@ impl Importer {
         identity: Identity,
         input: &CustomerInput,
     ) -> anyhow::Result<()> {
+        // The events say whether the customer came to its version here.
+        self.flush_changes_if(1).await?;
         let Identity { account, customer_id, version, created, updated } = identity;
         self.records.keep(&self.store).await?;
         let record = self.records.encode(&account, &customer_id, version, input)?;
@@ -238,6 +272,30 @@ impl Importer {
         self.batch.numbers.push(number);
         self.batch.keys.insert(key);
         self.batch.bytes += bytes;
+        Ok(())
+    }
+
+    /// Writes events and signatures, if there are at least so many, once the customers before them are written.
+    async fn flush_changes_if(&mut self, min: usize) -> anyhow::Result<()> {
+        if self.changes.events.len() + self.changes.signatures.len() < min {
+            return Ok(());
+        }
+        self.flush().await?;
+        self.settle().await?;
+        let Changes { events, numbers, signatures } = std::mem::take(&mut self.changes);
+        let store = &self.store;
+        patiently(async || Ok(store.remember_signatures(signatures.clone()).await?)).await?;
+        let outcomes = patiently(async || Ok(store.take_over_events(events.clone()).await?)).await?;
+        for (number, outcome) in numbers.into_iter().zip(outcomes) {
+            match outcome {
+                MovedOutcome::Written => self.counts.events += 1,
+                MovedOutcome::AlreadyThere => self.counts.events_there += 1,
+                MovedOutcome::Taken => {
+                    self.refuse(number, &["another event is at this position already".to_owned()]);
+                }
+                MovedOutcome::Gap => self.refuse(number, &["an event before this one is missing".to_owned()]),
+            }
+        }
         Ok(())
     }
 
@@ -283,14 +341,19 @@ async fn write(
     customers: &[ImportedCustomer],
     replace: bool,
 ) -> Result<Vec<ImportOutcome>, SealError> {
+    patiently(async || {
+        // They may have waited for long, and their key may have been replaced meanwhile.
+        records.keep(store).await?;
+        Ok(store.import(customers, replace).await?)
+    })
+    .await
+}
+
+/// Tries something again for a while, as long as the database is not available.
+async fn patiently<T>(write: impl AsyncFn() -> Result<T, SealError>) -> Result<T, SealError> {
     let start = Instant::now();
     loop {
-        // They may have waited for long, and their key may have been replaced meanwhile.
-        let written = async {
-            records.keep(store).await?;
-            Ok(store.import(customers, replace).await?)
-        };
-        match written.await {
+        match write().await {
             Err(SealError::Store(StoreError::Busy | StoreError::Unavailable(_)))
                 if start.elapsed() < PATIENCE =>
             {

@@ -5,8 +5,11 @@
 
 mod arguments;
 mod backup;
+mod chains;
 mod database;
 mod endpoint_options;
+mod event_lines;
+mod events;
 mod export;
 mod healthcheck;
 mod import;
@@ -14,6 +17,7 @@ mod input;
 mod keys;
 mod lines;
 mod listen;
+mod members;
 mod migrate;
 mod ndjson;
 mod openapi;
@@ -70,6 +74,7 @@ enum Command {
     Openapi(openapi::Openapi),
     Verify(verify::Verify),
     Seal(seal::Seal),
+    Events(events::Events),
     Backup(backup::Backup),
     Export(export::Export),
     Import(import::Import),
@@ -98,8 +103,8 @@ fn fail(error: &anyhow::Error) -> ExitCode {
 
 impl Cli {
     fn run(self) -> anyhow::Result<()> {
-        // These two end in a way of their own.
-        if !matches!(self.command, Command::Serve(_) | Command::Backup(_)) {
+        // These end in a way of their own.
+        if !matches!(self.command, Command::Serve(_) | Command::Backup(_) | Command::Events(_)) {
             stop::end_on_signal()?;
         }
         actix_web::rt::System::new().block_on(async {
@@ -112,6 +117,7 @@ impl Cli {
                 Command::Openapi(command) => command.run(),
                 Command::Verify(command) => command.run().await,
                 Command::Seal(command) => command.run().await,
+                Command::Events(command) => command.run().await,
                 Command::Backup(command) => command.run().await,
                 Command::Export(command) => command.run().await,
                 Command::Import(command) => command.run().await,

@@ -1,32 +1,33 @@
-//! The lines of an export, `{"Key": …}`, `{"Customer": …}` and at last `{"End": …}`: how they are written and read.
+//! The lines of an export, `{"Key": …}`, `{"Signature": …}`, `{"Pruned": …}`, `{"Event": …}`, `{"Customer": …}` and at last
+//! `{"End": …}`: how they are written and read.
 //!
 //! No error shows a value of a line, because it may be personal data.
 
-use std::{fmt::Display, str::FromStr};
-
-use chrono::TimeDelta;
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::{Error as JsonError, Value, value::RawValue};
 
-use super::{keys::key_id, verify::describe};
+use super::{
+    event_lines::{self, EventMembers, PrunedMembers, SignatureMembers},
+    keys::key_id,
+    members::{parsed, timestamp},
+    verify::describe,
+};
 use crate::{
     account::Account,
-    clock, contract,
+    contract,
     model::{self, CustomerId, CustomerInput, Timestamp},
     scope::Scope,
     signature::PublicKey,
-    store::{SigningKey, StoredCustomer, Version},
+    store::{MovedEvent, SigningKey, StoredCustomer, UsedSignature, Version},
 };
-
-/// How far a timestamp may be ahead of the clock, which may differ from another machine's. Customers that are created
-/// later get later timestamps, so one in the far future would spoil all that follow.
-const AHEAD_MAX: TimeDelta = TimeDelta::seconds(60);
 
 /// What a line says.
 #[allow(clippy::large_enum_variant, reason = "there is one of them at a time")]
 pub(super) enum Entry {
     Key(SigningKey),
     Customer(Identity, CustomerInput),
+    Signature(UsedSignature),
+    Event(MovedEvent),
     /// The export is whole: so many lines came before.
     End(u64),
 }
@@ -48,6 +49,12 @@ enum Members<R> {
     Key(KeyMembers),
     #[serde(deserialize_with = "model::object")]
     Customer(CustomerMembers<R>),
+    #[serde(deserialize_with = "model::object")]
+    Signature(SignatureMembers),
+    #[serde(deserialize_with = "model::object")]
+    Pruned(PrunedMembers),
+    #[serde(deserialize_with = "model::object")]
+    Event(EventMembers),
     #[serde(deserialize_with = "model::object")]
     End(EndMembers),
 }
@@ -127,6 +134,9 @@ pub(super) fn read(line: &[u8]) -> Result<Entry, Vec<String>> {
     match serde_json::from_slice(line) {
         Ok(Members::Key(members)) => key(&members).map(Entry::Key),
         Ok(Members::Customer(members)) => Ok(Entry::Customer(identity(&members)?, members.record)),
+        Ok(Members::Signature(members)) => event_lines::signature(&members).map(Entry::Signature),
+        Ok(Members::Pruned(members)) => event_lines::pruned(&members).map(Entry::Event),
+        Ok(Members::Event(members)) => event_lines::event(members).map(Entry::Event),
         Ok(Members::End(EndMembers { lines })) => Ok(Entry::End(lines)),
         Err(_) => Err(explain(line)),
     }
@@ -135,7 +145,13 @@ pub(super) fn read(line: &[u8]) -> Result<Entry, Vec<String>> {
 /// What is wrong with a line that was refused.
 fn explain(line: &[u8]) -> Vec<String> {
     match serde_json::from_slice::<Members<Value>>(line) {
-        Ok(Members::Key(_) | Members::End(_)) => Vec::new(),
+        Ok(
+            Members::Key(_)
+            | Members::Signature(_)
+            | Members::Pruned(_)
+            | Members::Event(_)
+            | Members::End(_),
+        ) => Vec::new(),
         Ok(Members::Customer(members)) => {
             let mut faults = identity(&members).err().unwrap_or_default();
             let violations = contract::explain("CustomerInput", members.record.to_string().as_bytes());
@@ -159,7 +175,10 @@ fn without_values(error: &JsonError) -> String {
     match own.and_then(|_| text.split(" at line").next()) {
         Some(message) => message.to_owned(),
         None if text.starts_with("unknown field") => "has an unknown member".to_owned(),
-        None => "must be {\"Key\": {…}} or {\"Customer\": {…}}, with the members of an export".to_owned(),
+        None => {
+            "must be {\"Key\": {…}}, {\"Event\": {…}} or {\"Customer\": {…}}, with the members of an export"
+                .to_owned()
+        }
     }
 }
 
@@ -216,19 +235,6 @@ fn identity<R>(members: &CustomerMembers<R>) -> Result<Identity, Vec<String>> {
     }
 }
 
-fn parsed<T: FromStr<Err: Display>>(member: &str, text: &str, faults: &mut Vec<String>) -> Option<T> {
-    text.parse().map_err(|error| faults.push(format!("{member}: {error}"))).ok()
-}
-
-fn timestamp(member: &str, text: &str, faults: &mut Vec<String>) -> Option<Timestamp> {
-    let timestamp: Timestamp = parsed(member, text, faults)?;
-    if timestamp > (clock::now() + AHEAD_MAX).into() {
-        faults.push(format!("{member} is in the future"));
-        return None;
-    }
-    Some(timestamp)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -247,14 +253,14 @@ mod tests {
             ("{", "is not valid JSON at column 1"),
             ("\u{feff}{}", "is not valid JSON at column 1"),
             (r#"{"Key":{}} {}"#, "is not valid JSON at column 12"),
-            (r#"{"Mia":{}}"#, "must be {\"Key\": {…}} or"),
-            (r#""Key""#, "must be {\"Key\": {…}} or"),
-            (r#"["Key"]"#, "must be {\"Key\": {…}} or"),
-            (r#"{"Key":["acme","k","ES384","x","y"]}"#, "must be {\"Key\": {…}} or"),
+            (r#"{"Mia":{}}"#, "must be {\"Key\": {…}}, {\"Event\": {…}} or"),
+            (r#""Key""#, "must be {\"Key\": {…}}, {\"Event\": {…}} or"),
+            (r#"["Key"]"#, "must be {\"Key\": {…}}, {\"Event\": {…}} or"),
+            (r#"{"Key":["acme","k","ES384","x","y"]}"#, "must be {\"Key\": {…}}, {\"Event\": {…}} or"),
             (r#"{"Key":{"Mia":1}}"#, "has an unknown member"),
             (r#"{"Customer":{"Account":"a","Account":"a"}}"#, "duplicate field `Account`"),
             (r#"{"Customer":{"Account":"a","Record":"Mia"}}"#, "missing field `CustomerID`"),
-            (r#"{"Customer":{"Account":1}}"#, "must be {\"Key\": {…}} or"),
+            (r#"{"Customer":{"Account":1}}"#, "must be {\"Key\": {…}}, {\"Event\": {…}} or"),
             (&format!("{KEY}{KEY}"), "is not valid JSON at column 89"),
             (KEY, "Created: must be a time of RFC 3339"),
             (KEY, "PublicKey: the key is not in PEM format"),

@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// Prints a line.
 pub(super) fn print(line: impl Display) -> anyhow::Result<()> {
@@ -27,6 +28,14 @@ pub(super) fn print_bytes(bytes: &[u8]) -> anyhow::Result<bool> {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
         written => finish(written).map(|()| true),
     }
+}
+
+/// Whether somebody may still read standard output, although nothing is printed.
+pub(super) fn is_read() -> anyhow::Result<bool> {
+    let out = stdout();
+    let mut polled = [PollFd::new(&out, PollFlags::empty())];
+    poll(&mut polled, Some(&Timespec::default())).context("standard output cannot be looked at")?;
+    Ok(!polled[0].revents().intersects(PollFlags::ERR | PollFlags::HUP))
 }
 
 /// Prints what was done. If that fails, the error says that it was done all the same.

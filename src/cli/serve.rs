@@ -46,6 +46,9 @@ pub(super) struct Serve {
     /// The maximum number of open connections; for one more, the one that has waited longest for its client is closed
     #[arg(long, env = "CUSTOMERS_MAX_CONNECTIONS", default_value_t = 512, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     max_connections: u32,
+    /// How many days events are kept
+    #[arg(long, env = "CUSTOMERS_EVENTS_DAYS", default_value_t = 400, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    events_days: u32,
     #[command(flatten)]
     stop: Stop,
     /// The format of log lines
@@ -71,6 +74,7 @@ impl Serve {
             sandbox,
             workers,
             max_connections,
+            events_days,
             stop,
             log_format,
             log,
@@ -103,6 +107,7 @@ impl Serve {
             thread = store.ended() => return Err(fatal(thread)),
             never = follow(&records, &store, certificate.as_ref()) => match never {},
             stopped = admin_stopped(admin) => stopped.context("the admin listener failed")?,
+            never = store.keep_events(events_days) => match never {},
             () = registry.ended() => return Err(fatal("registry")),
         }
         finish(&registry, &records, &store).await;

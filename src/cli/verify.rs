@@ -1,17 +1,24 @@
-use anyhow::bail;
+use anyhow::{bail, ensure};
 use clap::Args;
 
-use super::{database::Database, output, progress::Progress, rows::Rows, seal_options::SealKeysFile};
+use super::{
+    chains::{self, Findings},
+    database::Database,
+    output,
+    progress::Progress,
+    rows::Rows,
+    seal_options::SealKeysFile,
+};
 use crate::{
     model::RequestExtensionItem,
     record::Records,
     store::{Access, Collection, RawCustomer, Store},
 };
 
-/// Check every stored customer against the contract
+/// Check every stored customer against the contract, and against its events
 ///
-/// Prints each violation with the account, the customer id and the field, but without the value. The exit code is 1 if
-/// there is any.
+/// Prints each violation with the account, the customer id and the field, but without the value. The events of an account must
+/// be all there, and a customer must be in the version of its last event. The exit code is 1 if anything is wrong.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Verify {
@@ -31,9 +38,17 @@ impl Verify {
         let store = self.database.open(Access::Read).await?;
         let records = self.seal.open(&store).await?;
         let Counts { customers, damaged } = verify(&store, &records).await?;
+        let Findings { events, faults, notes } = chains::check(&store).await?;
+        for note in notes {
+            output::note(format_args!("note: {note}: an older version of the service wrote in between"));
+        }
+        for fault in &faults {
+            output::print(fault)?;
+        }
         if damaged > 0 {
             bail!("{damaged} of {customers} customers do not match the contract");
         }
+        ensure!(faults.is_empty(), "{} faults in {events} events", faults.len());
         output::print(format_args!("{customers} customers match the contract"))
     }
 }

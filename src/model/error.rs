@@ -38,6 +38,8 @@ pub enum ErrorType {
     Forbidden,
     /// There is no such resource.
     ResourceNotFound,
+    /// There was such a resource, but it is not kept any more.
+    Gone,
     /// A precondition of the request does not hold.
     PreconditionFailed,
     /// The server failed.

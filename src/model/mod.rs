@@ -7,6 +7,7 @@ mod address;
 mod customer;
 mod customer_input;
 mod error;
+mod events;
 mod page;
 mod strict;
 mod text;
@@ -17,6 +18,9 @@ pub use customer::{Customer, CustomerId};
 pub use customer_input::{CustomerIdentity, CustomerInput, FullName, IdType};
 pub use error::{
     Error, ErrorType, FIELD_LENGTH_MAX, Reason, RequestExtension, RequestExtensionItem, VIOLATIONS_MAX,
+};
+pub use events::{
+    Event, EventStart, EventType, EventWait, Events, InvalidEventStart, InvalidEventWait, WAIT_SECONDS_MAX,
 };
 pub use page::{Customers, InvalidPageSize, InvalidSortDirection, PAGE_ITEMS_MAX, PageSize, SortDirection};
 pub(crate) use strict::{object, present};

@@ -9,9 +9,10 @@ use super::{
     decide::{Change, Outcome},
     engine::{ANSWER_TIMEOUT, Engine, Store, on, within},
     error::StoreError,
+    exported::Exported,
     page::Part,
     sqlite::Backup,
-    types::{Exported, ImportOutcome, ImportedCustomer, RawCustomer, Reseal, StoredCustomer},
+    types::{ImportOutcome, ImportedCustomer, RawCustomer, Reseal, StoredCustomer},
 };
 use crate::account::Account;
 

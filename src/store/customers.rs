@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     model::{CustomerId, SortDirection},
-    signature_id::SignatureId,
+    signature_id::Proof,
 };
 
 impl Store {
@@ -38,9 +38,9 @@ impl Store {
         collection: impl Into<Collection<'_>>,
         id: CustomerId,
         if_match: Option<Vec<Version>>,
-        signature: Option<SignatureId>,
+        proof: Option<Proof>,
     ) -> Result<DeleteOutcome, StoreError> {
-        let change = Change::Delete { signature, if_match };
+        let change = Change::Delete { new: NewVersion::of(proof), if_match };
         self.write(collection.into(), id, change).await?.outcome.try_into().map_err(StoreError::failed)
     }
 

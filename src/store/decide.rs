@@ -11,7 +11,7 @@ use super::{
     types::{Condition, DeleteOutcome, PutOutcome, Record},
     version::{NewVersion, Version},
 };
-use crate::signature_id::SignatureId;
+use crate::{model::EventType, signature_id::SignatureId};
 
 /// A customer as the database has it, without the record. Times are microseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,8 +40,8 @@ pub enum Change {
     },
     /// Deletes the customer.
     Delete {
-        /// The signature that carries out the write, and must not do so twice.
-        signature: Option<SignatureId>,
+        /// The name of the delete, and the signature that carries it out and must not do so twice.
+        new: NewVersion,
         /// Which versions may be deleted; `None` means any.
         if_match: Option<Vec<Version>>,
     },
@@ -72,8 +72,7 @@ impl Change {
     #[must_use]
     pub fn signature(&self) -> Option<SignatureId> {
         match self {
-            Self::Put { new, .. } => new.signature(),
-            Self::Delete { signature, .. } => *signature,
+            Self::Put { new, .. } | Self::Delete { new, .. } => new.signature(),
             Self::Import { .. } | Self::Reseal { .. } => None,
         }
     }
@@ -146,6 +145,29 @@ pub enum Effect {
     Delete,
 }
 
+/// What those who follow are told of a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// The version that the customer has since then. After a delete, no customer has it.
+    pub id: Version,
+    /// What happened.
+    pub event_type: EventType,
+    /// When it happened, in microseconds since the Unix epoch.
+    pub occurred: i64,
+    /// The version that the customer had before; `None` if it is new, or if that version is damaged.
+    pub previous: Option<Version>,
+    /// The key of the request, if it was signed.
+    pub key_id: Option<String>,
+}
+
+impl Event {
+    /// The version that the customer has since then; `None` after a delete.
+    #[must_use]
+    pub fn version(&self) -> Option<Version> {
+        (self.event_type != EventType::CustomerDeleted).then_some(self.id)
+    }
+}
+
 /// What a write does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
@@ -157,11 +179,13 @@ pub struct Decision {
     pub effect: Effect,
     /// The signatures to remember beside the customer, each with what its caller was told.
     pub used: Vec<(SignatureId, Outcome)>,
+    /// What those who follow are told: exactly if the customer changes.
+    pub event: Option<Event>,
 }
 
 impl Decision {
     fn new(outcome: Outcome, effect: Effect) -> Self {
-        Self { outcome, is_repeated: false, effect, used: Vec::new() }
+        Self { outcome, is_repeated: false, effect, used: Vec::new(), event: None }
     }
 
     fn repeat(outcome: Outcome) -> Self {
@@ -173,6 +197,20 @@ impl Decision {
         self.used.extend(signature.map(|signature| (signature, self.outcome)));
         self
     }
+
+    /// Tells of a change that a request has made.
+    fn told(mut self, new: &NewVersion, occurred: i64, current: Option<&Current>) -> Self {
+        let event_type = match (self.effect, current) {
+            (Effect::Nothing, _) => return self,
+            (Effect::Write(_), None) => EventType::CustomerCreated,
+            (Effect::Write(_), Some(_)) => EventType::CustomerUpdated,
+            (Effect::Delete, _) => EventType::CustomerDeleted,
+        };
+        let (id, key_id) = (new.version(), new.key_id().map(str::to_owned));
+        let previous = current.and_then(|current| current.version);
+        self.event = Some(Event { id, event_type, occurred, previous, key_id });
+        self
+    }
 }
 
 impl Current {
@@ -182,7 +220,7 @@ impl Current {
     }
 
     /// The signature that the row shows.
-    fn shown(&self) -> Option<(SignatureId, Outcome)> {
+    pub(super) fn shown(&self) -> Option<(SignatureId, Outcome)> {
         let (version, expires_at) = (self.version?, self.signature_expires_at?);
         Some((SignatureId { expires_at, hash: version.into_bytes() }, self.outcome(version)))
     }
@@ -202,7 +240,8 @@ impl Current {
 
 /// Decides what a write does to a customer: `current` is the customer, if there is one, and `used` is what the write's
 /// signature has done, if it was used before. `timestamp` is the time of the write, in microseconds since the Unix epoch.
-/// Signatures that expired before `forgotten_before`, in Unix seconds, need not be remembered.
+/// Signatures that expired before `forgotten_before`, in Unix seconds, need not be remembered. `last` is the version in the
+/// customer's last event, if it has one and that is no delete; only imports ask for it.
 #[must_use]
 pub fn decide(
     change: &Change,
@@ -210,15 +249,17 @@ pub fn decide(
     current: Option<&Current>,
     used: Option<Outcome>,
     forgotten_before: i64,
+    last: Option<Version>,
 ) -> Decision {
     if let Some(first) = used {
         return Decision::repeat(first);
     }
     let mut decision = match change {
-        Change::Put { new, condition, .. } => put(*new, condition, timestamp, current),
-        Change::Delete { signature, if_match } => delete(*signature, if_match.as_deref(), current),
+        Change::Put { new, condition, .. } => put(new, condition, timestamp, current),
+        Change::Delete { new, if_match } => delete(new, if_match.as_deref(), timestamp, current),
         Change::Import { version, created, updated, replace, .. } => {
-            import(*version, *created, *updated, *replace, current)
+            let decision = import(*version, *created, *updated, *replace, current);
+            told_of_import(decision, *version, timestamp, current, last)
         }
         Change::Reseal { version, .. } => reseal(*version, current),
     };
@@ -234,7 +275,7 @@ pub fn decide(
     decision
 }
 
-fn put(new: NewVersion, condition: &Condition, timestamp: i64, current: Option<&Current>) -> Decision {
+fn put(new: &NewVersion, condition: &Condition, timestamp: i64, current: Option<&Current>) -> Decision {
     let (version, signature) = (new.version(), new.signature());
     let signature_expires_at = signature.map(|signature| signature.expires_at);
     let next =
@@ -244,18 +285,19 @@ fn put(new: NewVersion, condition: &Condition, timestamp: i64, current: Option<&
         Some(current) if current.meets(condition) => {
             let updated = timestamp.max(current.updated + 1);
             let next = Current { created: current.created, updated, ..next };
-            Decision::new(Outcome::Updated(version), Effect::Write(next))
+            Decision::new(Outcome::Updated(version), Effect::Write(next)).told(new, updated, Some(current))
         }
         None if matches!(condition, Condition::Always | Condition::Absent) => {
-            Decision::new(Outcome::Created(version), Effect::Write(next))
+            Decision::new(Outcome::Created(version), Effect::Write(next)).told(new, timestamp, None)
         }
         _ => Decision::new(Outcome::ConditionFailed, Effect::Nothing).noted(signature),
     }
 }
 
 fn delete(
-    signature: Option<SignatureId>,
+    new: &NewVersion,
     if_match: Option<&[Version]>,
+    timestamp: i64,
     current: Option<&Current>,
 ) -> Decision {
     let decision = match current {
@@ -265,7 +307,7 @@ fn delete(
         }
         Some(_) => Decision::new(Outcome::Deleted, Effect::Delete),
     };
-    decision.noted(signature)
+    decision.noted(new.signature()).told(new, timestamp, current)
 }
 
 fn import(
@@ -282,6 +324,24 @@ fn import(
         Some(_) => Decision::new(Outcome::ConditionFailed, Effect::Nothing),
         None => Decision::new(Outcome::Created(version), Effect::Write(imported)),
     }
+}
+
+/// The events of the other database have come before the customer. If they do not say how it came to its version, one is
+/// made up, so that each customer that is there has one.
+fn told_of_import(
+    mut decision: Decision,
+    id: Version,
+    occurred: i64,
+    current: Option<&Current>,
+    last: Option<Version>,
+) -> Decision {
+    if decision.effect != Effect::Nothing && last != Some(id) {
+        let previous = current.map_or(last, |current| current.version);
+        let is_known = current.is_some() || previous.is_some();
+        let event_type = if is_known { EventType::CustomerUpdated } else { EventType::CustomerCreated };
+        decision.event = Some(Event { id, event_type, occurred, previous, key_id: None });
+    }
+    decision
 }
 
 fn reseal(version: Version, current: Option<&Current>) -> Decision {

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, ptr};
 
 use super::{
-    decide::{Change, Current, DamagedOutcome, Decision, Effect, Outcome, decide},
+    decide::{Change, Current, DamagedOutcome, Decision, Effect, Event, Outcome, decide},
     error::StoreError,
     types::Record,
     used::expired_before,
@@ -22,6 +22,8 @@ pub(super) struct Found {
     pub current: Option<Current>,
     /// What the write's signature has done, if it was used and no row shows it.
     pub used: Option<Result<Outcome, DamagedOutcome>>,
+    /// For an import: the version in the customer's last event, if it has one and that is no delete.
+    pub last: Option<Version>,
 }
 
 /// What is to be written for a group, at most once for each customer. What is deleted goes first: a customer that was
@@ -33,6 +35,8 @@ pub(super) struct Draft<'a> {
     pub inserted: Vec<NewRow<'a>>,
     pub updated: Vec<NewRow<'a>>,
     pub used: Vec<(SignatureId, Outcome)>,
+    /// One for each change, in the order of the writes.
+    pub events: Vec<(Key<'a>, Event)>,
     /// No customer may be created with an earlier timestamp from now on: something was deleted, or imported.
     pub high_water: Option<i64>,
 }
@@ -61,6 +65,8 @@ struct State<'a> {
     imported: Option<i64>,
     /// The last write that changed it.
     by: Option<&'a Write>,
+    /// The last event in this group, if there was one.
+    last: Option<Event>,
 }
 
 /// Decides the writes of a group in their order, so that a later one sees an earlier one. Returns what to tell the caller of
@@ -70,19 +76,25 @@ pub(super) fn decide_all(group: &[Write], found: Vec<Found>) -> (Vec<Told>, Draf
     let mut states: HashMap<Key<'_>, State<'_>> = HashMap::with_capacity(group.len());
     let (mut used, mut draft) = (HashMap::new(), Draft::default());
     let mut told = Vec::with_capacity(group.len());
-    for (write, Found { current, used: first }) in group.iter().zip(found) {
+    for (write, Found { current, used: first, last }) in group.iter().zip(found) {
         let signature = write.change.signature();
         let known = signature.and_then(|signature| used.get(&signature).copied().map(Ok)).or(first);
         let state = states.entry(write.key()).or_insert_with(|| State::new(current));
         told.push(match known.transpose() {
             Ok(known) => {
-                let decision =
-                    decide(&write.change, write.timestamp, state.current.as_ref(), known, forgotten_before);
-                let Decision { outcome, is_repeated, effect, used: noted } = decision;
+                let (current, last) =
+                    (state.current.as_ref(), state.last.as_ref().map_or(last, Event::version));
+                let decision = decide(&write.change, write.timestamp, current, known, forgotten_before, last);
+                let Decision { outcome, is_repeated, effect, used: noted, event } = decision;
                 state.apply(effect, write);
                 used.extend(noted.iter().copied());
                 draft.used.extend(noted);
-                Ok(Done { outcome, is_repeated })
+                let event_type = event.as_ref().map(|event| event.event_type);
+                if let Some(event) = event {
+                    state.last = Some(event.clone());
+                    draft.events.push((write.key(), event));
+                }
+                Ok(Done { outcome, is_repeated, event_type })
             }
             Err(damaged) => Err(StoreError::failed(damaged)),
         });
@@ -100,7 +112,8 @@ pub(super) fn decide_all(group: &[Write], found: Vec<Found>) -> (Vec<Told>, Draf
 
 impl<'a> State<'a> {
     fn new(current: Option<Current>) -> Self {
-        Self { was_there: current.is_some(), is_new: current.is_none(), current, imported: None, by: None }
+        let (was_there, is_new) = (current.is_some(), current.is_none());
+        Self { was_there, is_new, current, imported: None, by: None, last: None }
     }
 
     fn apply(&mut self, effect: Effect, write: &'a Write) {
@@ -120,7 +133,7 @@ impl<'a> State<'a> {
 
 impl<'a> Draft<'a> {
     fn add(&mut self, state: &State<'a>, by: &'a Write) {
-        let State { was_there, is_new, current, imported, by: _ } = *state;
+        let State { was_there, is_new, current, imported, .. } = *state;
         let key = by.key();
         if was_there && is_new {
             self.deleted.push(key);

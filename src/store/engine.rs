@@ -82,7 +82,7 @@ impl Store {
             // A connection cannot create a database, so a mistyped name is an error in any case.
             DatabaseUrl::Postgres(url) => {
                 let (writes, lanes) = Queue::with_lanes(group_writes_max, &metrics);
-                (Engine::Postgres(Postgres::open(url, lanes, &threads).await?), writes)
+                (Engine::Postgres(Postgres::open(url, lanes, &threads, metrics.clone()).await?), writes)
             }
         };
         Ok(Self { engine, writes, threads })

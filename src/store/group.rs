@@ -292,7 +292,8 @@ mod tests {
     impl Committer for Script {
         async fn commit(&mut self, group: &mut [Write]) -> Result<Vec<Told>, Failure> {
             self.1.lock().unwrap().push(group.len());
-            let done = Done { outcome: Outcome::Created(Version::new()), is_repeated: false };
+            let done =
+                Done { outcome: Outcome::Created(Version::new()), is_repeated: false, event_type: None };
             self.0.remove(0).map(|()| group.iter().map(|_| Ok(done)).collect())
         }
 

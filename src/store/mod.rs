@@ -13,8 +13,13 @@ mod decide;
 mod draft;
 mod engine;
 mod error;
+mod exported;
+mod feed;
+mod follow;
+mod followers;
 mod group;
 mod in_progress;
+mod moved;
 mod page;
 mod postgres;
 mod row;
@@ -29,15 +34,18 @@ mod write;
 pub use self::{
     collection::{Collection, Kind},
     copy::Export,
-    decide::{Change, Current, DamagedOutcome, Decision, Effect, Outcome, decide},
+    decide::{Change, Current, DamagedOutcome, Decision, Effect, Event, Outcome, decide},
     engine::Store,
     error::StoreError,
+    exported::{Exported, UsedSignature},
+    feed::{Cursor, EventPage, FeedHead, FeedStart, RawEvent, StoredEvent},
     group::GROUP_WRITES_MAX,
+    moved::{Moved, MovedEvent, MovedOutcome},
     page::PAGE_BYTES_MAX,
     postgres::url::{InvalidPostgresUrl, PostgresUrl},
     sqlite::Backup,
     types::{
-        Access, Condition, CustomerPage, DeleteOutcome, Exported, ImportOutcome, ImportedCustomer, Position,
+        Access, Condition, CustomerPage, DeleteOutcome, ImportOutcome, ImportedCustomer, Position,
         PutOutcome, RawCustomer, Record, Reseal, SealKeyRow, SigningKey, Snapshot, StoredCustomer,
         UnusableKey,
     },

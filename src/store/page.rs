@@ -2,8 +2,9 @@
 
 use super::{
     error::StoreError,
+    exported::Exported,
     row::DamagedRow,
-    types::{Exported, Position, RawCustomer, Snapshot, StoredCustomer},
+    types::{Position, Snapshot, StoredCustomer},
 };
 use crate::model::SortDirection;
 
@@ -58,15 +59,20 @@ impl<T> Page<T> {
 pub(super) type Part = Result<Option<Exported>, StoreError>;
 
 /// Divides the rows of an export into parts.
-#[derive(Default)]
-pub(super) struct Batch {
-    rows: Vec<RawCustomer>,
+pub(super) struct Batch<T> {
+    rows: Vec<T>,
     bytes: usize,
 }
 
-impl Batch {
+impl<T> Default for Batch<T> {
+    fn default() -> Self {
+        Self { rows: Vec::new(), bytes: 0 }
+    }
+}
+
+impl<T> Batch<T> {
     /// Adds the next row, whose record has so many bytes. Returns the rows since the last part if these are enough.
-    pub(super) fn add(&mut self, row: RawCustomer, record_bytes: usize) -> Option<Vec<RawCustomer>> {
+    pub(super) fn add(&mut self, row: T, record_bytes: usize) -> Option<Vec<T>> {
         self.bytes += record_bytes;
         self.rows.push(row);
         let is_enough = self.rows.len() == EXPORT_ROWS_MAX || self.bytes >= PAGE_BYTES_MAX;
@@ -74,7 +80,7 @@ impl Batch {
     }
 
     /// The rows since the last part.
-    pub(super) fn take(&mut self) -> Vec<RawCustomer> {
+    pub(super) fn take(&mut self) -> Vec<T> {
         self.bytes = 0;
         std::mem::take(&mut self.rows)
     }

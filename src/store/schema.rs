@@ -1,5 +1,5 @@
 //! The tables, as both engines have them. Each engine also has something of its own: SQLite `customers.seq`, `high_water`
-//! and `garbage`, Postgres `customers.created_in` and `customers.imported_at`.
+//! and `garbage`, Postgres `customers.created_in`, `customers.imported_at` and `outbox`.
 
 diesel::joinable!(key_limits -> signing_keys (key_id));
 diesel::allow_tables_to_appear_in_same_query!(key_limits, signing_keys);
@@ -71,5 +71,28 @@ diesel::table! {
         sealer -> Text,
         key_id -> Nullable<Text>,
         expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    events (account, position) {
+        account -> Text,
+        position -> BigInt,
+        customer_id -> Text,
+        event_id -> Binary,
+        event_type -> BigInt,
+        occurred_at -> BigInt,
+        previous -> Nullable<Binary>,
+        key_id -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    feed_heads (account) {
+        account -> Text,
+        newest -> BigInt,
+        pruned -> BigInt,
+        pruned_id -> Nullable<Binary>,
+        pruned_at -> Nullable<BigInt>,
     }
 }

@@ -132,15 +132,6 @@ pub enum ImportOutcome {
     Taken,
 }
 
-/// A part of an export.
-#[derive(Debug)]
-pub enum Exported {
-    /// All keys. They come first.
-    Keys(Vec<Result<SigningKey, UnusableKey>>),
-    /// Some customers. Those of an account come in the order of their creation.
-    Customers(Vec<RawCustomer>),
-}
-
 /// A record in another form: the same fields of the same version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reseal {

@@ -2,9 +2,10 @@
 
 use super::{
     decide::{DamagedOutcome, Outcome},
+    exported::UsedSignature,
     version::Version,
 };
-use crate::clock;
+use crate::{clock, signature_id::SignatureId};
 
 /// How long a used signature is kept after it expired: a minute, by which the clocks of replicas may differ, and the
 /// longest time that a write waits after its signature was verified.
@@ -21,6 +22,12 @@ const UPDATED: u8 = b'U';
 const CONDITION_FAILED: u8 = b'F';
 const DELETED: u8 = b'D';
 const NOT_FOUND: u8 = b'N';
+
+/// A row of `used_signatures`, if it can be understood.
+pub(super) fn used_signature(expires_at: i64, hash: &[u8], outcome: &[u8]) -> Option<UsedSignature> {
+    let signature = SignatureId { expires_at, hash: hash.try_into().ok()? };
+    Some(UsedSignature { signature, outcome: Outcome::from_bytes(outcome).ok()? })
+}
 
 impl Outcome {
     /// As bytes, so that the first answer can be given again.

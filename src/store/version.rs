@@ -2,7 +2,10 @@ use std::{fmt, str::FromStr};
 
 use uuid::Uuid;
 
-use crate::{random, signature_id::SignatureId};
+use crate::{
+    random,
+    signature_id::{Proof, SignatureId},
+};
 
 /// Names one state of one customer. It never comes back, not even after a delete and a new create.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,8 +31,16 @@ impl Version {
         self.0.as_bytes()
     }
 
-    pub(super) const fn into_bytes(self) -> [u8; 16] {
+    /// The bytes of the version, by themselves.
+    #[must_use]
+    pub const fn into_bytes(self) -> [u8; 16] {
         self.0.into_bytes()
+    }
+}
+
+impl From<[u8; 16]> for Version {
+    fn from(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
     }
 }
 
@@ -39,23 +50,23 @@ impl Default for Version {
     }
 }
 
-/// The version that a put makes.
+/// The version that a put makes. What a delete makes is no version of a customer, but its event has this name, too.
 ///
 /// The signature of a request carries it out once, so it also names the state that it makes: a request that is sent again
 /// is known by the version of its customer, and nothing else need be written down. Without a signature it is random.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewVersion {
     version: Version,
-    signature: Option<SignatureId>,
+    proof: Option<Proof>,
 }
 
 impl NewVersion {
-    /// The version that a request with this signature makes.
+    /// The version that a request with this proof makes.
     #[must_use]
-    pub fn of(signature: Option<SignatureId>) -> Self {
+    pub fn of(proof: Option<Proof>) -> Self {
         let version =
-            signature.map_or_else(Version::new, |SignatureId { hash, .. }| Version(Uuid::from_bytes(hash)));
-        Self { version, signature }
+            proof.as_ref().map_or_else(Version::new, |proof| Version(Uuid::from_bytes(proof.signature.hash)));
+        Self { version, proof }
     }
 
     /// The version itself.
@@ -65,8 +76,13 @@ impl NewVersion {
     }
 
     /// The signature that makes it.
-    pub(super) const fn signature(&self) -> Option<SignatureId> {
-        self.signature
+    pub(super) fn signature(&self) -> Option<SignatureId> {
+        self.proof.as_ref().map(|proof| proof.signature)
+    }
+
+    /// The key that made the signature.
+    pub(super) fn key_id(&self) -> Option<&str> {
+        self.proof.as_ref().map(|proof| proof.key_id.as_str())
     }
 }
 

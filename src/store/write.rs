@@ -6,8 +6,9 @@ use super::{
     types::ImportOutcome,
 };
 use crate::{
+    model::EventType,
     scheduling::answers::{self, Answer, Letter, Reply},
-    telemetry::{StoreMetrics, WriteOutcome},
+    telemetry::{EventKind, StoreMetrics, WriteOutcome},
 };
 
 /// A write in a queue.
@@ -25,6 +26,8 @@ pub(super) struct Write {
 pub(super) struct Done {
     pub outcome: Outcome,
     pub is_repeated: bool,
+    /// What those who follow are told.
+    pub event_type: Option<EventType>,
 }
 
 /// What a caller is told.
@@ -53,6 +56,13 @@ impl Write {
             Ok(Done { outcome, .. }) => kind(*outcome),
             Err(_) => WriteOutcome::Failed,
         });
+        if let Ok(Done { event_type: Some(event_type), .. }) = &told {
+            metrics.count_event(match event_type {
+                EventType::CustomerCreated => EventKind::Created,
+                EventType::CustomerUpdated => EventKind::Updated,
+                EventType::CustomerDeleted => EventKind::Deleted,
+            });
+        }
         self.reply.letter(told)
     }
 
@@ -63,7 +73,7 @@ impl Write {
 }
 
 impl From<Done> for ImportOutcome {
-    fn from(Done { outcome, is_repeated }: Done) -> Self {
+    fn from(Done { outcome, is_repeated, event_type: _ }: Done) -> Self {
         match outcome {
             _ if is_repeated => Self::AlreadyThere,
             Outcome::Created(_) | Outcome::Updated(_) => Self::Written,

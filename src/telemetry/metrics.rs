@@ -2,7 +2,10 @@
 //!
 //! To count is an atomic addition. No label is made from what a client sends, so the number of series is bounded.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use prometheus::{
     Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
@@ -47,6 +50,20 @@ pub enum WriteOutcome {
 const WRITE_OUTCOMES: [&str; 7] =
     ["created", "updated", "deleted", "not_found", "condition_failed", "replayed", "failed"];
 
+/// What an event tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventKind {
+    /// The customer is new.
+    Created,
+    /// The customer was replaced.
+    Updated,
+    /// The customer is gone.
+    Deleted,
+}
+
+/// The label of each [`EventKind`].
+const EVENT_KINDS: [&str; 3] = ["created", "updated", "deleted"];
+
 /// What became of a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignatureResult {
@@ -87,6 +104,9 @@ pub struct StoreMetrics {
     commit_duration: Histogram,
     erase_wait: Gauge,
     writes: Counters<7>,
+    events: Counters<3>,
+    /// Since when events wait for their positions, if they do.
+    unnumbered: Arc<Mutex<Option<Instant>>>,
 }
 
 impl StoreMetrics {
@@ -113,7 +133,31 @@ impl StoreMetrics {
                 "outcome",
                 WRITE_OUTCOMES,
             )?,
+            events: Counters::new(
+                "customers_events_total",
+                "Events that were committed, by what they tell.",
+                "type",
+                EVENT_KINDS,
+            )?,
+            unnumbered: Arc::default(),
         })
+    }
+
+    /// Counts an event.
+    pub fn count_event(&self, kind: EventKind) {
+        self.events.values[kind as usize].inc();
+    }
+
+    /// Notes whether committed events wait for their positions.
+    pub fn note_unnumbered(&self, any: bool) {
+        let mut since = self.unnumbered.lock().unwrap_or_else(PoisonError::into_inner);
+        *since = any.then(|| since.unwrap_or_else(Instant::now));
+    }
+
+    /// For how long committed events have waited for their positions.
+    fn unnumbered(&self) -> Duration {
+        let since = *self.unnumbered.lock().unwrap_or_else(PoisonError::into_inner);
+        since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// Counts a write.
@@ -165,6 +209,8 @@ pub struct Metrics {
     ready: IntGauge,
     budget_used: IntGaugeVec,
     budget: IntGaugeVec,
+    unnumbered: Gauge,
+    store: StoreMetrics,
 }
 
 /// What is not counted, but asked for when metrics are shown.
@@ -205,12 +251,13 @@ impl Metrics {
             "result",
             SIGNATURE_RESULTS,
         )?;
-        let StoreMetrics { group_writes, commit_duration, erase_wait, writes } = store;
+        let StoreMetrics { group_writes, commit_duration, erase_wait, writes, events, unnumbered: _ } = store;
         registry.register(Box::new(signatures.collector.clone()))?;
         registry.register(Box::new(group_writes.clone()))?;
         registry.register(Box::new(commit_duration.clone()))?;
         registry.register(Box::new(erase_wait.clone()))?;
         registry.register(Box::new(writes.collector.clone()))?;
+        registry.register(Box::new(events.collector.clone()))?;
         registry.register(Box::new(Process::new()))?;
         let gauge = |name, help| registered(&registry, IntGauge::new(name, help)?);
         let of_budgets =
@@ -219,7 +266,13 @@ impl Metrics {
             "customers_registry_age_seconds",
             "Time since the registered keys were read. After 5 seconds, every signature is refused.",
         )?;
+        let unnumbered = Gauge::new(
+            "customers_events_unnumbered_seconds",
+            "For how long events that this process committed have waited for their place in the order of all.",
+        )?;
         Ok(Self {
+            unnumbered: registered(&registry, unnumbered)?,
+            store: store.clone(),
             request_duration: registered(&registry, request_duration)?,
             active_requests: gauge("http_server_active_requests", "Requests that have no answer yet.")?,
             signatures,
@@ -273,6 +326,7 @@ impl Metrics {
         }
         self.registry_age.set(registry_age.as_secs_f64());
         self.ready.set(is_ready.into());
+        self.unnumbered.set(self.store.unnumbered().as_secs_f64());
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 }

@@ -17,12 +17,33 @@ use crate::support::{
 /// What makes a fresh service, in which nobody is, answer an operation with a status.
 pub(crate) type Provocation = for<'a> fn(&'a TestApi, &'a str) -> LocalBoxFuture<'a, Answer>;
 
-const ALL: &[&str] =
-    &["putCustomer", "getCustomer", "headCustomer", "deleteCustomer", "listCustomers", "headCustomers"];
+const ALL: &[&str] = &[
+    "putCustomer",
+    "getCustomer",
+    "headCustomer",
+    "deleteCustomer",
+    "listCustomers",
+    "headCustomers",
+    "listEvents",
+    "headEvents",
+    "listCustomerEvents",
+    "headCustomerEvents",
+];
 
-const READS: &[&str] = &["getCustomer", "headCustomer", "listCustomers", "headCustomers"];
+const READS: &[&str] = &[
+    "getCustomer",
+    "headCustomer",
+    "listCustomers",
+    "headCustomers",
+    "listEvents",
+    "headEvents",
+    "listCustomerEvents",
+    "headCustomerEvents",
+];
 
-const PROVOCATIONS: [(u16, &[&str], Provocation); 14] = [
+const EVENTS: &[&str] = &["listEvents", "headEvents", "listCustomerEvents", "headCustomerEvents"];
+
+const PROVOCATIONS: [(u16, &[&str], Provocation); 15] = [
     (200, READS, |api, operation| after_a_put(api, ask(api, operation))),
     (201, &["putCustomer"], |api, operation| ask(api, operation).send().boxed_local()),
     (204, &["putCustomer", "deleteCustomer"], |api, operation| after_a_put(api, ask(api, operation))),
@@ -35,6 +56,7 @@ const PROVOCATIONS: [(u16, &[&str], Provocation); 14] = [
     (404, &["getCustomer", "headCustomer", "deleteCustomer"], |api, operation| {
         ask(api, operation).send().boxed_local()
     }),
+    (410, EVENTS, after_a_restore),
     (412, &["putCustomer"], |api, operation| {
         ask(api, operation).header("if-match", "*").send().boxed_local()
     }),
@@ -64,6 +86,10 @@ fn ask<'a>(api: &'a TestApi, operation: &str) -> Request<'a> {
         "deleteCustomer" => api.delete("c-1"),
         "listCustomers" => api.list(""),
         "headCustomers" => api.request("HEAD", "/customers"),
+        "listEvents" => api.request("GET", "/events"),
+        "headEvents" => api.request("HEAD", "/events"),
+        "listCustomerEvents" => api.request("GET", "/customers/c-1/events"),
+        "headCustomerEvents" => api.request("HEAD", "/customers/c-1/events"),
         other => panic!("say here how to ask for {other}"),
     }
 }
@@ -77,6 +103,10 @@ fn ask_wrongly<'a>(api: &'a TestApi, operation: &str) -> Request<'a> {
         "deleteCustomer" => api.delete("%00"),
         "listCustomers" => api.list("?PageSize=0"),
         "headCustomers" => api.request("HEAD", "/customers?PageSize=0"),
+        "listEvents" => api.request("GET", "/events?Wait=11"),
+        "headEvents" => api.request("HEAD", "/events?Wait=11"),
+        "listCustomerEvents" => api.request("GET", "/customers/%00/events"),
+        "headCustomerEvents" => api.request("HEAD", "/customers/%00/events"),
         other => panic!("say here how to ask for {other} wrongly"),
     }
 }
@@ -85,6 +115,23 @@ fn after_a_put<'a>(api: &'a TestApi, request: Request<'a>) -> LocalBoxFuture<'a,
     async move {
         api.put("c-1", &mia()).send().await.expect(201);
         request.send().await
+    }
+    .boxed_local()
+}
+
+/// The events that a token was given for are gone.
+pub(crate) fn after_a_restore<'a>(api: &'a TestApi, operation: &'a str) -> LocalBoxFuture<'a, Answer> {
+    async move {
+        api.put("c-1", &mia()).send().await.expect(201);
+        api.put("c-1", &mia()).send().await.expect(204);
+        api.store.number_events().await.unwrap();
+        let is_feed = ["listEvents", "headEvents"].contains(&operation);
+        let path = if is_feed { "/events" } else { "/customers/c-1/events" };
+        let page = api.request("GET", &format!("{path}?PageSize=1")).send().await.expect(200).json();
+        api.database.execute("DELETE FROM events; UPDATE feed_heads SET newest = 0").await;
+        let method = if operation.starts_with("head") { "HEAD" } else { "GET" };
+        let token = page["PageToken"].as_str().unwrap();
+        api.request(method, &format!("{path}?PageToken={token}")).send().await
     }
     .boxed_local()
 }
@@ -103,6 +150,7 @@ pub(crate) fn without_customers<'a>(api: &'a TestApi, operation: &'a str) -> Loc
             api.put(&format!("c-{number}"), &mia()).send().await.expect(201);
         }
         api.database.execute("ALTER TABLE customers RENAME TO gone").await;
+        api.database.execute("ALTER TABLE feed_heads RENAME TO gone_heads").await;
         ask(api, operation).send().await
     }
     .boxed_local()

@@ -5,18 +5,18 @@ use std::collections::HashMap;
 use customers_api::{
     account::Account,
     clock,
-    model::{CustomerId, Timestamp},
+    model::{CustomerId, EventType, Timestamp},
     random,
     signature_id::SignatureId,
     store::{
-        Change, Condition, Current, Decision, DeleteOutcome, Effect, ImportOutcome, ImportedCustomer,
+        Change, Condition, Current, Decision, DeleteOutcome, Effect, Event, ImportOutcome, ImportedCustomer,
         NewVersion, Outcome, PutOutcome, Record, Store, StoredCustomer, Version, decide,
     },
 };
 use futures_util::future::{LocalBoxFuture, join_all};
 use proptest::{collection::vec, prelude::*};
 
-use crate::support::{Dice, Engine, on_each_engine};
+use crate::support::{Dice, Engine, on_each_engine, proof};
 
 /// How long a used signature is remembered after it expired, in seconds.
 const KEPT: i64 = 75;
@@ -26,6 +26,8 @@ const KEPT: i64 = 75;
 struct Ledger {
     customers: HashMap<usize, Current>,
     used: HashMap<SignatureId, Outcome>,
+    /// What those who follow were told, each with its customer.
+    events: Vec<(usize, Event)>,
     /// In seconds.
     now: i64,
     writes: i64,
@@ -37,13 +39,16 @@ impl Ledger {
         self.writes += 1;
         let timestamp = self.now * 1_000_000 + self.writes;
         let used = change.signature().and_then(|signature| self.used.get(&signature).copied());
-        let decision = decide(change, timestamp, self.customers.get(&customer), used, self.now - KEPT);
+        let last = self.events.iter().rev().find(|(of, _)| *of == customer);
+        let last = last.and_then(|(_, event)| event.version());
+        let decision = decide(change, timestamp, self.customers.get(&customer), used, self.now - KEPT, last);
         match decision.effect {
             Effect::Nothing => {}
             Effect::Write(current) => drop(self.customers.insert(customer, current)),
             Effect::Delete => drop(self.customers.remove(&customer)),
         }
         self.used.extend(decision.used.iter().copied());
+        self.events.extend(decision.event.clone().map(|event| (customer, event)));
         decision
     }
 
@@ -139,11 +144,11 @@ impl History {
     fn take(&mut self, customer: usize, step: &Step) {
         let change = match step {
             Step::Put(asks, lifetime) => {
-                let new = NewVersion::of(self.signature(*lifetime));
+                let new = NewVersion::of(self.signature(*lifetime).map(proof));
                 Change::Put { record: record(), new, condition: self.condition(asks) }
             }
             Step::Delete(held, lifetime) => Change::Delete {
-                signature: self.signature(*lifetime),
+                new: NewVersion::of(self.signature(*lifetime).map(proof)),
                 if_match: held.map(|back| vec![self.version(back)]),
             },
             Step::Import(back, replace) => Change::Import {
@@ -162,11 +167,38 @@ impl History {
             Step::Prune => return self.ledger.prune(),
         };
         let before = self.ledger.customers.get(&customer).copied();
+        let last = self.last_version(customer);
         let decision = self.ledger.write(customer, &change);
         holds(&change, before, &decision);
+        tells(&change, before, last, &decision);
         self.versions.extend(self.ledger.customers.get(&customer).and_then(|current| current.version));
         if change.signature().is_some() {
             self.sent.push((customer, change, decision.outcome));
+        }
+    }
+
+    /// The version in the last event of a customer.
+    fn last_version(&self, customer: usize) -> Option<Version> {
+        let last = self.ledger.events.iter().rev().find(|(of, _)| *of == customer);
+        last.and_then(|(_, event)| event.version())
+    }
+
+    /// The events of each customer form a chain, whose last version is that of the customer.
+    fn check_chains(&self) {
+        for customer in 0..3 {
+            let mut version = None;
+            for (_, event) in self.ledger.events.iter().filter(|(of, _)| *of == customer) {
+                assert_eq!(event.previous, version, "{event:?}");
+                let expected = match (version, event.version()) {
+                    (None, Some(_)) => EventType::CustomerCreated,
+                    (Some(_), Some(_)) => EventType::CustomerUpdated,
+                    (_, None) => EventType::CustomerDeleted,
+                };
+                assert_eq!(event.event_type, expected);
+                version = event.version();
+            }
+            let current = self.ledger.customers.get(&customer).and_then(|current| current.version);
+            assert_eq!(version, current, "the customer is in the version of its last event");
         }
     }
 
@@ -177,9 +209,40 @@ impl History {
             return;
         }
         let again = self.ledger.write(customer, &change);
-        let told_again =
-            Decision { outcome: first, is_repeated: true, effect: Effect::Nothing, used: Vec::new() };
+        let told_again = Decision {
+            outcome: first,
+            is_repeated: true,
+            effect: Effect::Nothing,
+            used: Vec::new(),
+            event: None,
+        };
         assert_eq!(again, told_again, "{change:?}");
+    }
+}
+
+/// There is exactly one event for each change, and none without.
+fn tells(change: &Change, before: Option<Current>, last: Option<Version>, decision: &Decision) {
+    let previous = before.and_then(|before| before.version);
+    let Some(event) = &decision.event else {
+        let is_same = match decision.effect {
+            Effect::Nothing => true,
+            Effect::Write(after) => after.version == previous || last == after.version,
+            Effect::Delete => false,
+        };
+        assert!(is_same, "{change:?} changes the customer, and tells nobody");
+        return;
+    };
+    let after = match decision.effect {
+        Effect::Write(after) => after.version,
+        Effect::Delete => None,
+        Effect::Nothing => panic!("{change:?} tells of a change that there is not"),
+    };
+    assert_ne!(after, previous, "{change:?}");
+    assert_eq!((event.version(), event.previous), (after, previous.or(event.previous)), "{change:?}");
+    let key_id = change.signature().map(|_| "a-key");
+    assert_eq!(event.key_id.as_deref(), key_id, "who");
+    if let Some(signature) = change.signature() {
+        assert_eq!(event.id.as_bytes(), signature.hash, "a caller knows its own writes");
     }
 }
 
@@ -256,9 +319,12 @@ proptest! {
         for (customer, step) in &steps {
             history.take(*customer, step);
         }
+        history.check_chains();
+        let told = history.ledger.events.len();
         for back in 0..history.sent.len() {
             history.repeat(back);
         }
+        prop_assert_eq!(history.ledger.events.len(), told, "a repeat has no event");
     }
 }
 
@@ -267,7 +333,7 @@ fn a_put_is_later_than_what_it_replaces_also_if_the_clock_was_set_back() {
     let put = |timestamp, current: Option<&Current>| {
         let change =
             Change::Put { record: record(), new: NewVersion::of(None), condition: Condition::Always };
-        match decide(&change, timestamp, current, None, 0).effect {
+        match decide(&change, timestamp, current, None, 0, None).effect {
             Effect::Write(current) => current,
             effect => panic!("{effect:?}"),
         }
@@ -290,14 +356,15 @@ fn some_write(sent: &[(usize, Change)], dice: &mut Dice) -> (usize, Change) {
         },
     };
     let signature = Some(SignatureId { expires_at: clock::now().timestamp() + 300, hash: random::bytes() });
-    let put = |condition| Change::Put { record: record(), new: NewVersion::of(signature), condition };
+    let put =
+        |condition| Change::Put { record: record(), new: NewVersion::of(signature.map(proof)), condition };
     let change = match dice.roll(10) {
         0..4 => put(Condition::Always),
         4 => put(Condition::Absent),
         5 => put(Condition::Present),
         6 => put(Condition::OneOf(vec![version])),
-        7 => Change::Delete { signature, if_match: Some(vec![version]) },
-        _ => Change::Delete { signature, if_match: None },
+        7 => Change::Delete { new: NewVersion::of(signature.map(proof)), if_match: Some(vec![version]) },
+        _ => Change::Delete { new: NewVersion::of(signature.map(proof)), if_match: None },
     };
     (dice.pick(4), change)
 }
@@ -312,6 +379,7 @@ fn id(round: u64, customer: usize) -> CustomerId {
 
 /// Asks the store; the outcome in the words of [`decide`].
 async fn ask(store: &Store, id: CustomerId, change: Change) -> Result<Outcome, String> {
+    let signature = change.signature();
     match change {
         Change::Put { record, new, condition } => {
             let told = store.put(&account(), id, new, record, condition).await;
@@ -321,8 +389,9 @@ async fn ask(store: &Store, id: CustomerId, change: Change) -> Result<Outcome, S
                 PutOutcome::ConditionFailed => Outcome::ConditionFailed,
             })
         }
-        Change::Delete { signature, if_match } => {
-            let told = store.delete(&account(), id, if_match, signature).await;
+        Change::Delete { if_match, .. } => {
+            let proof = signature.map(proof);
+            let told = store.delete(&account(), id, if_match, proof).await;
             told.map_err(|error| format!("{error:?}")).map(|told| match told {
                 DeleteOutcome::Deleted => Outcome::Deleted,
                 DeleteOutcome::NotFound => Outcome::NotFound,

@@ -11,13 +11,13 @@ use futures_util::{FutureExt as _, future::join_all};
 use serde_json::{Value, json};
 
 use crate::{
-    coverage::{Provocation, by_a_reader, without_customers, without_keys},
+    coverage::{Provocation, after_a_restore, by_a_reader, without_customers, without_keys},
     support::{Answer, Engine, TestApi, full, mia, on_each_engine, token_for, without},
 };
 
 /// What makes a fresh service send an example, by the names of the response and the example. The second argument is
 /// the action of the example.
-const PROVOCATIONS: [(&str, Provocation); 15] = [
+const PROVOCATIONS: [(&str, Provocation); 16] = [
     ("BadRequest/Body", |api, _| {
         let mut body = without(full(), "/FullName/LastName");
         body["Identities"][0]["IDType"] = json!("Visa");
@@ -56,6 +56,7 @@ const PROVOCATIONS: [(&str, Provocation); 15] = [
     }),
     ("Forbidden", |api, operation| by_a_reader(api, operation).boxed_local()),
     ("NotFound", |api, _| api.get("c-1").send().boxed_local()),
+    ("Gone", after_a_restore),
     ("PreconditionFailed", |api, _| api.put("c-1", &mia()).header("if-match", "*").send().boxed_local()),
     ("ContentTooLarge", |api, _| {
         api.put("c-1", &mia()).bytes(vec![b' '; BODY_BYTES_MAX + 1]).send().boxed_local()

@@ -42,6 +42,10 @@ async fn head_is_get_without_content(engine: Engine) {
         ("/customers", 200),
         ("/customers?PageSize=1&SortDirection=ASC", 200),
         ("/customers?PageSize=0", 400),
+        ("/events?From=Newest", 200),
+        ("/events?Wait=11", 400),
+        ("/customers/c-1/events", 200),
+        ("/customers/c-2/events?PageSize=1", 200),
         ("/nothing", 404),
     ] {
         let get = api.request("GET", target).send().await.expect(status);

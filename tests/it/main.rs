@@ -14,6 +14,7 @@ mod coverage;
 mod decide;
 mod drift;
 mod erase;
+mod events;
 mod exactness;
 mod examples;
 mod head;

@@ -75,6 +75,7 @@ sections! {
     configure: "Configure" after ["Install"],
     serve_https: "Serve HTTPS" after INSTALLED,
     watch: "Watch" after INSTALLED,
+    follow_changes: "Follow changes" after [],
     back_up_and_restore: "Back up and restore" after INSTALLED,
     rotate_keys: "Rotate keys" after INSTALLED,
     upgrade: "Upgrade" after INSTALLED,

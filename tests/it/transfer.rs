@@ -52,12 +52,14 @@ async fn succeeds(database: &Database, arguments: &[&str], input: &[u8]) -> Stri
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The lines of an export but the last, their members in the order of the alphabet. The order of accounts is the engine's.
+/// The lines of keys and customers in an export, their members in the order of the alphabet. The order of accounts is the
+/// engine's.
 async fn export(database: &Database, arguments: &[&str]) -> Vec<String> {
     let exported = succeeds(database, &[&["export"], arguments].concat(), b"").await;
     let mut lines: Vec<String> = exported.lines().map(normal).collect();
     let end = lines.pop().unwrap();
     assert_eq!(end, json!({ "End": { "Lines": lines.len() } }).to_string());
+    lines.retain(|line| line.starts_with("{\"Key\"") || line.starts_with("{\"Customer\""));
     lines.sort();
     lines
 }
@@ -352,7 +354,7 @@ async fn what_cannot_be_exported_is_reported_by_key_and_left_out(engine: Engine)
         assert!(said.lines().any(|said| said == line), "{line}: {said}");
     }
     let exported = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(exported.lines().count(), 2 + 1);
+    assert_eq!(exported.lines().filter(|line| line.starts_with("{\"Customer\"")).count(), 2);
     succeeds(&engine.other().database().await, &["import"], exported.as_bytes()).await;
 }
 

@@ -32,8 +32,8 @@ pub(super) async fn delete_customer(
     request: Signed<DeleteCustomer>,
     api: Data<Api>,
 ) -> Result<NoContent, ApiError> {
-    let Signed { account, signature, input: DeleteCustomer { id, if_match } } = request;
-    match api.store.delete(&account, id, if_match.and_then(IfMatch::versions), signature).await? {
+    let Signed { account, proof, input: DeleteCustomer { id, if_match } } = request;
+    match api.store.delete(&account, id, if_match.and_then(IfMatch::versions), proof).await? {
         DeleteOutcome::Deleted => Ok(NoContent),
         DeleteOutcome::NotFound => Err(ApiError::CustomerNotFound),
         DeleteOutcome::ConditionFailed => Err(ApiError::PreconditionFailed),

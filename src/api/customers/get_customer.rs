@@ -41,7 +41,7 @@ pub(super) async fn get_customer(
     request: Signed<GetCustomer>,
     api: Data<Api>,
 ) -> Result<GetCustomerResponse, ApiError> {
-    let Signed { account, signature: _, input } = request;
+    let Signed { account, proof: _, input } = request;
     let stored = api.store.get(&account, &input.id).await?.ok_or(ApiError::CustomerNotFound)?;
     if input.knows(&stored) {
         return Ok(GetCustomerResponse::NotModified(stored));

@@ -25,7 +25,7 @@ pub(super) async fn list_customers(
     request: Signed<ListCustomers>,
     api: Data<Api>,
 ) -> Result<ListCustomersResponse, ApiError> {
-    let Signed { account, signature: _, input: ListCustomers { page_size, start } } = request;
+    let Signed { account, proof: _, input: ListCustomers { page_size, start } } = request;
     let PageStart { direction, after } = start;
     let turn = api.turn_to_list(&account).await?;
     let page = api.store.list(&account, direction, after, page_size.unwrap_or_default().get()).await?;

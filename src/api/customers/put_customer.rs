@@ -40,9 +40,9 @@ pub(super) async fn put_customer(
     request: Signed<PutCustomer>,
     api: Data<Api>,
 ) -> Result<PutCustomerResponse, ApiError> {
-    let Signed { account, signature, input } = request;
+    let Signed { account, proof, input } = request;
     let PutCustomer { id, if_match, if_none_match, customer: Body(customer) } = input;
-    let version = NewVersion::of(signature);
+    let version = NewVersion::of(proof);
     let record = api.records.encode(&account, &id, version.version(), &customer)?;
     match api.store.put(&account, id, version, record, condition(if_match, if_none_match)).await? {
         PutOutcome::Created(version) => Ok(PutCustomerResponse::Created(version)),

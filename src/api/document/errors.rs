@@ -38,6 +38,7 @@ errors! {
     Unauthorized is ApiError::signature_missing();
     Forbidden is ApiError::Forbidden;
     NotFound is ApiError::CustomerNotFound;
+    Gone is ApiError::Gone;
     PreconditionFailed is ApiError::PreconditionFailed;
     ContentTooLarge is ApiError::ContentTooLarge;
     UnsupportedMediaType is ApiError::UnsupportedMediaType;

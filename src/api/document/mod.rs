@@ -7,6 +7,6 @@ mod headers;
 mod openapi;
 mod responses;
 
-pub(super) use errors::{NotFound, PreconditionFailed, errors_of_signed_requests};
+pub(super) use errors::{Gone, NotFound, PreconditionFailed, errors_of_signed_requests};
 pub use openapi::document;
 pub(super) use responses::{JSON, Responses, content, link, response, responses};

@@ -9,8 +9,8 @@ use crate::{
     api::operation::Operation,
     model::{
         CountryCode, Customer, CustomerId, CustomerIdentity, CustomerInput, Customers, Date, Error,
-        ErrorType, FullName, IdType, Reason, RequestExtension, RequestExtensionItem, SortDirection,
-        StateRule, StreetAddress,
+        ErrorType, Event, EventType, Events, FullName, IdType, Reason, RequestExtension,
+        RequestExtensionItem, SortDirection, StateRule, StreetAddress,
     },
 };
 
@@ -48,11 +48,11 @@ fn name_actions(document: &mut OpenApi, operations: &[Operation]) {
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
     servers((url = "/")),
-    tags((name = "Customers")),
+    tags((name = "Customers"), (name = "Events")),
     security(),
     components(schemas(
         CustomerId, CustomerInput, Customer, Customers, FullName, Date, CustomerIdentity, IdType, StreetAddress,
-        CountryCode, SortDirection, Error, ErrorType, RequestExtension, RequestExtensionItem, Reason
+        CountryCode, SortDirection, Event, EventType, Events, Error, ErrorType, RequestExtension, RequestExtensionItem, Reason
     )),
     modifiers(&StateRule)
 )]

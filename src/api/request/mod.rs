@@ -15,7 +15,8 @@ mod violation;
 #[cfg(test)]
 pub(super) use body::BODY_TIMEOUT;
 pub(super) use entity_tag::etag;
-pub(super) use input::{Body, PathParameter, input};
-pub(super) use page::PageStart;
+pub(super) use input::{Body, Input, OptionalParameter, PathParameter, input};
+pub(super) use page::{PAGE_TOKEN, PageStart, page_token};
 pub(super) use precondition::{IfMatch, IfModifiedSince, IfNoneMatch, OnlyIfAbsent};
+pub(super) use reading::{Location, Reading};
 pub(super) use signed::{Signed, operation};

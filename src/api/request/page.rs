@@ -19,7 +19,8 @@ use crate::{
     store::Position,
 };
 
-const PAGE_TOKEN: &str = "PageToken";
+/// The parameter that continues a list.
+pub(crate) const PAGE_TOKEN: &str = "PageToken";
 
 /// The parameters `PageToken` and `SortDirection`, which must agree.
 pub(crate) struct PageStart {
@@ -31,9 +32,7 @@ pub(crate) struct PageStart {
 
 impl Input for PageStart {
     fn document(inputs: &mut Inputs) {
-        let token = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(2048));
-        let token = token.pattern(Some(r"^[^\u0000]*$"));
-        inputs.add(ParameterIn::Query, PAGE_TOKEN, Required::False, token);
+        inputs.add(ParameterIn::Query, PAGE_TOKEN, Required::False, page_token());
         Option::<SortDirection>::document(inputs);
     }
 
@@ -50,6 +49,12 @@ impl Input for PageStart {
         }
         Some(Self { direction, after: Some(after) })
     }
+}
+
+/// The schema of a page token.
+pub(crate) fn page_token() -> ObjectBuilder {
+    let token = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(2048));
+    token.pattern(Some(r"^[^\u0000]*$"))
 }
 
 impl OptionalParameter for PageSize {

@@ -4,7 +4,7 @@ use std::{
     str::{Bytes, FromStr},
 };
 
-use actix_web::HttpRequest;
+use actix_web::{HttpRequest, http::Method};
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
@@ -27,7 +27,7 @@ pub(crate) enum Location {
 /// A request whose sender is proven, while it is read. Reading goes on after a violation, so that all of them are listed.
 pub(crate) struct Reading<'a> {
     pub(super) api: &'a Api,
-    pub(super) account: &'a Account,
+    pub(crate) account: &'a Account,
     operation: &'static Operation,
     request: &'a HttpRequest,
     body: &'a [u8],
@@ -71,7 +71,7 @@ impl<'a> Reading<'a> {
     }
 
     /// A parameter of the query or a header as a value, if it is there.
-    pub(super) fn value<T, E: Display>(
+    pub(crate) fn value<T, E: Display>(
         &mut self,
         location: Location,
         name: &str,
@@ -122,8 +122,13 @@ impl<'a> Reading<'a> {
         input
     }
 
+    /// Whether the response has no content.
+    pub(crate) fn is_head(&self) -> bool {
+        self.request.method() == Method::HEAD
+    }
+
     /// Notes that a parameter of the query is valid by itself, but contradicts another one.
-    pub(super) fn refuse_query(&mut self, name: &str, description: &str) {
+    pub(crate) fn refuse_query(&mut self, name: &str, description: &str) {
         self.violations.query.push(violation(name, description));
     }
 

@@ -24,7 +24,7 @@ use crate::{
     registry::RegistryError,
     scope::Scope,
     signature::{Facts, RefusalKind, Verified},
-    signature_id::SignatureId,
+    signature_id::Proof,
     telemetry::SignatureResult,
 };
 
@@ -36,8 +36,8 @@ use crate::{
 pub(crate) struct Signed<T> {
     /// The account whose key signed the request.
     pub account: Account,
-    /// Tells the signature from all others; `None` in the sandbox if the request is unsigned.
-    pub signature: Option<SignatureId>,
+    /// The signature and its key; `None` in the sandbox if the request is unsigned.
+    pub proof: Option<Proof>,
     /// What the request says.
     pub input: T,
 }
@@ -85,7 +85,7 @@ impl<T: Input> Signed<T> {
         connection::check_expectations(&request)?;
         let payload = connection::body(&request, payload);
         let body = body::read(&request, payload, &api.bodies).await?;
-        let (account, scope, signature) = authenticate(api, operation, &request, &body).await?;
+        let (account, scope, proof) = authenticate(api, operation, &request, &body).await?;
         // Its answer will count as that of the account.
         request.extensions_mut().insert(account.clone());
         if scope == Scope::Read && !operation.only_reads() {
@@ -103,9 +103,7 @@ impl<T: Input> Signed<T> {
             violations.body = api.explainer.explain(&account, schema, &body).await?;
         }
         match input {
-            Some(input) if violations == RequestExtension::default() => {
-                Ok(Self { account, signature, input })
-            }
+            Some(input) if violations == RequestExtension::default() => Ok(Self { account, proof, input }),
             _ => Err(ApiError::invalid(violations)),
         }
     }
@@ -116,7 +114,7 @@ async fn authenticate(
     operation: &Operation,
     request: &HttpRequest,
     body: &[u8],
-) -> Result<(Account, Scope, Option<SignatureId>), ApiError> {
+) -> Result<(Account, Scope, Option<Proof>), ApiError> {
     let mut signatures = request.headers().get_all(SIGNATURE_HEADER);
     let token = match (signatures.next(), signatures.next()) {
         (None, _) if api.settings.sandbox => return Ok((Account::sandbox(), Scope::Write, None)),
@@ -144,8 +142,8 @@ async fn authenticate(
     if let Some(result) = result_of(&verified) {
         api.metrics.count_signature(result);
     }
-    let Verified { account, key_id: _, scope, signature } = verified?;
-    Ok((account, scope, Some(signature)))
+    let Verified { account, key_id, scope, signature } = verified?;
+    Ok((account, scope, Some(Proof { signature, key_id })))
 }
 
 /// What became of a signature; `None` if nothing was decided.

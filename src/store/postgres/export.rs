@@ -4,7 +4,10 @@ use std::{pin::pin, sync::Arc};
 
 // Not the prelude: its `RunQueryDsl` is the synchronous one.
 use diesel::{
-    ExpressionMethods as _, QueryDsl as _, QueryResult, SelectableHelper as _, dsl::sql, sql_types::Text,
+    ExpressionMethods as _, QueryDsl as _, QueryResult, SelectableHelper as _,
+    dsl::sql,
+    sql_query,
+    sql_types::{Nullable, Text},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _, SimpleAsyncConnection as _};
 use futures_util::TryStreamExt as _;
@@ -12,11 +15,15 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use super::{
     super::{
+        decide::Current,
         error::StoreError,
+        exported::{Exported, UsedSignature},
+        feed::{EVENT_ROW, EventRow, FEED_HEAD, raw_event},
         page::{Batch, Part},
-        row::{CustomerRow, KeyRows, raw},
-        schema::{customers, key_limits, signing_keys},
-        types::{Exported, SigningKey},
+        row::{CurrentRow, CustomerRow, KeyRows, raw},
+        schema::{customers, key_limits, signing_keys, used_signatures},
+        types::SigningKey,
+        used::{expired_before, used_signature},
     },
     connect::Connector,
 };
@@ -68,7 +75,9 @@ async fn send_all(
     let send = async |part| parts.send(Ok(Some(part))).await.is_ok();
     let keys = keys.load::<KeyRows>(connection).await?;
     let keys = keys.into_iter().map(SigningKey::try_from).collect();
-    let mut is_wanted = send(Exported::Keys(keys)).await;
+    let mut is_wanted = send(Exported::Keys(keys)).await
+        && send(Exported::Signatures(signatures(connection).await?)).await
+        && send_events(connection, account, parts).await?;
     let (mut rows, mut batch) = (pin!(rows.load_stream(connection).await?), Batch::default());
     while is_wanted && let Some(row) = rows.try_next().await? {
         let row: (String, CustomerRow) = row;
@@ -79,4 +88,56 @@ async fn send_all(
     }
     send(Exported::Customers(batch.take())).await;
     Ok(())
+}
+
+/// Those that are noted, and those that the rows of customers show.
+async fn signatures(connection: &mut AsyncPgConnection) -> QueryResult<Vec<UsedSignature>> {
+    let after = expired_before();
+    let noted = used_signatures::table.filter(used_signatures::expires_at.ge(after));
+    let noted: Vec<(i64, Vec<u8>, Vec<u8>)> = noted.load(connection).await?;
+    let shown = customers::table.filter(customers::signature_expires_at.ge(after)).select((
+        customers::version,
+        customers::created_at,
+        customers::updated_at,
+        customers::signature_expires_at,
+    ));
+    let shown: Vec<CurrentRow> = shown.load(connection).await?;
+    let shown = shown.into_iter().filter_map(|row| Current::from(row).shown());
+    let noted = noted.into_iter();
+    let noted = noted.filter_map(|(expires_at, hash, outcome)| used_signature(expires_at, &hash, &outcome));
+    let shown = shown.map(|(signature, outcome)| UsedSignature { signature, outcome });
+    let mut used: Vec<_> = noted.chain(shown).collect();
+    used.sort_unstable_by_key(|UsedSignature { signature, .. }| (signature.expires_at, signature.hash));
+    Ok(used)
+}
+
+/// False if nobody wants them. Those that were committed since the last ones were numbered have the positions that they get.
+async fn send_events(
+    connection: &mut AsyncPgConnection,
+    account: Option<&str>,
+    parts: &Sender<Part>,
+) -> QueryResult<bool> {
+    let send = async |part| parts.send(Ok(Some(part))).await.is_ok();
+    let of_account = |text: String| sql_query(text).bind::<Nullable<Text>, _>(account);
+    let heads = of_account(format!(
+        "SELECT {FEED_HEAD} FROM feed_heads WHERE $1 IS NULL OR account = $1 ORDER BY account"
+    ));
+    let mut is_wanted = send(Exported::Feeds(heads.load(connection).await?)).await;
+    let numbered =
+        format!("SELECT {EVENT_ROW} FROM events WHERE $1 IS NULL OR account = $1 ORDER BY account, position");
+    let latest = "SELECT outbox.*, \
+            coalesce(newest, 0) + row_number() OVER (PARTITION BY outbox.account ORDER BY seq) AS position \
+        FROM outbox LEFT JOIN feed_heads ON feed_heads.account = outbox.account \
+        WHERE $1 IS NULL OR outbox.account = $1 ORDER BY outbox.account, seq";
+    for events in [numbered, latest.to_owned()] {
+        let mut rows = pin!(of_account(events).load_stream::<EventRow>(connection).await?);
+        let mut batch = Batch::default();
+        while is_wanted && let Some(row) = rows.try_next().await? {
+            if let Some(rows) = batch.add(raw_event(row), 0) {
+                is_wanted = send(Exported::Events(rows)).await;
+            }
+        }
+        is_wanted = is_wanted && send(Exported::Events(batch.take())).await;
+    }
+    Ok(is_wanted)
 }

@@ -7,9 +7,12 @@
 mod connect;
 mod error;
 mod export;
+mod feed;
 mod list;
 mod lookup;
 mod migrate;
+mod moved;
+mod numberer;
 mod readers;
 mod sql;
 mod tls;
@@ -36,28 +39,42 @@ use tokio::{
 use self::{
     connect::Connector,
     lookup::{Desk, Lookups},
+    numberer::Numberer,
     readers::Readers,
-    sql::{BY_INDEX, PRUNE, PRUNE_ROWS_MAX},
+    sql::{BY_INDEX, NUMBERING, PRUNE, PRUNE_ROWS_MAX},
     url::PostgresUrl,
     write::Writer,
 };
 use super::{
     error::StoreError,
+    exported::UsedSignature,
+    feed::{EventRow, FeedHead, FeedQuery},
+    followers::Followers,
     group::Lane,
+    moved::{MovedEvent, MovedOutcome},
     page::{Listed, Page, PageQuery, Part},
     row::{CustomerRow, raw},
     schema::customers,
     types::{RawCustomer, StoredCustomer},
     used::expired_before,
 };
-use crate::{account::Account, model::CustomerId, telemetry::chain, threads::Threads};
+use crate::{
+    account::Account,
+    model::CustomerId,
+    telemetry::{StoreMetrics, chain},
+    threads::Threads,
+};
 
 /// How many connections write: with two, one group fills up while another commits, and a row that somebody else has locked
 /// holds up its own writes only.
 const LANES: usize = 2;
 
-/// How many connections read lists. With the others, the lanes, the keys' and the check's, a replica has ten connections.
+/// How many connections read lists. With the others, the lanes, the keys', the events' and the check's, a replica has eleven
+/// connections.
 const LIST_READERS: usize = 3;
+
+/// How many connections number events.
+const EVENT_READERS: usize = 1;
 
 /// How many connections read and write keys and secrets.
 const KEY_READERS: usize = 1;
@@ -80,6 +97,7 @@ pub(super) struct Postgres {
     lookups: Lookups,
     keys: Readers,
     checks: Readers,
+    numberer: Arc<Numberer>,
     connector: Arc<Connector>,
 }
 
@@ -88,11 +106,12 @@ impl Postgres {
         url: &PostgresUrl,
         lanes: [Lane; LANES],
         threads: &Threads,
+        metrics: StoreMetrics,
     ) -> Result<Self, StoreError> {
         let url = url.clone();
         let (reply, opened) = oneshot::channel();
         let engine = move || match Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => runtime.block_on(serve(&url, lanes, reply)),
+            Ok(runtime) => runtime.block_on(serve(&url, lanes, metrics, reply)),
             // The caller may be gone.
             Err(error) => drop(reply.send(Err(StoreError::failed(error)))),
         };
@@ -100,15 +119,20 @@ impl Postgres {
         opened.await.map_err(StoreError::failed)?
     }
 
-    async fn start(url: &PostgresUrl) -> Result<(Self, Arc<Connector>, Desk), StoreError> {
+    async fn start(
+        url: &PostgresUrl,
+        metrics: StoreMetrics,
+    ) -> Result<(Self, Arc<Connector>, Desk), StoreError> {
         let connector = Arc::new(Connector::new(url)?);
         migrate::migrate(&connector).await?;
         let readers = Readers::new(&connector, LIST_READERS, BY_INDEX);
         let [keys, checks] =
             [KEY_READERS, CHECK_READERS].map(|readers| Readers::new(&connector, readers, ""));
         let (lookups, desk) = Lookups::new(&connector);
+        let numberer = Numberer::new(Readers::new(&connector, EVENT_READERS, NUMBERING), metrics);
         let runtime = Handle::current();
-        let engine = Self { runtime, readers, lookups, keys, checks, connector: Arc::clone(&connector) };
+        let engine =
+            Self { runtime, readers, lookups, keys, checks, numberer, connector: Arc::clone(&connector) };
         Ok((engine, connector, desk))
     }
 
@@ -165,6 +189,55 @@ impl Postgres {
             Ok(page)
         });
         page.await
+    }
+
+    pub(super) async fn feed(
+        &self,
+        query: FeedQuery,
+    ) -> Result<(Option<FeedHead>, Vec<EventRow>), StoreError> {
+        self.readers.run(async |connection| feed::read(&query, connection).await).await
+    }
+
+    pub(super) async fn newest_events(
+        &self,
+        accounts: Vec<String>,
+    ) -> Result<Vec<(String, i64)>, StoreError> {
+        self.readers.run(async |connection| feed::newest(&accounts, connection).await).await
+    }
+
+    pub(super) async fn number_events(&self) -> Result<(), StoreError> {
+        self.numberer.number_all().await
+    }
+
+    pub(super) fn followers(&self) -> &Followers {
+        self.numberer.followers()
+    }
+
+    pub(super) async fn feed_heads(&self) -> Result<Vec<FeedHead>, StoreError> {
+        self.readers.run(feed::heads).await
+    }
+
+    pub(super) async fn scan_events(
+        &self,
+        after: (String, String, i64),
+        limit: u32,
+    ) -> Result<Vec<EventRow>, StoreError> {
+        self.readers.run(async |connection| feed::scan(&after, limit, connection).await).await
+    }
+
+    pub(super) async fn prune_events(&self, before: i64) -> Result<bool, StoreError> {
+        self.readers.run(async |connection| feed::prune(before, connection).await).await
+    }
+
+    pub(super) async fn remember_signatures(&self, used: Vec<UsedSignature>) -> Result<(), StoreError> {
+        self.readers.run(async |connection| feed::remember(&used, connection).await).await
+    }
+
+    pub(super) async fn take_over_events(
+        &self,
+        events: Vec<MovedEvent>,
+    ) -> Result<Vec<MovedOutcome>, StoreError> {
+        self.readers.run(async |connection| moved::take_over(&events, connection).await).await
     }
 
     pub(super) async fn export(&self, account: Option<Account>) -> Result<Receiver<Part>, StoreError> {
@@ -225,16 +298,19 @@ struct Pruned {
 async fn serve(
     url: &PostgresUrl,
     lanes: [Lane; LANES],
+    metrics: StoreMetrics,
     reply: oneshot::Sender<Result<Postgres, StoreError>>,
 ) {
-    match Postgres::start(url).await {
+    match Postgres::start(url, metrics).await {
         Ok((engine, connector, desk)) => {
             // The caller may be gone; then the queues are closed, too.
             drop(reply.send(Ok(engine.clone())));
-            let write = |lane: Lane| lane.run(Writer::new(Arc::clone(&connector)));
+            let writer = || Writer::new(Arc::clone(&connector), Arc::clone(&engine.numberer));
+            let write = |lane: Lane| lane.run(writer());
             tokio::select! {
                 _ = join_all(lanes.map(write)) => {}
                 () = engine.prune() => {}
+                () = engine.numberer.run() => {}
                 () = desk.run() => {}
             }
         }

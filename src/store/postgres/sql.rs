@@ -16,9 +16,11 @@ use aws_lc_rs::digest::{SHA256, digest};
 use tokio_postgres::types::ToSql;
 
 use super::super::{
-    decide::Outcome,
+    decide::{Event, Outcome},
     draft::{Key, NewRow},
+    feed::event_type_number,
     row::current_row,
+    version::Version,
     write::Write,
 };
 use crate::signature_id::SignatureId;
@@ -32,6 +34,11 @@ pub(super) const BY_INDEX: &str = "\
 /// What a session that writes begins with, besides. The server ends it if it stops between the two parts of a transaction,
 /// long before those that wait for its locks give up.
 pub(super) const WRITER: &str = "SET idle_in_transaction_session_timeout = 2000";
+
+/// What the session that numbers begins with. Its statement sorts, which would look so expensive under the settings above that
+/// the server would compile it each time.
+pub(super) const NUMBERING: &str = "\
+    SET jit = off; SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan";
 
 /// Each statement has a snapshot of its own, whatever the database's own setting is.
 pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
@@ -79,6 +86,22 @@ pub(super) const UPDATE: &str = "\
 pub(super) const INSERT_USED: &str = "\
     INSERT INTO used_signatures (expires_at, hash, outcome) \
     SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bytea[]) ON CONFLICT DO NOTHING";
+
+/// Returns the place of each customer that has had an event, and the type and the id of the last one. As long as the customers
+/// are locked, there is none that has no position yet, if what was committed has been numbered since.
+pub(super) const LOOK_UP_LAST: &str = "\
+    SELECT asked.place, event_type, event_id \
+    FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS asked (account, customer_id, place), LATERAL ( \
+        SELECT event_type, event_id FROM events \
+        WHERE account || '' = asked.account AND customer_id = asked.customer_id ORDER BY position DESC LIMIT 1 \
+    ) AS last";
+
+/// In this order, so that the events of a customer get larger numbers.
+pub(super) const INSERT_EVENTS: &str = "\
+    INSERT INTO outbox (account, customer_id, event_id, event_type, occurred_at, previous, key_id) \
+    SELECT * FROM unnest( \
+        $1::text[], $2::text[], $3::bytea[], $4::bigint[], $5::bigint[], $6::bytea[], $7::text[] \
+    )";
 
 /// Deletes used signatures that expired in this time, the oldest first: at most [`PRUNE_ROWS_MAX`]. Returns how many, and
 /// when the last of them expired. Rows that another replica is deleting are left to it.
@@ -167,5 +190,18 @@ pub(super) fn used(used: &[(SignatureId, Outcome)]) -> Columns<'_> {
         column(used, |(signature, _)| signature.expires_at),
         column(used, |(signature, _)| signature.hash.as_slice()),
         column(used, |(_, outcome)| outcome.to_bytes()),
+    ]
+}
+
+/// The parameters of [`INSERT_EVENTS`].
+pub(super) fn events<'a>(events: &'a [(Key<'a>, Event)]) -> Columns<'a> {
+    vec![
+        column(events, |(key, _)| key.0),
+        column(events, |(key, _)| key.1),
+        column(events, |(_, event)| event.id.as_bytes()),
+        column(events, |(_, event)| event_type_number(event.event_type)),
+        column(events, |(_, event)| event.occurred),
+        column(events, |(_, event)| event.previous.as_ref().map(Version::as_bytes)),
+        column(events, |(_, event)| event.key_id.as_deref()),
     ]
 }

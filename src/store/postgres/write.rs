@@ -16,15 +16,17 @@ use tokio_postgres::{Client, Error as PostgresError, Statement};
 
 use super::{
     super::{
-        decide::Outcome,
+        decide::{Change, Outcome},
         draft::{Draft, Found, decide_all},
         error::StoreError,
+        feed::last_version,
         group::{Committer, Failure},
         row::CurrentRow,
         write::{Told, Write},
     },
     connect::{ANSWER_TIMEOUT, Connector, Driver, PREPARE_TIMEOUT, PROOF_TIMEOUT},
     error::{SqlFailure, classify, describe, store_error},
+    numberer::Numberer,
     sql::{self, Columns, Parameter, at},
 };
 use crate::{random, telemetry::chain};
@@ -48,6 +50,7 @@ const TOUCH: &str = "UPDATE customers SET version = version WHERE false";
 /// One connection that writes.
 pub(super) struct Writer {
     connector: Arc<Connector>,
+    numberer: Arc<Numberer>,
     session: Option<Session>,
     /// When the database may be asked again.
     retry_at: Instant,
@@ -56,23 +59,31 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(connector: Arc<Connector>) -> Self {
-        Self { connector, session: None, retry_at: Instant::now(), is_failing: false }
+    pub(super) fn new(connector: Arc<Connector>, numberer: Arc<Numberer>) -> Self {
+        Self { connector, numberer, session: None, retry_at: Instant::now(), is_failing: false }
     }
 
     /// Tries again what the writes of others undid, and nothing else: if the connection was lost, nobody knows whether
     /// the group was committed, and to write it twice might undo a write in between.
     async fn try_commit(&mut self, group: &[Write]) -> Result<Vec<Told>, Failure> {
-        let connector = Arc::clone(&self.connector);
+        let (connector, numberer) = (Arc::clone(&self.connector), Arc::clone(&self.numberer));
+        if group.iter().any(|write| matches!(write.change, Change::Import { .. })) {
+            // So that there is little left to do while the customers are locked.
+            numberer.number_all().await?;
+        }
         let session = self.session().await?;
         let (began, mut conflicts) = (Instant::now(), 0);
         loop {
-            let error = match timeout_at(began + ANSWER_TIMEOUT, session.commit(group)).await {
+            let error = match timeout_at(began + ANSWER_TIMEOUT, session.commit(group, &numberer)).await {
                 Ok(Ok(told)) => {
                     connector.note_commit(&session.driver);
+                    if told.iter().flatten().any(|done| done.event_type.is_some()) {
+                        numberer.note_commit();
+                    }
                     return Ok(told);
                 }
-                Ok(Err(error)) => error,
+                Ok(Err(CommitError::Sql(error))) => error,
+                Ok(Err(CommitError::Numbering(error))) => return Err(error.into()),
                 Err(elapsed) => {
                     connector.give_up(&session.driver, began.into_std());
                     return Err(StoreError::unavailable(elapsed).into());
@@ -163,6 +174,19 @@ impl Committer for Writer {
     }
 }
 
+/// Why a group was not committed.
+enum CommitError {
+    Sql(PostgresError),
+    /// The events of before could not be numbered, without which an import cannot be decided.
+    Numbering(StoreError),
+}
+
+impl From<PostgresError> for CommitError {
+    fn from(error: PostgresError) -> Self {
+        Self::Sql(error)
+    }
+}
+
 /// A connection with its prepared statements.
 struct Session {
     client: Client,
@@ -174,26 +198,41 @@ struct Statements {
     lock: Statement,
     look_up: Statement,
     look_up_used: Statement,
+    look_up_last: Statement,
     delete: Statement,
     insert: Statement,
     update: Statement,
     insert_used: Statement,
+    insert_events: Statement,
 }
 
 impl Statements {
     async fn prepare(client: &Client) -> Result<Self, PostgresError> {
         client.batch_execute(sql::BY_INDEX).await?;
         client.batch_execute(sql::WRITER).await?;
-        let (lock, look_up, look_up_used, delete, insert, update, insert_used) = try_join!(
-            client.prepare(sql::LOCK),
-            client.prepare(sql::LOOK_UP),
-            client.prepare(sql::LOOK_UP_USED),
-            client.prepare(sql::DELETE),
-            client.prepare(sql::INSERT),
-            client.prepare(sql::UPDATE),
-            client.prepare(sql::INSERT_USED),
-        )?;
-        Ok(Self { lock, look_up, look_up_used, delete, insert, update, insert_used })
+        let (lock, look_up, look_up_used, look_up_last, delete, insert, update, insert_used, insert_events) =
+            try_join!(
+                client.prepare(sql::LOCK),
+                client.prepare(sql::LOOK_UP),
+                client.prepare(sql::LOOK_UP_USED),
+                client.prepare(sql::LOOK_UP_LAST),
+                client.prepare(sql::DELETE),
+                client.prepare(sql::INSERT),
+                client.prepare(sql::UPDATE),
+                client.prepare(sql::INSERT_USED),
+                client.prepare(sql::INSERT_EVENTS),
+            )?;
+        Ok(Self {
+            lock,
+            look_up,
+            look_up_used,
+            look_up_last,
+            delete,
+            insert,
+            update,
+            insert_used,
+            insert_events,
+        })
     }
 }
 
@@ -207,10 +246,16 @@ impl Session {
     }
 
     /// Looks up, decides, and applies, in one transaction.
-    async fn commit(&self, group: &[Write]) -> Result<Vec<Told>, PostgresError> {
+    async fn commit(&self, group: &[Write], numberer: &Numberer) -> Result<Vec<Told>, CommitError> {
         let applied = async {
-            let (told, draft) = decide_all(group, self.look_up(group).await?);
-            self.apply(&draft).await.map(|()| told)
+            let mut found = self.look_up(group).await?;
+            if group.iter().any(|write| matches!(write.change, Change::Import { .. })) {
+                numberer.number_all().await.map_err(CommitError::Numbering)?;
+                self.look_up_last(group, &mut found).await?;
+            }
+            let (told, draft) = decide_all(group, found);
+            self.apply(&draft).await?;
+            Ok(told)
         };
         let applied = applied.await;
         if applied.is_err() && !self.client.is_closed() {
@@ -256,16 +301,29 @@ impl Session {
         Ok(found)
     }
 
+    /// Looks up what an import is decided from besides.
+    async fn look_up_last(&self, group: &[Write], found: &mut [Found]) -> Result<(), PostgresError> {
+        let (accounts, customer_ids): (Vec<_>, Vec<_>) = group.iter().map(Write::key).unzip();
+        let keys: [Parameter<'_>; 2] = [&accounts, &customer_ids];
+        for row in &self.client.query(&self.statements.look_up_last, &keys).await? {
+            if let Some(found) = at(found, row.try_get(0)?) {
+                found.last = last_version(row.try_get(1)?, row.try_get(2)?);
+            }
+        }
+        Ok(())
+    }
+
     /// Sends all statements and the commit without waiting for answers: if one fails, the server commits nothing.
     async fn apply(&self, draft: &Draft<'_>) -> Result<(), PostgresError> {
-        let Statements { delete, insert, update, insert_used, .. } = &self.statements;
-        let Draft { deleted, inserted, updated, used, high_water: _ } = draft;
+        let Statements { delete, insert, update, insert_used, insert_events, .. } = &self.statements;
+        let Draft { deleted, inserted, updated, used, events, high_water: _ } = draft;
         try_join!(
             biased;
             self.execute(delete, deleted.len(), sql::keys(deleted)),
             self.execute(insert, inserted.len(), sql::rows(inserted)),
             self.execute(update, updated.len(), sql::changes(updated)),
             self.execute(insert_used, used.len(), sql::used(used)),
+            self.execute(insert_events, events.len(), sql::events(events)),
             self.client.batch_execute("COMMIT"),
         )?;
         Ok(())

@@ -5,17 +5,23 @@ use std::{path::PathBuf, thread, time::Duration};
 use diesel::{
     connection::{Connection as _, DefaultLoadingMode},
     prelude::*,
+    sql_query,
+    sql_types::{Nullable, Text},
     sqlite::SqliteConnection,
 };
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use super::{
     super::{
+        decide::Current,
         error::StoreError,
+        exported::{Exported, UsedSignature},
+        feed::{EVENT_ROW, EventRow, FEED_HEAD, raw_event},
         page::{Batch, Part},
-        row::{CustomerRow, KeyRows, raw},
-        schema::{customers, key_limits, signing_keys},
-        types::{Exported, SigningKey},
+        row::{CurrentRow, CustomerRow, KeyRows, raw},
+        schema::{customers, key_limits, signing_keys, used_signatures},
+        types::SigningKey,
+        used::{expired_before, used_signature},
     },
     connect::Connection,
 };
@@ -61,6 +67,9 @@ fn send_all(
     let send = |part| parts.blocking_send(Ok(Some(part))).is_ok();
     let keys = keys.load::<KeyRows>(connection)?;
     let mut is_wanted = send(Exported::Keys(keys.into_iter().map(SigningKey::try_from).collect()));
+    is_wanted = is_wanted
+        && send(Exported::Signatures(signatures(connection)?))
+        && send_events(connection, account, &send)?;
     let mut batch = Batch::default();
     for row in rows.load_iter::<(String, CustomerRow), DefaultLoadingMode>(connection)? {
         if !is_wanted {
@@ -74,4 +83,49 @@ fn send_all(
     }
     send(Exported::Customers(batch.take()));
     Ok(())
+}
+
+/// Those that are noted, and those that the rows of customers show.
+fn signatures(connection: &mut SqliteConnection) -> QueryResult<Vec<UsedSignature>> {
+    let after = expired_before();
+    let noted = used_signatures::table.filter(used_signatures::expires_at.ge(after));
+    let noted = noted.load::<(i64, Vec<u8>, Vec<u8>)>(connection)?.into_iter();
+    let shown = customers::table.filter(customers::signature_expires_at.ge(after)).select((
+        customers::version,
+        customers::created_at,
+        customers::updated_at,
+        customers::signature_expires_at,
+    ));
+    let shown =
+        shown.load::<CurrentRow>(connection)?.into_iter().filter_map(|row| Current::from(row).shown());
+    let noted = noted.filter_map(|(expires_at, hash, outcome)| used_signature(expires_at, &hash, &outcome));
+    let shown = shown.map(|(signature, outcome)| UsedSignature { signature, outcome });
+    let mut used: Vec<_> = noted.chain(shown).collect();
+    used.sort_unstable_by_key(|UsedSignature { signature, .. }| (signature.expires_at, signature.hash));
+    Ok(used)
+}
+
+/// False if nobody wants them.
+fn send_events(
+    connection: &mut SqliteConnection,
+    account: Option<&str>,
+    send: &impl Fn(Exported) -> bool,
+) -> QueryResult<bool> {
+    let of_account = "? IS NULL OR account = ?";
+    let heads = sql_query(format!("SELECT {FEED_HEAD} FROM feed_heads WHERE {of_account} ORDER BY account"));
+    let heads =
+        heads.bind::<Nullable<Text>, _>(account).bind::<Nullable<Text>, _>(account).load(connection)?;
+    let rows =
+        sql_query(format!("SELECT {EVENT_ROW} FROM events WHERE {of_account} ORDER BY account, position"));
+    let rows = rows.bind::<Nullable<Text>, _>(account).bind::<Nullable<Text>, _>(account);
+    let (mut is_wanted, mut batch) = (send(Exported::Feeds(heads)), Batch::default());
+    for row in rows.load_iter::<EventRow, DefaultLoadingMode>(connection)? {
+        if !is_wanted {
+            return Ok(false);
+        }
+        if let Some(rows) = batch.add(raw_event(row?), 0) {
+            is_wanted = send(Exported::Events(rows));
+        }
+    }
+    Ok(is_wanted && send(Exported::Events(batch.take())))
 }

@@ -8,6 +8,7 @@ mod checkpoint;
 mod connect;
 mod erase;
 mod export;
+mod feed;
 mod file;
 mod list;
 mod lookup;
@@ -33,7 +34,11 @@ use self::{
 };
 use super::{
     error::StoreError,
+    exported::UsedSignature,
+    feed::{EventRow, FeedHead, FeedQuery},
+    followers::Followers,
     group::Lane,
+    moved::{MovedEvent, MovedOutcome},
     page::{Listed, Page, PageQuery, Part},
     row::{CustomerRow, raw},
     schema::{customers, secrets},
@@ -58,6 +63,7 @@ pub(super) struct Sqlite {
     /// lock orders them with the writer's.
     keys: QueryThread,
     eraser: Eraser,
+    followers: Followers,
 }
 
 impl Sqlite {
@@ -85,7 +91,8 @@ impl Sqlite {
         let connection = Self::prepare(&path, access).map_err(|error| name_folder(error, &path))?;
         let file = Arc::new(File::remember(given, &path)?);
         let checkpointer = Checkpointer::start(threads, &path)?;
-        let mut writer = Writer::new(connection, Arc::clone(&file), checkpointer);
+        let followers = Followers::default();
+        let mut writer = Writer::new(connection, Arc::clone(&file), checkpointer, followers.clone());
         lane.start_after(writer.last_timestamp()?);
         let runtime = Builder::new_current_thread().enable_time().build().map_err(StoreError::failed)?;
         let write = move || runtime.block_on(lane.run(writer));
@@ -96,6 +103,7 @@ impl Sqlite {
             file,
             lists: QueryThread::start(threads, "sqlite-lists", &path)?,
             keys: QueryThread::start(threads, "sqlite-keys", &path)?,
+            followers,
         })
     }
 
@@ -152,6 +160,57 @@ impl Sqlite {
             Ok(page)
         });
         rows.await
+    }
+
+    pub(super) async fn feed(
+        &self,
+        query: FeedQuery,
+    ) -> Result<(Option<FeedHead>, Vec<EventRow>), StoreError> {
+        self.file.check_now_and_then()?;
+        self.lists.run(move |connection| feed::read(&query, connection)).await
+    }
+
+    pub(super) async fn newest_events(&self, _: Vec<String>) -> Result<Vec<(String, i64)>, StoreError> {
+        self.file.check_now_and_then()?;
+        self.lists.run(feed::newest).await
+    }
+
+    /// Nothing: an event has its position when it is committed.
+    #[allow(clippy::unused_async, reason = "both engines are asked in the same way")]
+    pub(super) async fn number_events(&self) -> Result<(), StoreError> {
+        self.file.check()
+    }
+
+    pub(super) fn followers(&self) -> &Followers {
+        &self.followers
+    }
+
+    pub(super) async fn feed_heads(&self) -> Result<Vec<FeedHead>, StoreError> {
+        self.lists.run(feed::heads).await
+    }
+
+    pub(super) async fn scan_events(
+        &self,
+        after: (String, String, i64),
+        limit: u32,
+    ) -> Result<Vec<EventRow>, StoreError> {
+        self.lists.run(move |connection| feed::scan(&after, limit, connection)).await
+    }
+
+    pub(super) async fn prune_events(&self, before: i64) -> Result<bool, StoreError> {
+        self.file.check()?;
+        self.keys.run(move |connection| feed::prune(before, connection)).await
+    }
+
+    pub(super) async fn remember_signatures(&self, used: Vec<UsedSignature>) -> Result<(), StoreError> {
+        self.keys.run(move |connection| feed::remember(&used, connection)).await
+    }
+
+    pub(super) async fn take_over_events(
+        &self,
+        moved: Vec<MovedEvent>,
+    ) -> Result<Vec<MovedOutcome>, StoreError> {
+        self.keys.run(move |connection| feed::take_over(&moved, connection)).await
     }
 
     #[allow(clippy::unused_async, reason = "both engines are asked in the same way")]

@@ -133,6 +133,42 @@ statements! {
        (SELECT expires_at, hash FROM used_signatures WHERE expires_at < ? ORDER BY expires_at, hash LIMIT 256) \
        ORDER BY expires_at DESC, hash DESC LIMIT 1)";
 
+    /// Reads the position of the newest event of an account; gives nothing if it never had one.
+    SelectNewestEvent<'a> as SelectNewestEvent<'static> {
+        account: &'a str as Text,
+    } -> BigInt
+    = "SELECT newest FROM feed_heads WHERE account = ?";
+
+    /// Notes the position of the newest event of an account.
+    PutNewestEvent<'a> as PutNewestEvent<'static> {
+        account: &'a str as Text,
+        newest: i64 as BigInt,
+    } -> ()
+    = "INSERT INTO feed_heads (account, newest, pruned) VALUES (?, ?, 0) \
+       ON CONFLICT (account) DO UPDATE SET newest = excluded.newest";
+
+    InsertEvent<'a> as InsertEvent<'static> {
+        account: &'a str as Text,
+        position: i64 as BigInt,
+        customer_id: &'a str as Text,
+        event_id: &'a [u8] as Binary,
+        event_type: i64 as BigInt,
+        occurred_at: i64 as BigInt,
+        previous: Option<&'a [u8]> as Nullable<Binary>,
+        key_id: Option<&'a str> as Nullable<Text>,
+    } -> ()
+    = "INSERT INTO events \
+       (account, position, customer_id, event_id, event_type, occurred_at, previous, key_id) \
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+
+    /// Looks up the type and the id of a customer's last event.
+    SelectLastEvent<'a> as SelectLastEvent<'static> {
+        account: &'a str as Text,
+        customer_id: &'a str as Text,
+    } -> (BigInt, Binary)
+    = "SELECT event_type, event_id FROM events WHERE account = ? AND customer_id = ? \
+       ORDER BY position DESC LIMIT 1";
+
     /// Reads a page of the file.
     ReadPage as Self {
         number: i32 as Integer,

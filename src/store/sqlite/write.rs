@@ -1,6 +1,7 @@
 //! The writer: commits a group as one transaction.
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -9,20 +10,23 @@ use diesel::{QueryResult, prelude::*, sqlite::SqliteConnection};
 
 use super::{
     super::{
-        decide::Outcome,
-        draft::{Draft, Found, NewRow, decide_all},
+        decide::{Change, Event, Outcome},
+        draft::{Draft, Found, Key, NewRow, decide_all},
         error::StoreError,
+        feed::{event_type_number, last_version},
+        followers::Followers,
         group::{Committer, Failure},
         row::CurrentRow,
         used::expired_before,
+        version::Version,
         write::{Told, Write},
     },
     checkpoint::Checkpointer,
     connect::Connection,
     file::File,
     sql::{
-        Delete, Insert, InsertUsed, PRUNE_ROWS_MAX, Prune, RaiseHighWater, SelectCurrent, SelectNewestSeq,
-        SelectUsed, Update,
+        Delete, Insert, InsertEvent, InsertUsed, PRUNE_ROWS_MAX, Prune, PutNewestEvent, RaiseHighWater,
+        SelectCurrent, SelectLastEvent, SelectNewestEvent, SelectNewestSeq, SelectUsed, Update,
     },
 };
 use crate::{signature_id::SignatureId, telemetry::chain};
@@ -38,6 +42,7 @@ pub(super) struct Writer {
     connection: Connection,
     file: Arc<File>,
     checkpointer: Checkpointer,
+    followers: Followers,
     /// How many signed writes came since the last pruning.
     signed_writes: usize,
     /// When the last pruning was.
@@ -45,8 +50,13 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection, file: Arc<File>, checkpointer: Checkpointer) -> Self {
-        Self { connection, file, checkpointer, signed_writes: 0, pruned_at: Instant::now() }
+    pub(super) fn new(
+        connection: Connection,
+        file: Arc<File>,
+        checkpointer: Checkpointer,
+        followers: Followers,
+    ) -> Self {
+        Self { connection, file, checkpointer, followers, signed_writes: 0, pruned_at: Instant::now() }
     }
 
     /// A timestamp that no customer was created after: rows are in the order of their creation, unless they were imported
@@ -76,15 +86,17 @@ impl Committer for Writer {
         let transaction = |connection: &mut SqliteConnection| {
             let (told, draft) = decide_all(group, look_up(connection, group)?);
             apply(connection, &draft)?;
+            let newest = add_events(connection, &draft.events)?;
             if prunes {
                 Prune { expired_before: expired_before() }.execute(connection)?;
             }
-            Ok(told)
+            Ok((told, newest))
         };
         let committed = self.connection.run(|connection| connection.immediate_transaction(transaction));
         // What was written into a file that nobody finds again must not be acknowledged.
         self.file.check()?;
-        let told = committed?;
+        let (told, newest) = committed?;
+        self.followers.publish(newest);
         self.checkpointer.note(group.len());
         Ok(told)
     }
@@ -122,12 +134,18 @@ fn look_up(connection: &mut SqliteConnection, group: &[Write]) -> QueryResult<Ve
         let (account, customer_id) = write.key();
         let select = SelectCurrent { account, customer_id };
         let current = select.get_result::<CurrentRow>(connection).optional()?.map(CurrentRow::into);
-        let Some(SignatureId { expires_at, hash }) = write.change.signature() else {
-            return Ok(Found { current, used: None });
-        };
-        let select = SelectUsed { expires_at, hash: &hash };
-        let used = select.get_result::<Vec<u8>>(connection).optional()?;
-        Ok(Found { current, used: used.map(|outcome| Outcome::from_bytes(&outcome)) })
+        let mut found = Found { current, ..Found::default() };
+        if let Some(SignatureId { expires_at, hash }) = write.change.signature() {
+            let select = SelectUsed { expires_at, hash: &hash };
+            let used = select.get_result::<Vec<u8>>(connection).optional()?;
+            found.used = used.map(|outcome| Outcome::from_bytes(&outcome));
+        }
+        if let Change::Import { .. } = write.change {
+            let select = SelectLastEvent { account, customer_id };
+            let last = select.get_result::<(i64, Vec<u8>)>(connection).optional()?;
+            found.last = last.and_then(|(event_type, event_id)| last_version(event_type, &event_id));
+        }
+        Ok(found)
     };
     group.iter().map(find).collect()
 }
@@ -173,4 +191,35 @@ fn apply(connection: &mut SqliteConnection, draft: &Draft<'_>) -> QueryResult<()
         InsertUsed { expires_at: *expires_at, hash, outcome: &outcome.to_bytes() }.execute(connection)?;
     }
     Ok(())
+}
+
+/// Writes events after those that are there. Returns the newest position of each account that has any.
+fn add_events<'a>(
+    connection: &mut SqliteConnection,
+    events: &[(Key<'a>, Event)],
+) -> QueryResult<BTreeMap<&'a str, i64>> {
+    let mut newest: BTreeMap<&str, i64> = BTreeMap::new();
+    for ((account, customer_id), event) in events {
+        let position = match newest.get(account) {
+            Some(newest) => newest + 1,
+            None => SelectNewestEvent { account }.get_result::<i64>(connection).optional()?.unwrap_or(0) + 1,
+        };
+        newest.insert(account, position);
+        let Event { id, event_type, occurred, previous, key_id } = event;
+        let insert = InsertEvent {
+            account,
+            position,
+            customer_id,
+            event_id: id.as_bytes(),
+            event_type: event_type_number(*event_type),
+            occurred_at: *occurred,
+            previous: previous.as_ref().map(Version::as_bytes),
+            key_id: key_id.as_deref(),
+        };
+        insert.execute(connection)?;
+    }
+    for (account, newest) in &newest {
+        PutNewestEvent { account, newest: *newest }.execute(connection)?;
+    }
+    Ok(newest)
 }

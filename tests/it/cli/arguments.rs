@@ -14,11 +14,12 @@ use super::Place;
 use crate::support::command;
 
 /// A good value of each argument that has no default.
-const GOOD: [(&str, &str); 22] = [
+const GOOD: [(&str, &str); 24] = [
     ("account", "acme"),
     ("admin_listen", "127.0.0.1:0"),
     ("allow_incomplete", "true"),
     ("body", "body.json"),
+    ("customer", "c-1"),
     ("expires", "2126-01-31T12:00:00Z"),
     ("file", "backup.db"),
     ("id", "k1"),
@@ -33,6 +34,7 @@ const GOOD: [(&str, &str); 22] = [
     ("sandbox", "true"),
     ("seal_keys", "seal-keys"),
     ("seal_only", "true"),
+    ("since", "2026-01-31T12:00:00Z"),
     ("tls_cert", "server.crt"),
     ("tls_key", "server.key"),
     ("url", "http://127.0.0.1:1/"),
@@ -40,7 +42,7 @@ const GOOD: [(&str, &str); 22] = [
 ];
 
 /// Arguments that are given together or not at all.
-const TOGETHER: [[&str; 2]; 1] = [["tls_cert", "tls_key"]];
+const TOGETHER: [[&str; 2]; 2] = [["tls_cert", "tls_key"], ["account", "customer"]];
 
 fn good(argument: &Arg) -> String {
     let default = argument.get_default_values().first().map(|value| value.to_str().unwrap().to_owned());

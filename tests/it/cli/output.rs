@@ -24,6 +24,7 @@ const CALLS: [&[&str]; 18] = [
     &["sign", "GET", "/customers", "--key", "private.pem"],
     &["openapi"],
     &["verify"],
+    &["events", "--help"],
     &["seal", "generate-key"],
     &["seal", "status"],
     &["seal", "apply", "--seal-keys", "seal-keys"],

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt::Write as _};
 
 use customers_api::{
     contract,
-    model::{CustomerId, PageSize, SortDirection},
+    model::{CustomerId, EventStart, EventWait, PageSize, SortDirection},
 };
 use proptest::{
     collection::vec,
@@ -80,6 +80,11 @@ fn nearly_directions() -> impl Strategy<Value = String> {
     prop_oneof![3 => select(&STRANGE[..]).prop_map(str::to_owned), 1 => texts(0..6_usize)]
 }
 
+fn nearly_starts() -> impl Strategy<Value = String> {
+    const STRANGE: [&str; 8] = ["Oldest", "Newest", "oldest", "NEWEST", "", "Oldest ", "Newest\0", "Old"];
+    prop_oneof![3 => select(&STRANGE[..]).prop_map(str::to_owned), 1 => texts(0..6_usize)]
+}
+
 /// Whether the contract accepts a parameter's text: a number is one in the form that JSON gives it.
 fn is_accepted(schema: &'static Value, text: &str) -> bool {
     let schema = resolve(schema);
@@ -118,6 +123,20 @@ fn the_types_of_the_query_accept_what_their_schemas_accept() {
         let by_schema = is_accepted(parameter("listCustomers", "PageSize"), &text);
         prop_assert_eq!(text.parse::<PageSize>().is_ok(), by_schema);
         prop_assert_eq!(explained("PageSize", &text), by_schema);
+        Ok(())
+    });
+    let explained_of_events =
+        |name, text: &str| contract::explain_parameter("query", "listEvents", name, text).is_empty();
+    hold(2000, &nearly_numbers(), |text| {
+        let by_schema = is_accepted(parameter("listEvents", "Wait"), &text);
+        prop_assert_eq!(text.parse::<EventWait>().is_ok(), by_schema);
+        prop_assert_eq!(explained_of_events("Wait", &text), by_schema);
+        Ok(())
+    });
+    hold(2000, &nearly_starts(), |text| {
+        let by_schema = is_accepted(parameter("listEvents", "From"), &text);
+        prop_assert_eq!(text.parse::<EventStart>().is_ok(), by_schema);
+        prop_assert_eq!(explained_of_events("From", &text), by_schema);
         Ok(())
     });
     let directions = resolve(parameter("listCustomers", "SortDirection"))["enum"].as_array().unwrap();

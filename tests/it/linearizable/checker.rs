@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 
 use customers_api::{
-    signature_id::{SIGNATURE_HASH_BYTES, SignatureId},
+    signature_id::{Proof, SignatureId},
     store::{Change, Condition, Current, Decision, Effect, NewVersion, Outcome, Record, Version, decide},
 };
 
@@ -65,7 +65,7 @@ pub(super) fn carry_out(call: Call, customer: Option<Content>) -> (Reply, Option
     let change = match call {
         Call::Get => return (customer.map_or(Reply::NotFound, Reply::Found), customer),
         Call::Put(content, when) => {
-            let new = NewVersion::of(Some(SignatureId { expires_at: 1, hash: hash(content) }));
+            let new = NewVersion::of(Some(proof(content)));
             let condition = match when {
                 When::Always => Condition::Always,
                 When::Absent => Condition::Absent,
@@ -75,7 +75,7 @@ pub(super) fn carry_out(call: Call, customer: Option<Content>) -> (Reply, Option
             Change::Put { record: Record { bytes: Vec::new(), sealed_by: None }, new, condition }
         }
         Call::Delete(held) => {
-            Change::Delete { signature: None, if_match: held.map(|held| vec![version(held)]) }
+            Change::Delete { new: NewVersion::of(None), if_match: held.map(|held| vec![version(held)]) }
         }
     };
     let current = customer.map(|content| Current {
@@ -84,7 +84,7 @@ pub(super) fn carry_out(call: Call, customer: Option<Content>) -> (Reply, Option
         updated: 0,
         signature_expires_at: None,
     });
-    let Decision { outcome, effect, .. } = decide(&change, 1, current.as_ref(), None, 0);
+    let Decision { outcome, effect, .. } = decide(&change, 1, current.as_ref(), None, 0, None);
     let reply = match outcome {
         Outcome::Created(_) => Reply::Created,
         Outcome::Updated(_) => Reply::Updated,
@@ -100,13 +100,14 @@ pub(super) fn carry_out(call: Call, customer: Option<Content>) -> (Reply, Option
     (reply, after)
 }
 
-/// The hash of the signature that puts this content, which its version is made of.
-fn hash(content: Content) -> [u8; SIGNATURE_HASH_BYTES] {
-    (u128::from(content) + 1).to_be_bytes()
+/// What proves who puts this content. The version is the hash of the signature.
+fn proof(content: Content) -> Proof {
+    let hash = (u128::from(content) + 1).to_be_bytes();
+    Proof { signature: SignatureId { expires_at: 1, hash }, key_id: String::new() }
 }
 
 fn version(content: Content) -> Version {
-    NewVersion::of(Some(SignatureId { expires_at: 1, hash: hash(content) })).version()
+    NewVersion::of(Some(proof(content))).version()
 }
 
 /// The operations that are already in order, one bit for each.

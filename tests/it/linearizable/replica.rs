@@ -17,7 +17,7 @@ use super::{
     checker::{Call, Content, Reply, When},
     history::{Request, Tags},
 };
-use crate::support::{Answer, Client, ClientRequest, Service, eventually};
+use crate::support::{Answer, Client, ClientRequest, Service, eventually, proof};
 
 /// One of the places that serve the same customers.
 pub(super) enum Replica {
@@ -70,8 +70,8 @@ async fn ask_store(store: &Store, request: &Request, tags: &RefCell<Tags>) -> Op
             };
             let input: CustomerInput = serde_json::from_value(customer(content)).unwrap();
             let record = Record { bytes: serde_json::to_vec(&input).unwrap(), sealed_by: None };
-            store.put(&account, id, NewVersion::of(signature), record, condition).await.map(|outcome| {
-                match outcome {
+            store.put(&account, id, NewVersion::of(signature.map(proof)), record, condition).await.map(
+                |outcome| match outcome {
                     PutOutcome::Created(version) => {
                         tags.borrow_mut().put(&version.to_string(), content, Reply::Created)
                     }
@@ -79,14 +79,16 @@ async fn ask_store(store: &Store, request: &Request, tags: &RefCell<Tags>) -> Op
                         tags.borrow_mut().put(&version.to_string(), content, Reply::Updated)
                     }
                     PutOutcome::ConditionFailed => Reply::ConditionFailed,
-                }
-            })
+                },
+            )
         }
         Call::Delete(held) => {
-            store.delete(&account, id, held.map(version), signature).await.map(|outcome| match outcome {
-                DeleteOutcome::Deleted => Reply::Deleted,
-                DeleteOutcome::NotFound => Reply::NotFound,
-                DeleteOutcome::ConditionFailed => Reply::ConditionFailed,
+            store.delete(&account, id, held.map(version), signature.map(proof)).await.map(|outcome| {
+                match outcome {
+                    DeleteOutcome::Deleted => Reply::Deleted,
+                    DeleteOutcome::NotFound => Reply::NotFound,
+                    DeleteOutcome::ConditionFailed => Reply::ConditionFailed,
+                }
             })
         }
     };

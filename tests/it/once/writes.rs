@@ -14,7 +14,7 @@ use customers_api::{
 };
 use futures_util::{FutureExt as _, future::join_all};
 
-use crate::support::{Database, Engine, eventually, mia, on_each_engine};
+use crate::support::{Database, Engine, eventually, mia, on_each_engine, proof};
 
 pub(super) fn account() -> Account {
     "acme".parse().unwrap()
@@ -40,7 +40,7 @@ pub(super) async fn put(
     condition: Condition,
     signature: SignatureId,
 ) -> Result<PutOutcome, StoreError> {
-    store.put(&account(), id(customer_id), NewVersion::of(Some(signature)), record(), condition).await
+    store.put(&account(), id(customer_id), NewVersion::of(Some(proof(signature))), record(), condition).await
 }
 
 /// For any account.
@@ -51,7 +51,7 @@ pub(super) async fn put_for(
     signature: SignatureId,
 ) -> Result<PutOutcome, StoreError> {
     let id = id(&customer_id);
-    store.put(account, id, NewVersion::of(Some(signature)), record(), Condition::Always).await
+    store.put(account, id, NewVersion::of(Some(proof(signature))), record(), Condition::Always).await
 }
 
 pub(super) async fn delete(
@@ -60,7 +60,7 @@ pub(super) async fn delete(
     if_match: Option<Vec<Version>>,
     signature: SignatureId,
 ) -> DeleteOutcome {
-    store.delete(&account(), id(customer_id), if_match, Some(signature)).await.unwrap()
+    store.delete(&account(), id(customer_id), if_match, Some(proof(signature))).await.unwrap()
 }
 
 /// The kinds of conditions.

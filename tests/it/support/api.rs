@@ -10,6 +10,7 @@ use customers_api::{
     record::Records,
     scope::Scope,
     signature::{Algorithm, Facts, PrivateKey, sign},
+    signature_id::{Proof, SignatureId},
     store::{SigningKey, Store},
 };
 use jsonwebtoken::EncodingKey;
@@ -282,6 +283,11 @@ impl<'a> Request<'a> {
         }
         request.body(body).send().await
     }
+}
+
+/// What a request with this signature proves, as the store is told.
+pub(crate) fn proof(signature: SignatureId) -> Proof {
+    Proof { signature, key_id: "a-key".to_owned() }
 }
 
 /// The signature of a request.

@@ -13,7 +13,9 @@ mod raw;
 mod service;
 
 pub(crate) use answer::Answer;
-pub(crate) use api::{Request, Signer, TestApi, eventually, register, register_limited, signed, token_for};
+pub(crate) use api::{
+    Request, Signer, TestApi, eventually, proof, register, register_limited, signed, token_for,
+};
 pub(crate) use certificates::certify;
 pub(crate) use client::{Client, ClientRequest};
 pub(crate) use dice::Dice;

@@ -26,7 +26,7 @@ const MEMBERS_OF_THEIR_OWN: [&str; 8] =
 const METHODS: [&str; 7] = ["PUT", "GET", "HEAD", "DELETE", "POST", "OPTIONS", "PATCH"];
 
 /// Targets beside those of the operations.
-const TARGETS: [&str; 20] = [
+const TARGETS: [&str; 22] = [
     "/",
     "/?a=b",
     "/customers",
@@ -40,6 +40,8 @@ const TARGETS: [&str; 20] = [
     "/customers/a%2Fb",
     "/customers/%00",
     "/customers/",
+    "/events?Wait=11",
+    "/events?PageToken=a",
     "//customers",
     "/openapi.yaml",
     "/livez",

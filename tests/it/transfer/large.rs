@@ -58,7 +58,8 @@ async fn a_page_ends_after_four_mebibytes(engine: Engine) {
     assert_eq!(scanned, [4, 2, 1, 2]);
     let counted = succeeds(&database, &["seal", "status"], b"").await;
     assert!(counted.lines().any(|line| line.split_whitespace().eq(["-", "9"])), "{counted}");
-    assert_eq!(succeeds(&database, &["export"], b"").await.lines().count(), 9 + 1);
+    let exported = succeeds(&database, &["export"], b"").await;
+    assert_eq!(exported.lines().filter(|line| line.starts_with("{\"Customer\"")).count(), 9);
 }
 
 async fn large_customers_are_listed_and_moved(engine: Engine) {

@@ -1,0 +1,98 @@
+use std::time::Duration;
+
+use actix_web::{HttpRequest, HttpResponse, Responder, body::BoxBody, web::Data};
+use tokio::time::{Instant, timeout_at};
+use utoipa::IntoResponses;
+
+use super::{
+    feed_token::{self, List},
+    page::Page,
+    start::FollowStart,
+};
+use crate::{
+    account::Account,
+    api::{
+        document::{Gone, JSON, Responses, content, link, response, responses},
+        error::ApiError,
+        request::{Signed, input},
+        state::Api,
+    },
+    model::PageSize,
+    store::{EventPage, FeedStart},
+};
+
+input! {
+    /// What `listEvents` takes from a request.
+    pub(super) struct ListEvents {
+        page_size: Option<PageSize>,
+        follow: FollowStart,
+    }
+}
+
+/// Returns one page of the account's events, and may wait for the next one.
+#[utoipa::path(
+    get,
+    impl_for = ListEvents,
+    path = "/events",
+    operation_id = "listEvents",
+    responses(Gone)
+)]
+pub(super) async fn list_events(
+    request: Signed<ListEvents>,
+    api: Data<Api>,
+) -> Result<ListEventsResponse, ApiError> {
+    let Signed { account, proof: _, input: ListEvents { page_size, follow } } = request;
+    let FollowStart { start, wait } = follow;
+    let page = read(&api, &account, start, page_size.unwrap_or_default().get(), wait).await?;
+    let token = feed_token::issue(&account, List::OfAccount, &page.next);
+    Page::new(page.events, Some(token)).map(ListEventsResponse)
+}
+
+/// The page; if it is empty, waits for an event until the time is over or the service stops.
+async fn read(
+    api: &Api,
+    account: &Account,
+    start: FeedStart,
+    limit: u32,
+    wait: Duration,
+) -> Result<EventPage, ApiError> {
+    let (deadline, mut start) = (Instant::now() + wait, start);
+    loop {
+        let page = api.store.events(account, None, start, limit).await?.ok_or(ApiError::Gone)?;
+        let has_ended = Instant::now() >= deadline || api.readiness.is_stopping();
+        if !page.events.is_empty() || has_ended {
+            return Ok(page);
+        }
+        start = FeedStart::After(page.next);
+        let event = api.store.event_after(account, page.next.position);
+        let waited = async {
+            tokio::select! {
+                () = event => {}
+                () = api.readiness.stopped() => {}
+            }
+        };
+        // After a timeout, what is there by then is the answer.
+        let _ = timeout_at(deadline, waited).await;
+    }
+}
+
+/// The response of `listEvents`, unless it fails.
+#[derive(Debug)]
+pub(super) struct ListEventsResponse(Page);
+
+impl Responder for ListEventsResponse {
+    type Body = BoxBody;
+
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
+        self.0.respond_to(request)
+    }
+}
+
+impl IntoResponses for ListEventsResponse {
+    fn responses() -> Responses {
+        let listed = response([])
+            .content(JSON, content("Events"))
+            .link("nextPage", link("listEvents", "PageToken", "$response.body#/PageToken"));
+        responses([(200, listed)])
+    }
+}

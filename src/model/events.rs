@@ -1,0 +1,121 @@
+use std::str::FromStr;
+
+use serde::{
+    Deserialize, Serialize,
+    de::{IntoDeserializer as _, value},
+};
+use utoipa::ToSchema;
+
+use super::{customer::CustomerId, time::Timestamp};
+
+/// How many seconds somebody may wait for an event.
+pub const WAIT_SECONDS_MAX: u32 = 10;
+
+/// What happened to a customer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+pub enum EventType {
+    /// The customer is new.
+    CustomerCreated,
+    /// The customer was replaced.
+    CustomerUpdated,
+    /// The customer is gone.
+    CustomerDeleted,
+}
+
+/// A change of a customer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct Event {
+    /// Identifies the event.
+    #[serde(rename = "EventID")]
+    #[schema(pattern = "^[0-9a-f]{32}$")]
+    pub event_id: String,
+    /// What happened.
+    pub event_type: EventType,
+    /// When it happened.
+    #[schema(
+        value_type = String,
+        format = "date-time",
+        pattern = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z$"
+    )]
+    pub occurred: Timestamp,
+    /// The identifier of the customer.
+    #[serde(rename = "CustomerID")]
+    pub customer_id: CustomerId,
+    /// The version that the customer has since then; `None` after a delete.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, pattern = "^[0-9a-f]{32}$")]
+    pub version: Option<String>,
+    /// The version that the customer had before; `None` if it is new.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, pattern = "^[0-9a-f]{32}$")]
+    pub previous: Option<String>,
+    /// The key that signed the request, if one did.
+    #[serde(rename = "KeyID", skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, min_length = 1, pattern = r"^[^\u0000]*$")]
+    pub key_id: Option<String>,
+}
+
+/// A page of events.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct Events {
+    /// The events, in their order.
+    #[schema(max_items = 100)]
+    pub items: Vec<Event>,
+    /// Send it to go on after this page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, min_length = 1, max_length = 2048, pattern = r"^[^\u0000]*$")]
+    pub page_token: Option<String>,
+}
+
+/// Where somebody begins to follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum EventStart {
+    /// Before the oldest event that is kept.
+    #[default]
+    Oldest,
+    /// After the newest event.
+    Newest,
+}
+
+/// Why a text is not an [`EventStart`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be one of Oldest, Newest")]
+pub struct InvalidEventStart;
+
+impl FromStr for EventStart {
+    type Err = InvalidEventStart;
+
+    fn from_str(text: &str) -> Result<Self, InvalidEventStart> {
+        let parsed: Result<Self, value::Error> = Self::deserialize(text.into_deserializer());
+        parsed.map_err(|_| InvalidEventStart)
+    }
+}
+
+/// For how many seconds to wait for an event: 0 to [`WAIT_SECONDS_MAX`], 0 by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct EventWait(u32);
+
+/// Why a text is not an [`EventWait`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be an integer from 0 to {WAIT_SECONDS_MAX}")]
+pub struct InvalidEventWait;
+
+impl EventWait {
+    /// The number.
+    #[must_use]
+    pub fn seconds(self) -> u32 {
+        self.0
+    }
+}
+
+impl FromStr for EventWait {
+    type Err = InvalidEventWait;
+
+    /// Takes an integer as JSON writes it: no sign, no leading zero.
+    fn from_str(text: &str) -> Result<Self, InvalidEventWait> {
+        let seconds = text.parse().ok().filter(|seconds: &u32| seconds.to_string() == text);
+        seconds.filter(|seconds| *seconds <= WAIT_SECONDS_MAX).map(Self).ok_or(InvalidEventWait)
+    }
+}

@@ -1,0 +1,124 @@
+//! Who waits for the next event.
+//!
+//! Nobody who waits holds a thread or a connection. Whoever commits events here says so at once. What others commit is found by
+//! asking the database now and then: one of those who wait asks, for all of them.
+
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    sync::{Mutex as Turn, watch},
+    time::sleep,
+};
+
+use super::error::StoreError;
+
+/// How often the database is asked.
+const POLL_PAUSE: Duration = Duration::from_millis(50);
+
+/// All who wait. Clones share them.
+#[derive(Clone, Default)]
+pub(super) struct Followers(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    /// What is known of each account that somebody waits for.
+    accounts: Mutex<HashMap<String, watch::Sender<News>>>,
+    /// Whose turn it is to ask the database.
+    poller: Turn<()>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct News {
+    /// The position of the newest event.
+    newest: i64,
+    /// How often the database did not answer.
+    failures: u64,
+}
+
+/// Somebody who waits, until this is dropped.
+struct Waiting<'a> {
+    followers: &'a Followers,
+    account: &'a str,
+    news: watch::Receiver<News>,
+}
+
+impl Followers {
+    /// Says what the newest event of each account is.
+    pub(super) fn publish<'a>(&self, newest: impl IntoIterator<Item = (&'a str, i64)>) {
+        let accounts = self.accounts();
+        if accounts.is_empty() {
+            return;
+        }
+        for (account, newest) in newest {
+            if let Some(news) = accounts.get(account) {
+                news.send_if_modified(|news| std::mem::replace(&mut news.newest, newest) != newest);
+            }
+        }
+    }
+
+    /// Waits until an account has an event after this position, as far as is known: also if the database does not answer.
+    /// `poll` asks for the newest positions of accounts.
+    pub(super) async fn wait(
+        &self,
+        account: &str,
+        position: i64,
+        poll: impl AsyncFn(Vec<String>) -> Result<Vec<(String, i64)>, StoreError>,
+    ) {
+        let mut waiting = self.subscribe(account);
+        let failures = waiting.news.borrow().failures;
+        let is_news = |news: &News| news.newest > position || news.failures != failures;
+        tokio::select! {
+            // The sender is there as long as somebody waits.
+            _ = waiting.news.wait_for(is_news) => {}
+            never = self.poll(poll) => match never {},
+        }
+    }
+
+    async fn poll(
+        &self,
+        poll: impl AsyncFn(Vec<String>) -> Result<Vec<(String, i64)>, StoreError>,
+    ) -> Infallible {
+        let _turn = self.0.poller.lock().await;
+        loop {
+            let accounts = self.accounts().keys().cloned().collect();
+            match poll(accounts).await {
+                Ok(newest) => {
+                    self.publish(newest.iter().map(|(account, newest)| (account.as_str(), *newest)));
+                }
+                // Each of those who wait asks for itself, and gets to know the error.
+                Err(_) => {
+                    for news in self.accounts().values() {
+                        news.send_modify(|news| news.failures += 1);
+                    }
+                }
+            }
+            sleep(POLL_PAUSE).await;
+        }
+    }
+
+    fn subscribe<'a>(&'a self, account: &'a str) -> Waiting<'a> {
+        let mut accounts = self.accounts();
+        let news = accounts.entry(account.to_owned()).or_default().subscribe();
+        Waiting { followers: self, account, news }
+    }
+
+    /// No code that could panic runs under the lock.
+    fn accounts(&self) -> MutexGuard<'_, HashMap<String, watch::Sender<News>>> {
+        self.0.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut accounts = self.followers.accounts();
+        // This one is still among them.
+        if accounts.get(self.account).is_some_and(|news| news.receiver_count() <= 1) {
+            accounts.remove(self.account);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! How events get their positions on Postgres, where transactions become visible in another order than they begin.
+
+use std::time::{Duration, Instant};
+
+use actix_web::rt::time::sleep;
+use futures_util::future::join_all;
+
+use super::{all, list, members, page};
+use crate::{
+    postgres_cluster::connect,
+    support::{Engine, TestApi, eventually, mia},
+};
+
+/// An event as another replica leaves it.
+const LEFT: &str = "INSERT INTO outbox (account, customer_id, event_id, event_type, occurred_at) \
+    VALUES ('acme', 'left', decode('000102030405060708090a0b0c0d0e0f', 'hex'), 1, 0)";
+
+#[actix_web::test]
+async fn an_event_that_is_overtaken_is_not_missed() {
+    let api = TestApi::start(Engine::Postgres).await;
+    let slow = connect(&api.database.url).await;
+    slow.batch_execute(&format!("BEGIN; {LEFT}")).await.unwrap();
+    // They come later, and are visible earlier.
+    for number in 0..3 {
+        api.put(&format!("c-{number}"), &mia()).send().await.expect(201);
+    }
+    let (events, token) = all(&api, 100).await;
+    assert_eq!(members(&events, "CustomerID"), ["c-0", "c-1", "c-2"]);
+    slow.batch_execute("COMMIT").await.unwrap();
+    api.store.number_events().await.unwrap();
+    let (more, _) = page(&list(&api, &format!("?PageToken={token}")).await.expect(200));
+    assert_eq!(members(&more, "CustomerID"), ["left"], "whoever was further does not miss it");
+    let (again, _) = all(&api, 100).await;
+    assert_eq!(members(&again, "CustomerID"), ["c-0", "c-1", "c-2", "left"], "for everybody in this order");
+}
+
+#[actix_web::test]
+async fn what_a_dead_replica_left_is_numbered_by_the_next_one() {
+    let api = TestApi::start(Engine::Postgres).await;
+    api.database.execute(LEFT).await;
+    eventually("it is numbered", async || api.database.count("outbox").await == 0).await;
+    let (events, _) = all(&api, 100).await;
+    assert_eq!(members(&events, "CustomerID"), ["left"]);
+}
+
+#[actix_web::test]
+async fn a_transaction_of_a_stranger_delays_no_event() {
+    let api = TestApi::start(Engine::Postgres).await;
+    let stranger = connect(&api.database.url).await;
+    stranger
+        .batch_execute(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT pg_current_xact_id(); SELECT count(*) FROM events",
+        )
+        .await
+        .unwrap();
+    let began = Instant::now();
+    for round in 0..20 {
+        let (_, token) = page(&list(&api, "?From=Newest").await.expect(200));
+        let put = async {
+            sleep(Duration::from_millis(5)).await;
+            api.put(&format!("c-{round}"), &mia()).send().await
+        };
+        let query = format!("?PageToken={token}&Wait=10");
+        let next = list(&api, &query);
+        let (put, next) = futures_util::join!(put, next);
+        put.expect(201);
+        assert_eq!(members(&page(&next.expect(200)).0, "CustomerID"), [format!("c-{round}")]);
+    }
+    assert!(began.elapsed() < Duration::from_secs(60), "nobody waited until its time was over");
+    stranger.batch_execute("COMMIT").await.unwrap();
+}
+
+#[actix_web::test]
+async fn replicas_that_number_at_once_give_each_position_once_and_keep_the_order_of_versions() {
+    const CUSTOMERS: usize = 4;
+    let api = TestApi::start(Engine::Postgres).await;
+    let others = [api.replica().await, api.replica().await];
+    let replicas = [&api, &others[0], &others[1]];
+    for _ in 0..10 {
+        let puts = (0..60).map(|number| {
+            let replica = replicas[number % replicas.len()];
+            async move { replica.put(&format!("c-{}", number % CUSTOMERS), &mia()).send().await }
+        });
+        for put in join_all(puts).await {
+            assert!(put.status.is_success(), "{}", put.status);
+        }
+    }
+    let (events, _) = all(&api, 100).await;
+    assert_eq!(events.len(), 600);
+    for number in 0..CUSTOMERS {
+        let id = format!("c-{number}");
+        let events: Vec<_> = events.iter().filter(|event| event["CustomerID"] == id).cloned().collect();
+        let versions = members(&events, "Version");
+        assert_eq!(members(&events, "Previous")[1..], versions[..versions.len() - 1], "{id}");
+    }
+    assert_eq!(api.database.count("events WHERE position BETWEEN 1 AND 600").await, 600);
+    assert_eq!(api.database.count("outbox").await, 0);
+}
