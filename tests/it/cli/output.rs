@@ -12,7 +12,7 @@ use super::{Place, arguments::leaves};
 use crate::support::command;
 
 /// How each command is called, in a folder with a database, a key pair and an id that can be revoked.
-const CALLS: [&[&str]; 18] = [
+const CALLS: [&[&str]; 19] = [
     &["--help"],
     &["--version"],
     &["serve", "--help"],
