@@ -114,7 +114,7 @@ async fn the_writes_of_a_group_each_have_their_event(engine: Engine) {
         let mut version = "-".to_owned();
         for event in events.iter().filter(|event| event["CustomerID"] == id) {
             assert_eq!(members(std::slice::from_ref(event), "Previous"), [&version]);
-            version = members(std::slice::from_ref(event), "Version")[0].to_owned();
+            members(std::slice::from_ref(event), "Version")[0].clone_into(&mut version);
         }
     }
 }

@@ -102,7 +102,7 @@ async fn a_customer_that_comes_without_its_events_gets_one(engine: Engine) {
         lines
             .lines()
             .filter(|line| line.starts_with("{\"Customer\"") || line.starts_with("{\"Key\""))
-            .map(|line| format!("{line}\n"))
+            .flat_map(|line| [line, "\n"])
             .collect()
     };
     let lines = without(&export(&api.database));
@@ -134,7 +134,9 @@ async fn an_event_that_does_not_fit_is_refused(engine: Engine) {
             "Occurred": "2026-01-31T12:00:00.000000Z", "CustomerID": "c-1", "Version": id
         } })
     };
-    let lines = |lines: &[Value]| lines.iter().map(|line| format!("{line}\n")).collect::<String>();
+    let lines = |lines: &[Value]| {
+        lines.iter().flat_map(|line| [line.to_string(), "\n".to_owned()]).collect::<String>()
+    };
     let output = import(&database, &lines(&[event(3, 'a'), event(4, 'b')]), &[]).await;
     assert!(output.status.success(), "a feed may begin late: {}", said(&output));
     for (line, why) in [
