@@ -14,7 +14,7 @@ use super::Place;
 use crate::support::command;
 
 /// A good value of each argument that has no default.
-const GOOD: [(&str, &str); 24] = [
+const GOOD: [(&str, &str); 25] = [
     ("account", "acme"),
     ("admin_listen", "127.0.0.1:0"),
     ("allow_incomplete", "true"),
@@ -22,6 +22,7 @@ const GOOD: [(&str, &str); 24] = [
     ("customer", "c-1"),
     ("expires", "2126-01-31T12:00:00Z"),
     ("file", "backup.db"),
+    ("follow", "true"),
     ("id", "k1"),
     ("key", "private.pem"),
     ("key_id", "k-1"),
