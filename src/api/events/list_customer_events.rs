@@ -3,12 +3,12 @@ use utoipa::IntoResponses;
 
 use super::{
     feed_token::{self, List},
-    page::Page,
+    page::{self, Page},
     start::CustomerStart,
 };
 use crate::{
     api::{
-        document::{Gone, JSON, Responses, content, link, response, responses},
+        document::{Gone, Responses},
         error::ApiError,
         request::{Signed, input},
         state::Api,
@@ -38,7 +38,7 @@ pub(super) async fn list_customer_events(
 ) -> Result<ListCustomerEventsResponse, ApiError> {
     let Signed { account, proof: _, input: ListCustomerEvents { customer, page_size } } = request;
     let (CustomerStart { id, start }, limit) = (customer, page_size.unwrap_or_default().get());
-    let page = api.store.events(&account, Some(&id), start, limit).await?.ok_or(ApiError::Gone)?;
+    let page = page::read(&api, &account, Some(&id), start, limit).await?;
     let token = || feed_token::issue(&account, List::OfCustomer(&id), &page.next);
     let token = page.has_more.then(token);
     Page::new(page.events, token).map(ListCustomerEventsResponse)
@@ -58,9 +58,6 @@ impl Responder for ListCustomerEventsResponse {
 
 impl IntoResponses for ListCustomerEventsResponse {
     fn responses() -> Responses {
-        let listed = response([])
-            .content(JSON, content("Events"))
-            .link("nextPage", link("listCustomerEvents", "PageToken", "$response.body#/PageToken"));
-        responses([(200, listed)])
+        page::listed("listCustomerEvents")
     }
 }

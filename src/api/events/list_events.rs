@@ -6,13 +6,13 @@ use utoipa::IntoResponses;
 
 use super::{
     feed_token::{self, List},
-    page::Page,
+    page::{self, Page},
     start::FollowStart,
 };
 use crate::{
     account::Account,
     api::{
-        document::{Gone, JSON, Responses, content, link, response, responses},
+        document::{Gone, Responses},
         error::ApiError,
         request::{Signed, input},
         state::Api,
@@ -43,13 +43,13 @@ pub(super) async fn list_events(
 ) -> Result<ListEventsResponse, ApiError> {
     let Signed { account, proof: _, input: ListEvents { page_size, follow } } = request;
     let FollowStart { start, wait } = follow;
-    let page = read(&api, &account, start, page_size.unwrap_or_default().get(), wait).await?;
+    let page = read_or_wait(&api, &account, start, page_size.unwrap_or_default().get(), wait).await?;
     let token = feed_token::issue(&account, List::OfAccount, &page.next);
     Page::new(page.events, Some(token)).map(ListEventsResponse)
 }
 
 /// The page; if it is empty, waits for an event until the time is over or the service stops.
-async fn read(
+async fn read_or_wait(
     api: &Api,
     account: &Account,
     start: FeedStart,
@@ -58,7 +58,7 @@ async fn read(
 ) -> Result<EventPage, ApiError> {
     let (deadline, mut start) = (Instant::now() + wait, start);
     loop {
-        let page = api.store.events(account, None, start, limit).await?.ok_or(ApiError::Gone)?;
+        let page = page::read(api, account, None, start, limit).await?;
         let has_ended = Instant::now() >= deadline || api.readiness.is_stopping();
         if !page.events.is_empty() || has_ended {
             return Ok(page);
@@ -90,9 +90,6 @@ impl Responder for ListEventsResponse {
 
 impl IntoResponses for ListEventsResponse {
     fn responses() -> Responses {
-        let listed = response([])
-            .content(JSON, content("Events"))
-            .link("nextPage", link("listEvents", "PageToken", "$response.body#/PageToken"));
-        responses([(200, listed)])
+        page::listed("listEvents")
     }
 }

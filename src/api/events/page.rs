@@ -3,10 +3,35 @@
 use actix_web::{HttpRequest, HttpResponse, Responder, body::BoxBody, http::header::ContentType};
 
 use crate::{
-    api::error::ApiError,
-    model::{Event, Events, Timestamp},
-    store::{self, StoredEvent},
+    account::Account,
+    api::{
+        document::{JSON, Responses, content, link, response, responses},
+        error::ApiError,
+        state::Api,
+    },
+    model::{CustomerId, Event, Events, Timestamp},
+    store::{self, EventPage, FeedStart, StoredEvent},
 };
+
+/// Reads a page of the events of an account, or of one of its customers, in turn by account with the other lists.
+pub(super) async fn read(
+    api: &Api,
+    account: &Account,
+    customer_id: Option<&CustomerId>,
+    start: FeedStart,
+    limit: u32,
+) -> Result<EventPage, ApiError> {
+    let _turn = api.turn_to_list(account).await?;
+    api.store.events(account, customer_id, start, limit).await?.ok_or(ApiError::Gone)
+}
+
+/// The responses of a list of events, unless it fails.
+pub(super) fn listed(operation: &str) -> Responses {
+    let listed = response([])
+        .content(JSON, content("Events"))
+        .link("nextPage", link(operation, "PageToken", "$response.body#/PageToken"));
+    responses([(200, listed)])
+}
 
 /// JSON of [`Events`].
 #[derive(Debug)]
@@ -36,5 +61,43 @@ impl Responder for Page {
 
     fn respond_to(self, _request: &HttpRequest) -> HttpResponse {
         HttpResponse::Ok().content_type(ContentType::json()).body(self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use futures_util::poll;
+
+    use super::*;
+    use crate::{
+        api::Settings,
+        record::Records,
+        store::{Access, Store},
+    };
+
+    #[actix_web::test]
+    async fn an_account_that_reads_lists_does_not_hold_up_the_events_of_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("customers.db").display()).parse().unwrap();
+        let store = Store::open(&url, Access::Create).await.unwrap();
+        let settings = Settings {
+            audience: "customers-api".to_owned(),
+            base_path: "/".parse().unwrap(),
+            sandbox: false,
+        };
+        let api = Api::new(settings, store, Records::default()).await.unwrap();
+        let (acme, other): (Account, Account) = ("acme".parse().unwrap(), "other".parse().unwrap());
+        let read = || read(&api, &acme, None, FeedStart::Oldest, 20);
+        assert!(read().await.unwrap().events.is_empty());
+        let turns = [api.turn_to_list(&other).await.unwrap(), api.turn_to_list(&other).await.unwrap()];
+        let mut waiting = pin!(read());
+        for _ in 0..100 {
+            assert!(poll!(&mut waiting).is_pending(), "all turns are taken");
+            actix_web::rt::task::yield_now().await;
+        }
+        drop(turns);
+        assert!(waiting.await.unwrap().events.is_empty());
     }
 }
