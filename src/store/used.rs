@@ -1,8 +1,9 @@
 //! Signatures that carried out a write, as they are kept: what both engines agree on.
 
 use super::{
-    decide::{DamagedOutcome, Outcome},
+    decide::{Current, DamagedOutcome, Outcome},
     exported::UsedSignature,
+    row::CurrentRow,
     version::Version,
 };
 use crate::{clock, signature_id::SignatureId};
@@ -23,8 +24,21 @@ const CONDITION_FAILED: u8 = b'F';
 const DELETED: u8 = b'D';
 const NOT_FOUND: u8 = b'N';
 
-/// A row of `used_signatures`, if it can be understood.
-pub(super) fn used_signature(expires_at: i64, hash: &[u8], outcome: &[u8]) -> Option<UsedSignature> {
+/// The signatures of rows of `used_signatures` that can be understood, and those that rows of customers show; in one order.
+pub(super) fn used_signatures(
+    noted: Vec<(i64, Vec<u8>, Vec<u8>)>,
+    shown: Vec<CurrentRow>,
+) -> Vec<UsedSignature> {
+    let noted = noted.into_iter();
+    let noted = noted.filter_map(|(expires_at, hash, outcome)| used_signature(expires_at, &hash, &outcome));
+    let shown = shown.into_iter().filter_map(|row| Current::from(row).shown());
+    let shown = shown.map(|(signature, outcome)| UsedSignature { signature, outcome });
+    let mut used: Vec<_> = noted.chain(shown).collect();
+    used.sort_unstable_by_key(|UsedSignature { signature, .. }| (signature.expires_at, signature.hash));
+    used
+}
+
+fn used_signature(expires_at: i64, hash: &[u8], outcome: &[u8]) -> Option<UsedSignature> {
     let signature = SignatureId { expires_at, hash: hash.try_into().ok()? };
     Some(UsedSignature { signature, outcome: Outcome::from_bytes(outcome).ok()? })
 }

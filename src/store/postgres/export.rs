@@ -15,15 +15,14 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use super::{
     super::{
-        decide::Current,
         error::StoreError,
         exported::{Exported, UsedSignature},
         feed::{EVENT_ROW, EventRow, FEED_HEAD, raw_event},
         page::{Batch, Part},
-        row::{CurrentRow, CustomerRow, KeyRows, raw},
+        row::{CustomerRow, KeyRows, raw},
         schema::{customers, key_limits, signing_keys, used_signatures},
         types::SigningKey,
-        used::{expired_before, used_signature},
+        used::{self, expired_before},
     },
     connect::Connector,
 };
@@ -94,21 +93,14 @@ async fn send_all(
 async fn signatures(connection: &mut AsyncPgConnection) -> QueryResult<Vec<UsedSignature>> {
     let after = expired_before();
     let noted = used_signatures::table.filter(used_signatures::expires_at.ge(after));
-    let noted: Vec<(i64, Vec<u8>, Vec<u8>)> = noted.load(connection).await?;
+    let noted = noted.load(connection).await?;
     let shown = customers::table.filter(customers::signature_expires_at.ge(after)).select((
         customers::version,
         customers::created_at,
         customers::updated_at,
         customers::signature_expires_at,
     ));
-    let shown: Vec<CurrentRow> = shown.load(connection).await?;
-    let shown = shown.into_iter().filter_map(|row| Current::from(row).shown());
-    let noted = noted.into_iter();
-    let noted = noted.filter_map(|(expires_at, hash, outcome)| used_signature(expires_at, &hash, &outcome));
-    let shown = shown.map(|(signature, outcome)| UsedSignature { signature, outcome });
-    let mut used: Vec<_> = noted.chain(shown).collect();
-    used.sort_unstable_by_key(|UsedSignature { signature, .. }| (signature.expires_at, signature.hash));
-    Ok(used)
+    Ok(used::used_signatures(noted, shown.load(connection).await?))
 }
 
 /// False if nobody wants them. Those that were committed since the last ones were numbered have the positions that they get.

@@ -13,15 +13,14 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use super::{
     super::{
-        decide::Current,
         error::StoreError,
         exported::{Exported, UsedSignature},
         feed::{EVENT_ROW, EventRow, FEED_HEAD, raw_event},
         page::{Batch, Part},
-        row::{CurrentRow, CustomerRow, KeyRows, raw},
+        row::{CustomerRow, KeyRows, raw},
         schema::{customers, key_limits, signing_keys, used_signatures},
         types::SigningKey,
-        used::{expired_before, used_signature},
+        used::{self, expired_before},
     },
     connect::Connection,
 };
@@ -89,20 +88,14 @@ fn send_all(
 fn signatures(connection: &mut SqliteConnection) -> QueryResult<Vec<UsedSignature>> {
     let after = expired_before();
     let noted = used_signatures::table.filter(used_signatures::expires_at.ge(after));
-    let noted = noted.load::<(i64, Vec<u8>, Vec<u8>)>(connection)?.into_iter();
+    let noted = noted.load(connection)?;
     let shown = customers::table.filter(customers::signature_expires_at.ge(after)).select((
         customers::version,
         customers::created_at,
         customers::updated_at,
         customers::signature_expires_at,
     ));
-    let shown =
-        shown.load::<CurrentRow>(connection)?.into_iter().filter_map(|row| Current::from(row).shown());
-    let noted = noted.filter_map(|(expires_at, hash, outcome)| used_signature(expires_at, &hash, &outcome));
-    let shown = shown.map(|(signature, outcome)| UsedSignature { signature, outcome });
-    let mut used: Vec<_> = noted.chain(shown).collect();
-    used.sort_unstable_by_key(|UsedSignature { signature, .. }| (signature.expires_at, signature.hash));
-    Ok(used)
+    Ok(used::used_signatures(noted, shown.load(connection)?))
 }
 
 /// False if nobody wants them.

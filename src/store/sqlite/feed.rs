@@ -1,5 +1,7 @@
 //! Events: read, pruned, and taken over from another database.
 
+use std::collections::BTreeSet;
+
 use diesel::{
     Connection as _, OptionalExtension as _, QueryResult, QueryableByName, RunQueryDsl as _, sql_query,
     sql_types::{BigInt, Binary, Nullable, Text},
@@ -43,10 +45,7 @@ pub(super) fn read(
     connection: &mut SqliteConnection,
 ) -> QueryResult<(Option<FeedHead>, Vec<EventRow>)> {
     connection.transaction(|connection| {
-        let head = sql_query(format!("SELECT {FEED_HEAD} FROM feed_heads WHERE account = ?"))
-            .bind::<Text, _>(&query.account)
-            .get_result::<FeedHead>(connection)
-            .optional()?;
+        let head = head(&query.account, connection)?;
         let Some(found) = &head else { return Ok((None, Vec::new())) };
         let first = query.first_position().unwrap_or(found.newest);
         let of_customer = query.customer_id.as_ref().map_or("? IS NULL", |_| "customer_id = ?");
@@ -62,6 +61,13 @@ pub(super) fn read(
             .load(connection)?;
         Ok((head, rows))
     })
+}
+
+fn head(account: &str, connection: &mut SqliteConnection) -> QueryResult<Option<FeedHead>> {
+    sql_query(format!("SELECT {FEED_HEAD} FROM feed_heads WHERE account = ?"))
+        .bind::<Text, _>(account)
+        .get_result(connection)
+        .optional()
 }
 
 /// The newest positions of all accounts.
@@ -146,8 +152,9 @@ pub(super) fn take_over(
     connection: &mut SqliteConnection,
 ) -> QueryResult<Vec<MovedOutcome>> {
     connection.immediate_transaction(|connection| {
-        let heads: Vec<FeedHead> = heads(connection)?;
-        let mut destination = Destination::new(heads);
+        let accounts: BTreeSet<&str> = moved.iter().map(|event| event.account.as_str()).collect();
+        let heads = accounts.into_iter().filter_map(|account| head(account, connection).transpose());
+        let mut destination = Destination::new(heads.collect::<QueryResult<_>>()?);
         let mut outcomes = Vec::with_capacity(moved.len());
         for event in moved {
             let there =

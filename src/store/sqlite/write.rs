@@ -32,9 +32,9 @@ use super::{
 };
 use crate::{signature_id::SignatureId, telemetry::chain};
 
-/// Which part of the time of each group an import leaves the database to others, and how long at most.
-const IMPORT_REST_PART: u32 = 4;
-const IMPORT_REST_MAX: Duration = Duration::from_millis(50);
+/// Which part of the time of each group a process that writes many leaves the database to others, and how long at most.
+const REST_PART: u32 = 4;
+const REST_MAX: Duration = Duration::from_millis(50);
 
 /// After so many signed writes, expired signatures are pruned: up to twice as many as came, so that a backlog gets smaller.
 const SIGNED_WRITES_MAX: usize = PRUNE_ROWS_MAX / 2;
@@ -99,9 +99,9 @@ impl Committer for Writer {
         };
         let began = Instant::now();
         let committed = self.connection.run(|connection| connection.immediate_transaction(transaction));
-        if group.iter().any(|write| matches!(write.change, Change::Import { .. })) {
-            // Another process that waits for the lock polls for it, and would find it taken for as long as an import lasts.
-            thread::sleep((began.elapsed() / IMPORT_REST_PART).min(IMPORT_REST_MAX));
+        if group.iter().any(|write| matches!(write.change, Change::Import { .. } | Change::Reseal { .. })) {
+            // The service waits for the lock by polling, and would find it taken for as long as `import` or `seal apply` writes.
+            thread::sleep((began.elapsed() / REST_PART).min(REST_MAX));
         }
         // What was written into a file that nobody finds again must not be acknowledged.
         self.file.check()?;
