@@ -32,6 +32,9 @@ mod stop;
 mod supervisor;
 mod tls_options;
 mod verify;
+mod webhook_list;
+mod webhook_options;
+mod webhooks;
 
 use std::{env, process::ExitCode};
 
@@ -75,6 +78,7 @@ enum Command {
     Verify(verify::Verify),
     Seal(seal::Seal),
     Events(events::Events),
+    Webhooks(Box<webhooks::Webhooks>),
     Backup(backup::Backup),
     Export(export::Export),
     Import(import::Import),
@@ -118,6 +122,7 @@ impl Cli {
                 Command::Verify(command) => command.run().await,
                 Command::Seal(command) => command.run().await,
                 Command::Events(command) => command.run().await,
+                Command::Webhooks(command) => command.run().await,
                 Command::Backup(command) => command.run().await,
                 Command::Export(command) => command.run().await,
                 Command::Import(command) => command.run().await,

@@ -47,7 +47,7 @@ enum Command {
         #[arg(long, value_name = "ID", value_parser = key_id)]
         id: Option<String>,
     },
-    /// Print how many records are sealed by which key; `-` stands for plain records
+    /// Print how many records, and secrets of webhooks, are sealed by which key; `-` stands for plain records
     Status {
         #[command(flatten)]
         database: Database,
@@ -92,11 +92,18 @@ async fn status(database: &Database) -> anyhow::Result<()> {
         progress.add(page.len());
     }
     progress.end();
-    output::print(format_args!("{:<64} RECORDS", "KEY"))?;
-    for (key_id, records) in counts {
-        output::print(format_args!("{key_id:<64} {records}"))?;
+    let mut secrets: BTreeMap<String, u64> = BTreeMap::new();
+    for secret in store.webhook_secrets().await? {
+        counts.entry(secret.sealed_by.clone()).or_default();
+        *secrets.entry(secret.sealed_by).or_default() += 1;
     }
-    Ok(())
+    let column = |text: String| if secrets.is_empty() { String::new() } else { format!(" {text}") };
+    let mut lines = vec![format!("{:<64} RECORDS{}", "KEY", column("WEBHOOK SECRETS".to_owned()))];
+    for (key_id, records) in counts {
+        let secrets = column(secrets.get(&key_id).copied().unwrap_or_default().to_string());
+        lines.push(format!("{key_id:<64} {records}{secrets}"));
+    }
+    output::print(lines.join("\n"))
 }
 
 async fn apply(seal: &SealKeysFile, database: &Database) -> anyhow::Result<()> {
@@ -167,7 +174,7 @@ async fn forget_others(store: &Store, current: &str) -> anyhow::Result<bool> {
 
 /// Seals all records that are not sealed by the current key. The last pass finds nothing to do.
 async fn seal_all(store: &Store, records: &Records, current: &str) -> anyhow::Result<usize> {
-    let mut sealed = 0;
+    let mut sealed = seal_secrets(store, records, current).await?;
     loop {
         let pass = pass_over(store, records).await?;
         sealed += pass.sealed;
@@ -178,6 +185,21 @@ async fn seal_all(store: &Store, records: &Records, current: &str) -> anyhow::Re
             return Ok(sealed);
         }
     }
+}
+
+/// Seals the secrets of webhooks that are not sealed by the current key.
+async fn seal_secrets(store: &Store, records: &Records, current: &str) -> anyhow::Result<usize> {
+    let mut sealed = 0;
+    for secret in store.webhook_secrets().await?.into_iter().filter(|secret| secret.sealed_by != current) {
+        let webhook_id = &secret.webhook_id;
+        let opened = records.open_secret(&secret);
+        let opened =
+            opened.with_context(|| format!("the secret of the webhook {webhook_id} cannot be read"))?;
+        let (sealed_by, bytes) = records.seal_secret(webhook_id, &opened)?;
+        store.reseal_webhook_secret(&secret, &sealed_by, bytes).await?;
+        sealed += 1;
+    }
+    Ok(sealed)
 }
 
 /// What one pass over all records did.

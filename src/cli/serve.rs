@@ -12,13 +12,15 @@ use super::{
     seal_options::SealOptions,
     stop::{self, Signals, Stop},
     supervisor, tls_options,
+    webhook_options::WebhookOptions,
 };
 use crate::{
     api::{self, Admin, Api, BasePath, Certificate, Server, Settings, Sockets},
     record::Records,
     registry::Registry,
     store::{Access, Store},
-    telemetry::{self, LogFilter, LogFormat, Traces, chain},
+    telemetry::{self, LogFilter, LogFormat, Traces, WebhookMetrics, chain},
+    webhooks::{self, Webhooks},
 };
 
 /// How long the end of the service may take once all requests have their answers.
@@ -50,6 +52,8 @@ pub(super) struct Serve {
     #[arg(long, env = "CUSTOMERS_EVENTS_DAYS", default_value_t = 400, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
     events_days: u32,
     #[command(flatten)]
+    webhooks: WebhookOptions,
+    #[command(flatten)]
     stop: Stop,
     /// The format of log lines
     #[arg(long, env = "CUSTOMERS_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
@@ -75,6 +79,7 @@ impl Serve {
             workers,
             max_connections,
             events_days,
+            webhooks,
             stop,
             log_format,
             log,
@@ -91,6 +96,7 @@ impl Serve {
             () = signals.next() => stop::end_before_ready(),
         };
         certificate.as_ref().map(|certificate| api.show_certificate(certificate.expiry())).transpose()?;
+        let webhooks = start_webhooks(&webhooks, &store, &records, &api)?;
         let registry = api.registry().clone();
         let workers = workers.map_or_else(|| available_parallelism().map_or(1, usize::from), usize::from);
         let connections_max = usize::try_from(max_connections)?;
@@ -103,11 +109,12 @@ impl Serve {
         let stopper = server.stopper();
         tokio::select! {
             stopped = server.stopped() => stopped.context("the server failed")?,
-            () = stop.run(signals, stopper) => {}
+            () = stop.run(signals, stopper, &webhooks) => {}
             thread = store.ended() => return Err(fatal(thread)),
             never = follow(&records, &store, certificate.as_ref()) => match never {},
             stopped = admin_stopped(admin) => stopped.context("the admin listener failed")?,
             never = store.keep_events(events_days) => match never {},
+            thread = webhooks.ended() => return Err(fatal(thread)),
             () = registry.ended() => return Err(fatal("registry")),
         }
         finish(&registry, &records, &store).await;
@@ -143,6 +150,19 @@ async fn follow(records: &Records, store: &Store, certificate: Option<&Certifica
         never = tls_options::follow_files(certificate) => never,
         never = supervisor::stay_alive() => never,
     }
+}
+
+/// Begins to send webhooks.
+fn start_webhooks(
+    options: &WebhookOptions,
+    store: &Store,
+    records: &Records,
+    api: &Api,
+) -> anyhow::Result<Webhooks> {
+    let metrics = WebhookMetrics::new()?;
+    api.show_webhooks(&metrics)?;
+    let settings = webhooks::Settings { allowed: options.allowed(), ..Default::default() };
+    Ok(Webhooks::start(store.clone(), records.clone(), settings, metrics)?)
 }
 
 fn start_admin(server: &Server, listen: &Listen) -> anyhow::Result<Admin> {

@@ -7,7 +7,7 @@ use tokio::{
 };
 
 use super::{output, supervisor};
-use crate::api::Stopper;
+use crate::{api::Stopper, webhooks::Webhooks};
 
 /// How much longer than it may the end of the process takes, if something does not react.
 const LAST_RESORT: Duration = Duration::from_secs(1);
@@ -82,15 +82,16 @@ pub(super) fn end_on_signal() -> anyhow::Result<()> {
 
 impl Stop {
     /// Waits for a signal, and stops the service. A second signal ends the process at once.
-    pub(super) async fn run(self, mut signals: Signals, stopper: Stopper) {
+    pub(super) async fn run(self, mut signals: Signals, stopper: Stopper, webhooks: &Webhooks) {
         let drain = Duration::from_secs(self.drain_seconds.into());
         let patience = Duration::from_secs(self.stop_seconds.into());
         signals.next().await;
         tracing::info!("stopping: finishing the requests that were accepted");
         supervisor::stopping("finishing the requests that were accepted");
         exit_after(drain + patience + LAST_RESORT);
+        let stopped = async { tokio::join!(stopper.stop(drain, patience), webhooks.stop(patience)).0 };
         tokio::select! {
-            cut_off = stopper.stop(drain, patience) => if cut_off > 0 {
+            cut_off = stopped => if cut_off > 0 {
                 tracing::warn!(cut_off, "stopped before all clients had their answers");
             },
             () = signals.next() => {

@@ -22,6 +22,34 @@ pub enum EventType {
     CustomerDeleted,
 }
 
+impl EventType {
+    /// Every type, in the order of the contract.
+    pub const ALL: [Self; 3] = [Self::CustomerCreated, Self::CustomerUpdated, Self::CustomerDeleted];
+
+    /// As the contract writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CustomerCreated => "CustomerCreated",
+            Self::CustomerUpdated => "CustomerUpdated",
+            Self::CustomerDeleted => "CustomerDeleted",
+        }
+    }
+}
+
+/// Why a text is not an [`EventType`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be one of CustomerCreated, CustomerUpdated, CustomerDeleted")]
+pub struct InvalidEventType;
+
+impl FromStr for EventType {
+    type Err = InvalidEventType;
+
+    fn from_str(text: &str) -> Result<Self, InvalidEventType> {
+        Self::ALL.into_iter().find(|event_type| event_type.as_str() == text).ok_or(InvalidEventType)
+    }
+}
+
 /// A change of a customer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]

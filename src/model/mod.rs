@@ -20,7 +20,8 @@ pub use error::{
     Error, ErrorType, FIELD_LENGTH_MAX, Reason, RequestExtension, RequestExtensionItem, VIOLATIONS_MAX,
 };
 pub use events::{
-    Event, EventStart, EventType, EventWait, Events, InvalidEventStart, InvalidEventWait, WAIT_SECONDS_MAX,
+    Event, EventStart, EventType, EventWait, Events, InvalidEventStart, InvalidEventType, InvalidEventWait,
+    WAIT_SECONDS_MAX,
 };
 pub use page::{Customers, InvalidPageSize, InvalidSortDirection, PAGE_ITEMS_MAX, PageSize, SortDirection};
 pub(crate) use strict::{object, present};

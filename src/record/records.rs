@@ -10,13 +10,14 @@ use std::{
 use arc_swap::ArcSwap;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use zeroize::Zeroizing;
 
 use super::{error::DamagedRecord, json, keys::SealKeys, seal::Place, sealing::Sealing};
 use crate::{
     account::Account,
     files::Watch,
     model::CustomerId,
-    store::{Collection, Record, Reseal, StoredCustomer, Version},
+    store::{Collection, Record, Reseal, StoredCustomer, Version, WebhookSecret},
 };
 
 /// About how many bytes the JSON of a customer has besides its record.
@@ -131,6 +132,17 @@ impl Records {
             self.0.sealing.load().seal(Place { account, customer_id, version: stored.version }, fields)?;
         let (account, customer_id) = (account.to_owned(), customer_id.to_owned());
         Ok(Resealed::Changed(Reseal { account, customer_id, version: stored.version, record }))
+    }
+
+    /// Seals the secret of a webhook's endpoint by the current key. Returns its id and the sealed bytes; an error if there is
+    /// no key to seal with.
+    pub fn seal_secret(&self, webhook_id: &str, secret: &[u8]) -> Result<(String, Vec<u8>), DamagedRecord> {
+        self.0.sealing.load().seal_secret(webhook_id, secret)
+    }
+
+    /// Opens the secret of a webhook's endpoint.
+    pub fn open_secret(&self, secret: &WebhookSecret) -> Result<Zeroizing<Vec<u8>>, DamagedRecord> {
+        self.0.sealing.load().open_secret(secret)
     }
 
     /// The fields that a record holds, as it may be served.

@@ -44,6 +44,39 @@ macro_rules! query {
     };
 }
 
+/// Runs statements in one transaction, on the engine that is open. If the first one changes nothing, the others are left out.
+/// Returns whether it changed something.
+macro_rules! statements {
+    ($store:ident, $first:expr, $($next:expr),+) => {
+        match &$store.engine {
+            Engine::Sqlite(engine) => {
+                use diesel::RunQueryDsl as _;
+                let run = move |connection: &mut SqliteConnection| {
+                    if $first.execute(connection)? == 0 {
+                        return Ok(false);
+                    }
+                    $($next.execute(connection)?;)+
+                    Ok(true)
+                };
+                engine.query(move |connection| connection.immediate_transaction(run)).await
+            }
+            Engine::Postgres(engine) => {
+                use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
+                let run = async |connection: &mut AsyncPgConnection| {
+                    if $first.execute(connection).await? == 0 {
+                        return Ok(false);
+                    }
+                    $($next.execute(connection).await?;)+
+                    Ok(true)
+                };
+                engine.query(async |connection| connection.transaction(&run).await).await
+            }
+        }
+    };
+}
+
+pub(super) use {query, statements};
+
 /// Whether a statement was carried out, and not refused because a note and a key must agree.
 fn agrees(done: QueryResult<usize>) -> QueryResult<bool> {
     match done {
@@ -53,7 +86,7 @@ fn agrees(done: QueryResult<usize>) -> QueryResult<bool> {
 }
 
 /// So many seconds from now by the database's clock, in Unix seconds.
-fn after(engine: &Engine, seconds: u32) -> SqlLiteral<BigInt> {
+pub(super) fn after(engine: &Engine, seconds: u32) -> SqlLiteral<BigInt> {
     let now = match engine {
         Engine::Sqlite(_) => "unixepoch()",
         Engine::Postgres(_) => "CAST(extract(epoch FROM clock_timestamp()) AS BIGINT)",

@@ -29,6 +29,8 @@ mod types;
 mod url;
 mod used;
 mod version;
+mod webhook;
+mod webhooks;
 mod write;
 
 pub use self::{
@@ -51,4 +53,5 @@ pub use self::{
     },
     url::{DatabaseUrl, InvalidDatabaseUrl},
     version::{InvalidVersion, NewVersion, Version},
+    webhook::{EventTypes, HeldCustomer, Progress, Webhook, WebhookChanges, WebhookSecret, WebhookState},
 };

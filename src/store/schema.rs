@@ -96,3 +96,49 @@ diesel::table! {
         pruned_at -> Nullable<BigInt>,
     }
 }
+
+diesel::joinable!(held_customers -> webhooks (webhook_id));
+diesel::allow_tables_to_appear_in_same_query!(events, held_customers, webhooks);
+
+diesel::table! {
+    webhooks (webhook_id) {
+        webhook_id -> Text,
+        account -> Text,
+        url -> Text,
+        types -> BigInt,
+        created_at -> BigInt,
+        state -> Text,
+        position -> BigInt,
+        position_id -> Binary,
+        position_at -> BigInt,
+        failures -> BigInt,
+        failing_since -> Nullable<BigInt>,
+        held_until -> BigInt,
+        last_failure -> Nullable<Text>,
+        epoch -> BigInt,
+        holder -> Nullable<Text>,
+        lease_ends_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    webhook_secrets (webhook_id, secret_id) {
+        webhook_id -> Text,
+        secret_id -> Text,
+        created_at -> BigInt,
+        expires_at -> Nullable<BigInt>,
+        sealed_by -> Text,
+        secret -> Binary,
+    }
+}
+
+diesel::table! {
+    held_customers (webhook_id, customer_id) {
+        webhook_id -> Text,
+        customer_id -> Text,
+        position -> BigInt,
+        occurred_at -> BigInt,
+        tries -> BigInt,
+        due_at -> BigInt,
+    }
+}

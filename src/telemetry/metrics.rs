@@ -64,6 +64,63 @@ pub enum EventKind {
 /// The label of each [`EventKind`].
 const EVENT_KINDS: [&str; 3] = ["created", "updated", "deleted"];
 
+/// What became of a try to send an event to a webhook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeliveryResult {
+    /// The receiver acknowledged it.
+    Delivered,
+    /// It did not, or could not be reached.
+    Failed,
+}
+
+/// The label of each [`DeliveryResult`].
+const DELIVERY_RESULTS: [&str; 2] = ["delivered", "failed"];
+
+/// The metrics of webhooks. Clones share them.
+#[derive(Debug, Clone)]
+pub struct WebhookMetrics {
+    deliveries: Counters<2>,
+    oldest: Gauge,
+    paused: IntGauge,
+}
+
+impl WebhookMetrics {
+    /// Nothing is counted yet.
+    pub fn new() -> Result<Self, MetricsError> {
+        Ok(Self {
+            deliveries: Counters::new(
+                "customers_webhook_deliveries_total",
+                "Tries to send an event to a webhook, by what became of them.",
+                "result",
+                DELIVERY_RESULTS,
+            )?,
+            oldest: Gauge::new(
+                "customers_webhook_oldest_seconds",
+                "Age of the oldest event that a webhook of this process has not acknowledged; 0 if there is none.",
+            )?,
+            paused: IntGauge::new(
+                "customers_webhooks_paused",
+                "Webhooks that get no more events because they failed too long, or said that they are gone.",
+            )?,
+        })
+    }
+
+    /// Counts a try.
+    pub fn count(&self, result: DeliveryResult) {
+        self.deliveries.values[result as usize].inc();
+    }
+
+    /// Notes how old the oldest event is that waits.
+    pub fn note_oldest(&self, age: Duration) {
+        self.oldest.set(age.as_secs_f64());
+    }
+
+    /// Notes how many endpoints are paused because they failed.
+    pub fn note_paused(&self, endpoints: usize) {
+        self.paused.set(i64::try_from(endpoints).unwrap_or(i64::MAX));
+    }
+}
+
 /// What became of a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignatureResult {
@@ -294,6 +351,14 @@ impl Metrics {
     /// Shows when the certificate expires.
     pub fn show_certificate(&self, CertificateExpiry(gauge): &CertificateExpiry) -> Result<(), MetricsError> {
         self.registry.register(Box::new(gauge.clone()))
+    }
+
+    /// Shows what became of webhooks.
+    pub fn show_webhooks(&self, webhooks: &WebhookMetrics) -> Result<(), MetricsError> {
+        let WebhookMetrics { deliveries, oldest, paused } = webhooks;
+        self.registry.register(Box::new(deliveries.collector.clone()))?;
+        self.registry.register(Box::new(oldest.clone()))?;
+        self.registry.register(Box::new(paused.clone()))
     }
 
     /// Counts a request that begins.

@@ -19,8 +19,8 @@ use std::error::Error;
 
 pub use logs::{InvalidLogFilter, LogFilter, LogFormat, start};
 pub use metrics::{
-    ActiveRequest, CertificateExpiry, EventKind, METRICS_MEDIA_TYPE, Metrics, MetricsError, SignatureResult,
-    State, StoreMetrics, WriteOutcome,
+    ActiveRequest, CertificateExpiry, DeliveryResult, EventKind, METRICS_MEDIA_TYPE, Metrics, MetricsError,
+    SignatureResult, State, StoreMetrics, WebhookMetrics, WriteOutcome,
 };
 pub use request::{Answered, Asked, OTHER_METHOD};
 pub use trace_parent::{TraceId, TraceParent};

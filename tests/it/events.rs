@@ -25,7 +25,7 @@ fn page(answer: &Answer) -> (Vec<Value>, String) {
 }
 
 /// All events that are there, page by page, and the last token.
-async fn all(api: &TestApi, size: usize) -> (Vec<Value>, String) {
+pub(crate) async fn all(api: &TestApi, size: usize) -> (Vec<Value>, String) {
     api.store.number_events().await.unwrap();
     let (mut events, mut token) = page(&list(api, &format!("?PageSize={size}")).await.expect(200));
     loop {

@@ -1,0 +1,3 @@
+DROP TABLE held_customers;
+DROP TABLE webhook_secrets;
+DROP TABLE webhooks;
