@@ -27,3 +27,4 @@ pub mod signature_id;
 pub mod store;
 pub mod telemetry;
 pub mod threads;
+pub mod webhooks;

@@ -50,4 +50,5 @@ mod traces;
 mod transfer;
 mod undocumented;
 mod walks;
+mod webhooks;
 mod your_own_api;

@@ -1,0 +1,6 @@
+//! Webhooks: what is sent, where it may go, and receivers that misbehave.
+
+mod client;
+mod connections;
+mod https;
+mod receiver;
