@@ -6,7 +6,7 @@ use diesel::{
 };
 
 use super::{decide::Event, error::StoreError, version::Version};
-use crate::model::{CustomerId, EventType, Timestamp};
+use crate::model::{self, CustomerId, EventType, Timestamp};
 
 /// A place in the feed: right after this event. A place before the first event has position 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,6 +128,8 @@ pub(super) struct EventRow {
 pub(super) const EVENT_ROW: &str =
     "account, position, customer_id, event_id, event_type, occurred_at, previous, key_id";
 
+const OUT_OF_RANGE: &str = "the timestamp of an event is out of range";
+
 /// As it is kept.
 pub(super) const fn event_type_number(event_type: EventType) -> i64 {
     match event_type {
@@ -182,7 +184,7 @@ impl TryFrom<EventRow> for StoredEvent {
             [EventType::CustomerCreated, EventType::CustomerUpdated, EventType::CustomerDeleted].into_iter();
         let event_type = known.clone().find(|known| event_type_number(*known) == event_type);
         let version = |bytes: &[u8]| Version::from_bytes(bytes).ok_or("a version of an event is malformed");
-        Timestamp::from_micros(occurred_at).ok_or("the timestamp of an event is out of range")?;
+        Timestamp::from_micros(occurred_at).ok_or(OUT_OF_RANGE)?;
         let event = Event {
             id: version(&event_id)?,
             event_type: event_type.ok_or("the type of an event is not known")?,
@@ -193,6 +195,20 @@ impl TryFrom<EventRow> for StoredEvent {
         let customer_id = CustomerId::try_from(customer_id)
             .map_err(|_| "the customer id of an event breaks the contract")?;
         Ok(Self { position, customer_id, event })
+    }
+}
+
+/// As the contract has it.
+impl TryFrom<StoredEvent> for model::Event {
+    type Error = &'static str;
+
+    fn try_from(stored: StoredEvent) -> Result<Self, &'static str> {
+        let StoredEvent { position: _, customer_id, event } = stored;
+        let version = event.version().map(|version| version.to_string());
+        let Event { id, event_type, occurred, previous, key_id } = event;
+        let (event_id, previous) = (id.to_string(), previous.map(|previous| previous.to_string()));
+        let occurred = Timestamp::from_micros(occurred).ok_or(OUT_OF_RANGE)?;
+        Ok(Self { event_id, event_type, occurred, customer_id, version, previous, key_id })
     }
 }
 
