@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     account::Account,
-    model::{EventType, Timestamp},
+    model::{self, EventType, Timestamp},
     signature_id::SignatureId,
     store::{Cursor, Event, Moved, MovedEvent, Outcome, StoredEvent, UsedSignature, Version},
 };
@@ -45,8 +45,18 @@ pub(super) struct PrunedMembers {
     occurred: String,
 }
 
-/// An event as the contract has it, with its account and position.
-#[derive(Serialize, Deserialize)]
+/// An event as it is written.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct EventLine<'a> {
+    account: &'a str,
+    position: i64,
+    #[serde(flatten)]
+    event: model::Event,
+}
+
+/// The same as it is read. No member is checked yet, so that all faults are told.
+#[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub(super) struct EventMembers {
     account: String,
@@ -57,11 +67,9 @@ pub(super) struct EventMembers {
     occurred: String,
     #[serde(rename = "CustomerID")]
     customer_id: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     version: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     previous: Option<String>,
-    #[serde(rename = "KeyID", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "KeyID")]
     key_id: Option<String>,
 }
 
@@ -83,11 +91,12 @@ pub(super) fn write_signature(used: &UsedSignature, lines: &mut Vec<u8>) -> anyh
 /// Appends the line of the last event of an account that was pruned.
 pub(super) fn write_pruned(account: &Account, last: &Cursor, lines: &mut Vec<u8>) -> anyhow::Result<()> {
     let Cursor { position, id, occurred } = last;
+    let occurred = Timestamp::from_micros(*occurred).context("the timestamp of an event is out of range")?;
     let members = PrunedMembers {
         account: account.to_string(),
         position: *position,
         event_id: id.to_string(),
-        occurred: occurred_text(*occurred)?,
+        occurred: occurred.to_string(),
     };
     write_line("Pruned", &members, lines)
 }
@@ -99,33 +108,18 @@ pub(super) fn write_event(
     is_alone: bool,
     lines: &mut Vec<u8>,
 ) -> anyhow::Result<()> {
-    let StoredEvent { position, customer_id, event } = stored;
-    let members = EventMembers {
-        account: account.to_owned(),
-        position: *position,
-        event_id: event.id.to_string(),
-        event_type: event.event_type,
-        occurred: occurred_text(event.occurred)?,
-        customer_id: customer_id.to_string(),
-        version: event.version().map(|version| version.to_string()),
-        previous: event.previous.map(|previous| previous.to_string()),
-        key_id: event.key_id.clone(),
-    };
+    let event = stored.clone().try_into().map_err(anyhow::Error::msg)?;
+    let line = EventLine { account, position: stored.position, event };
     if is_alone {
-        serde_json::to_writer(&mut *lines, &members)?;
+        serde_json::to_writer(&mut *lines, &line)?;
         lines.push(b'\n');
         return Ok(());
     }
-    write_line("Event", &members, lines)
-}
-
-fn occurred_text(occurred: i64) -> anyhow::Result<String> {
-    let occurred = Timestamp::from_micros(occurred).context("the timestamp of an event is out of range")?;
-    Ok(occurred.to_string())
+    write_line("Event", &line, lines)
 }
 
 /// Appends a line with one member, which has these.
-fn write_line(name: &str, members: &impl Serialize, lines: &mut Vec<u8>) -> anyhow::Result<()> {
+pub(super) fn write_line(name: &str, members: &impl Serialize, lines: &mut Vec<u8>) -> anyhow::Result<()> {
     lines.extend_from_slice(format!("{{\"{name}\":").as_bytes());
     serde_json::to_writer(&mut *lines, members)?;
     lines.extend_from_slice(b"}\n");

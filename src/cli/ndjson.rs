@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::{Error as JsonError, Value, value::RawValue};
 
 use super::{
-    event_lines::{self, EventMembers, PrunedMembers, SignatureMembers},
+    event_lines::{self, EventMembers, PrunedMembers, SignatureMembers, write_line},
     keys::key_id,
     members::{parsed, timestamp},
     verify::describe,
@@ -41,8 +41,8 @@ pub(super) struct Identity {
     pub(super) updated: Timestamp,
 }
 
-/// A line as it is written. `R` is the record.
-#[derive(Serialize, Deserialize)]
+/// A line as it is read. `R` is the record.
+#[derive(Deserialize)]
 #[serde(bound(deserialize = "R: Deserialize<'de>"))]
 enum Members<R> {
     #[serde(deserialize_with = "model::object")]
@@ -101,7 +101,7 @@ pub(super) fn write_key(key: SigningKey, lines: &mut Vec<u8>) -> anyhow::Result<
     let scope = (scope != Scope::default()).then(|| scope.to_string());
     let [expires, revoked] = [expires, revoked].map(|time| time.map(|time| time.to_string()));
     let members = KeyMembers { account, key_id, algorithm, public_key, created, scope, expires, revoked };
-    write(&Members::Key(members), lines)
+    write_line("Key", &members, lines)
 }
 
 /// Appends the line of a customer with these fields.
@@ -115,18 +115,12 @@ pub(super) fn write_customer(
     let (account, customer_id, version) = (account.to_string(), customer_id.to_string(), version.to_string());
     let (created, updated) = (created.to_string(), updated.to_string());
     let members = CustomerMembers { account, customer_id, version, created, updated, record };
-    write(&Members::Customer(members), lines)
+    write_line("Customer", &members, lines)
 }
 
 /// Appends the last line, after so many.
 pub(super) fn write_end(number: u64, lines: &mut Vec<u8>) -> anyhow::Result<()> {
-    write(&Members::End(EndMembers { lines: number }), lines)
-}
-
-fn write(line: &Members<&RawValue>, lines: &mut Vec<u8>) -> anyhow::Result<()> {
-    serde_json::to_writer(&mut *lines, line)?;
-    lines.push(b'\n');
-    Ok(())
+    write_line("End", &EndMembers { lines: number }, lines)
 }
 
 /// Reads a line, or says what is wrong with it.

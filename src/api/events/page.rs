@@ -9,8 +9,8 @@ use crate::{
         error::ApiError,
         state::Api,
     },
-    model::{CustomerId, Event, Events, Timestamp},
-    store::{self, EventPage, FeedStart, StoredEvent},
+    model::{CustomerId, Event, Events},
+    store::{EventPage, FeedStart, StoredEvent},
 };
 
 /// Reads a page of the events of an account, or of one of its customers, in turn by account with the other lists.
@@ -39,21 +39,11 @@ pub(super) struct Page(Vec<u8>);
 
 impl Page {
     pub(super) fn new(events: Vec<StoredEvent>, page_token: Option<String>) -> Result<Self, ApiError> {
-        let items = events.into_iter().map(event).collect::<Option<_>>();
-        let items =
-            items.ok_or_else(|| ApiError::Internal("the timestamp of an event is out of range".into()))?;
+        let items = events.into_iter().map(Event::try_from).collect::<Result<_, _>>();
+        let items = items.map_err(|error| ApiError::Internal(error.into()))?;
         let events = Events { items, page_token };
         Ok(Self(serde_json::to_vec(&events).map_err(|error| ApiError::Internal(error.into()))?))
     }
-}
-
-fn event(stored: StoredEvent) -> Option<Event> {
-    let StoredEvent { position: _, customer_id, event } = stored;
-    let version = event.version().map(|version| version.to_string());
-    let store::Event { id, event_type, occurred, previous, key_id } = event;
-    let (event_id, previous) = (id.to_string(), previous.map(|previous| previous.to_string()));
-    let occurred = Timestamp::from_micros(occurred)?;
-    Some(Event { event_id, event_type, occurred, customer_id, version, previous, key_id })
 }
 
 impl Responder for Page {
