@@ -1,6 +1,6 @@
 //! What is sent, and what an answer means, however it comes.
 
-use customers_api::webhooks::{Client, FailureKind, Message, ClientSettings as Settings, Target};
+use customers_api::webhooks::{Client, ClientSettings as Settings, FailureKind, Message, Target};
 use tokio::net::TcpListener;
 
 use super::receiver::{ACCEPTED, Receiver, Reply, allowed, client, impatient, patient, send_to};

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use customers_api::webhooks::{Client, Network, ClientSettings as Settings, Target};
+use customers_api::webhooks::{Client, ClientSettings as Settings, Network, Target};
 use futures_util::{
     FutureExt as _,
     future::{BoxFuture, join, join_all},

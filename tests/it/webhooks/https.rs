@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Command, sync::Arc, time::Duration};
 
-use customers_api::webhooks::{Client, FailureKind, ClientSettings as Settings, Target};
+use customers_api::webhooks::{Client, ClientSettings as Settings, FailureKind, Target};
 use rustls::{
     ServerConfig,
     crypto::aws_lc_rs::default_provider,

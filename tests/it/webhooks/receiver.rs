@@ -10,7 +10,9 @@ use std::{
 };
 
 use actix_web::rt;
-use customers_api::webhooks::{Allowed, AllowedHost, Client, Failure, Message, Network, ClientSettings as Settings, Target};
+use customers_api::webhooks::{
+    Allowed, AllowedHost, Client, ClientSettings as Settings, Failure, Message, Network, Target,
+};
 use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
@@ -227,7 +229,11 @@ pub(super) fn impatient() -> Settings {
 
 /// Sends a small event.
 pub(super) async fn send_to(client: &Client, target: &Target) -> Result<(), Failure> {
-    let message =
-        Message { id: "e-1".to_owned(), timestamp: 1, body: r#"{"a":1}"#.into(), signatures: "v1,abc".to_owned() };
-    client.send(target, &message).await
+    let message = Message {
+        id: "e-1".to_owned(),
+        timestamp: 1,
+        body: r#"{"a":1}"#.into(),
+        signatures: "v1,abc".to_owned(),
+    };
+    client.send(target, &message).await.map(drop)
 }
