@@ -61,8 +61,8 @@ enum Command {
         #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
         account: Account,
         /// Where they are sent: a URL with https
-        #[arg(long, value_name = "URL")]
-        url: String,
+        #[arg(long = "url", value_name = "URL")]
+        endpoint: String,
         /// Which types of events, repeated or with commas [default: all]
         #[arg(long, value_name = "TYPE", value_delimiter = ',', value_parser = event_type)]
         types: Vec<EventType>,
@@ -134,8 +134,8 @@ enum From {
 impl Webhooks {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         match self.command {
-            Command::Add { account, url, types, allow, seal, database } => {
-                add(account, url, types, &allow, &seal, &database).await
+            Command::Add { account, endpoint, types, allow, seal, database } => {
+                add(account, &endpoint, types, &allow, &seal, &database).await
             }
             Command::List { database } => webhook_list::print(&database.open(Access::Read).await?).await,
             Command::Test { webhook, allow, seal } => test(&webhook, &allow, &seal).await,
@@ -150,13 +150,13 @@ impl Webhooks {
 
 async fn add(
     account: Account,
-    url: String,
+    url: &str,
     types: Vec<EventType>,
     allow: &WebhookOptions,
     seal: &SealKeysFile,
     database: &Database,
 ) -> anyhow::Result<()> {
-    let target = Target::parse(&url, &allow.allowed()).map_err(misuse)?;
+    let target = Target::parse(url, &allow.allowed()).map_err(misuse)?;
     let store = database.open(Access::Existing).await?;
     let endpoints = store.webhooks().await?.into_iter().filter(|webhook| webhook.account == account).count();
     ensure!(

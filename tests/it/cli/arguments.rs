@@ -14,19 +14,22 @@ use super::Place;
 use crate::support::command;
 
 /// A good value of each argument that has no default.
-const GOOD: [(&str, &str); 25] = [
+const GOOD: [(&str, &str); 30] = [
     ("account", "acme"),
     ("admin_listen", "127.0.0.1:0"),
     ("allow_incomplete", "true"),
     ("body", "body.json"),
     ("customer", "c-1"),
+    ("endpoint", "https://name.invalid/"),
     ("expires", "2126-01-31T12:00:00Z"),
     ("file", "backup.db"),
     ("follow", "true"),
+    ("from", "1"),
     ("id", "k1"),
     ("key", "private.pem"),
     ("key_id", "k-1"),
     ("method", "GET"),
+    ("now", "true"),
     ("out", "new.pem"),
     ("path", "/customers"),
     ("public_key", "public.pem"),
@@ -38,7 +41,9 @@ const GOOD: [(&str, &str); 25] = [
     ("since", "2026-01-31T12:00:00Z"),
     ("tls_cert", "server.crt"),
     ("tls_key", "server.key"),
+    ("types", "CustomerCreated"),
     ("url", "http://127.0.0.1:1/"),
+    ("webhook_allow", "name.invalid"),
     ("workers", "1"),
 ];
 

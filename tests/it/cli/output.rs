@@ -12,7 +12,7 @@ use super::{Place, arguments::leaves};
 use crate::support::command;
 
 /// How each command is called, in a folder with a database, a key pair and an id that can be revoked.
-const CALLS: [&[&str]; 19] = [
+const CALLS: [&[&str]; 27] = [
     &["--help"],
     &["--version"],
     &["serve", "--help"],
@@ -32,6 +32,14 @@ const CALLS: [&[&str]; 19] = [
     &["export"],
     &["import", "--allow-incomplete"],
     &["healthcheck"],
+    &["webhooks", "add", "--account", "acme", "--url", "https://203.0.114.1/", "--seal-keys", "seal-keys"],
+    &["webhooks", "list"],
+    &["webhooks", "test", "--help"],
+    &["webhooks", "rotate-secret", "--help"],
+    &["webhooks", "pause", "--help"],
+    &["webhooks", "resume", "--help"],
+    &["webhooks", "replay", "--help"],
+    &["webhooks", "remove", "--help"],
 ];
 
 /// Runs a command in a new folder. Returns its exit code and what it says on standard error.
