@@ -93,7 +93,7 @@ fn kind(error: &hyper::Error) -> FailureKind {
 
 /// A receiver may refuse the handshake of TLS 1.3 after the client has finished it.
 fn is_tls(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
+    error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some()
 }
 
 /// Connections that wait for the next request to the same origin, the oldest first.

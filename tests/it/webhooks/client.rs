@@ -122,17 +122,16 @@ async fn a_head_that_is_not_complete_in_time_is_a_failure() {
 
 #[actix_web::test]
 async fn a_body_that_does_not_end_changes_nothing_and_ends_the_connection() {
-    for (settings, reply) in [
-        (patient(), &[Reply::Endless("HTTP/1.1 200 OK\r\n\r\n", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")]),
-        (patient(), &[Reply::Endless("HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n", "aaaaaaaa")]),
-        (patient(), &[Reply::Endless("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\na\r\n")]),
-        (patient(), &[Reply::Text("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnonsense")]),
-        (impatient(), &[Reply::Drips("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\na\r\n")]),
-        (impatient(), &[Reply::Text("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab")]),
-        (impatient(), &[Reply::Text("HTTP/1.1 200 OK\r\n\r\n")]),
+    for reply in [
+        &[Reply::Endless("HTTP/1.1 200 OK\r\n\r\n", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")],
+        &[Reply::Endless("HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n", "aaaaaaaa")],
+        &[Reply::Endless("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\na\r\n")],
+        &[Reply::Text("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnonsense")],
+        &[Reply::Drips("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\na\r\n")],
+        &[Reply::Text("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab")],
+        &[Reply::Text("HTTP/1.1 200 OK\r\n\r\n")],
     ] {
-        let receiver = Receiver::start(reply).await;
-        let client = Client::with(allowed(&["127.0.0.1"]), settings).unwrap();
+        let (receiver, client) = (Receiver::start(reply).await, client());
         assert_eq!(send_to(&client, &receiver.target("/")).await, Ok(()), "{reply:?}");
         receiver.ended(1).await;
     }

@@ -11,7 +11,7 @@ use rustls::{
 use tempfile::TempDir;
 use tokio_rustls::TlsAcceptor;
 
-use super::receiver::{ACCEPTED, Names, Receiver, allowed, impatient, patient, send_to};
+use super::receiver::{ACCEPTED, Names, Receiver, allowed, patient, send_to};
 use crate::support::certify;
 
 const NAME: &str = "hooks.example";
@@ -114,10 +114,8 @@ async fn a_receiver_is_trusted_by_its_certificate() {
 #[actix_web::test]
 async fn a_receiver_that_does_not_speak_tls_is_a_failure() {
     let receiver = Receiver::start(&[ACCEPTED]).await;
-    let network = Names::new(&receiver, &[&[PUBLIC]]);
-    let client = Client::with(allowed(&[]), Settings { network, ..impatient() }).unwrap();
-    let failure = send_to(&client, &target()).await.unwrap_err();
-    assert_eq!(failure, FailureKind::Timeout.into(), "it waits for the end of a line");
+    assert_eq!(failure(&receiver, patient()).await, Some(FailureKind::Tls));
+    assert_eq!((receiver.connections(), receiver.requests().len()), (1, 0));
 }
 
 #[actix_web::test]

@@ -152,11 +152,15 @@ async fn send(stream: &mut dyn Stream, text: &str) -> io::Result<()> {
     stream.flush().await
 }
 
-/// The next request: its head, and as many bytes as it announces.
+/// The next request: its head, and as many bytes as it announces. What is not text is answered and refused.
 async fn read(stream: &mut dyn Stream) -> io::Result<String> {
     let mut request = Vec::new();
     loop {
-        let text = String::from_utf8(request.clone()).unwrap();
+        let text = String::from_utf8_lossy(&request).into_owned();
+        if request.first().is_some_and(|byte| !byte.is_ascii_uppercase()) {
+            send(stream, "HTTP/1.1 400 Bad Request\r\n\r\n").await?;
+            return Err(io::ErrorKind::InvalidData.into());
+        }
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
             let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
             if body.len() == length.parse::<usize>().unwrap() {
