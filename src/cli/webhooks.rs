@@ -232,7 +232,7 @@ async fn rotate(named: &Named, is_now: bool, seal: &SealKeysFile) -> anyhow::Res
     }
     store.prune_webhook_secrets().await?;
     sealing.end(&store).await;
-    output::report(&*secret.reveal())
+    output::report(&secret.reveal())
 }
 
 async fn pause(named: &Named) -> anyhow::Result<()> {
@@ -268,12 +268,10 @@ async fn replay(named: &Named, from: From) -> anyhow::Result<()> {
 /// The place before an event that is kept.
 async fn before_position(store: &Store, account: &Account, position: i64) -> anyhow::Result<Cursor> {
     let head = store.feed_head(account).await?;
-    let kept = head.map_or(1..=0, |head| head.pruned + 1..=head.newest);
+    let (oldest, newest) = head.map_or((1, 0), |head| (head.pruned + 1, head.newest));
     ensure!(
-        kept.contains(&position),
-        "the event at position {position} is not kept: there are those from {} to {}",
-        kept.start(),
-        kept.end()
+        (oldest..=newest).contains(&position),
+        "the event at position {position} is not kept: there are those from {oldest} to {newest}"
     );
     store.cursor_at(account, position - 1).await?.context("the event before is damaged")
 }

@@ -172,7 +172,7 @@ impl Endpoint {
                 let page = store.events(&account, None, FeedStart::After(cursor), PAGE_EVENTS).await;
                 match page.map(|page| page.map(|page| page.events)) {
                     Ok(Some(events)) if events.is_empty() => {
-                        store.event_after(&account, cursor.position).await
+                        store.event_after(&account, cursor.position).await;
                     }
                     Ok(events) => return Ok(events),
                     Err(error) => {

@@ -235,8 +235,8 @@ impl World {
         }
     }
 
-    fn take(&mut self, step: Step) {
-        match step {
+    fn take(&mut self, step: &Step) {
+        match *step {
             Step::Change(number, event_type) => {
                 let position = i64::try_from(self.feed.len()).unwrap() + 1;
                 self.feed.push(event(position, number, event_type));
@@ -246,7 +246,7 @@ impl World {
                 self.schedule.read(self.feed[from..].iter().take(3).cloned().collect());
             }
             Step::Begin => self.begin(),
-            Step::Answer(index, failure) if !self.under_way.is_empty() => {
+            Step::Answer(ref index, failure) if !self.under_way.is_empty() => {
                 let under_way = self.under_way.remove(index.index(self.under_way.len()));
                 self.answer(under_way, failure);
             }
@@ -340,12 +340,12 @@ impl World {
             {
                 return;
             }
-            self.take(Step::Read);
-            self.take(Step::Begin);
+            self.take(&Step::Read);
+            self.take(&Step::Begin);
             while let Some(under_way) = self.under_way.pop() {
                 self.answer(under_way, None);
             }
-            self.take(Step::Wait(20 * 60 * SECOND));
+            self.take(&Step::Wait(20 * 60 * SECOND));
         }
         panic!("it does not come to an end: {:?}", self.schedule);
     }
@@ -372,7 +372,7 @@ proptest! {
             EventTypes::ALL
         };
         let mut world = World::new(types);
-        for step in steps {
+        for step in &steps {
             world.take(step);
         }
         world.finish();

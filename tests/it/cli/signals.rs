@@ -71,7 +71,7 @@ fn a_command_that_waits_for_the_database_ends_at_a_signal() {
             called += 1;
         }
     }
-    assert_eq!(called, 2 * 12);
+    assert_eq!(called, 2 * 20);
 }
 
 #[test]
