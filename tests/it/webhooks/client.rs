@@ -109,6 +109,16 @@ async fn a_head_that_never_ends_is_refused_when_it_is_too_large() {
 }
 
 #[actix_web::test]
+async fn a_head_may_have_16_kib() {
+    const LINES: &str = "HTTP/1.1 204 No Content\r\na: \r\n\r\n";
+    for (bytes, expected) in [(16 * 1024 - 1, None), (16 * 1024 + 1, Some(("protocol".to_owned(), None)))] {
+        let head = LINES.replace("a: ", &format!("a: {}", "b".repeat(bytes - LINES.len())));
+        let replies = vec![Reply::Text(head.leak())].leak();
+        assert_eq!(result(patient(), replies).await, expected, "{bytes}");
+    }
+}
+
+#[actix_web::test]
 async fn a_head_that_is_not_complete_in_time_is_a_failure() {
     for reply in [
         &[Reply::Text("")],
@@ -116,7 +126,11 @@ async fn a_head_that_is_not_complete_in_time_is_a_failure() {
         &[Reply::Drips("HTTP/1.1 200 OK\r\na: ", "b")],
         &[Reply::Drips("", "HTTP/1.1 102 Processing\r\n\r\n")],
     ] {
-        assert_eq!(result(impatient(), reply).await, Some(("timeout".to_owned(), None)), "{reply:?}");
+        let receiver = Receiver::start(reply).await;
+        let client = Client::with(allowed(&["127.0.0.1"]), impatient()).unwrap();
+        let failure = send_to(&client, &receiver.target("/")).await.unwrap_err();
+        assert_eq!(failure, FailureKind::Timeout.into(), "{reply:?}");
+        receiver.ended(1).await;
     }
 }
 
