@@ -21,7 +21,7 @@ use tokio::{
 use crate::{
     signature::{Facts, Key, Keyring, PublicKey, Refusal, Verified, verify},
     store::{SigningKey, Store, StoreError, UnusableKey},
-    telemetry::chain,
+    telemetry::Outage,
 };
 
 /// How often the keys are read: the longest that a revoked key is still accepted while the database answers.
@@ -70,6 +70,8 @@ struct Shared {
     /// By the ids of the keys.
     uses: Mutex<HashMap<String, LastUse>>,
     were_used: Notify,
+    /// Whether the uses cannot be written.
+    outage: Outage,
 }
 
 /// When a key was last used, and what the database knows of that, in days since the Unix epoch.
@@ -96,6 +98,7 @@ impl Registry {
             started: AtomicU64::new(0),
             uses: Mutex::default(),
             were_used: Notify::new(),
+            outage: Outage::new(),
         });
         let (sender, finished) = watch::channel(0);
         let tasks = (refresh(Arc::clone(&shared), sender), note_uses(Arc::clone(&shared)));
@@ -155,24 +158,17 @@ impl Drop for Refresher {
 }
 
 async fn refresh(shared: Arc<Shared>, finished: watch::Sender<u64>) {
-    let (mut interval, mut told) = (REFRESH_INTERVAL, None::<Instant>);
+    let (mut interval, outage) = (REFRESH_INTERVAL, Outage::new());
     loop {
         // After a timeout, it is also time to read.
         let _ = timeout(interval, shared.wanted.notified()).await;
         let number = shared.started.fetch_add(1, Ordering::SeqCst) + 1;
         let last = shared.loaded.load_full();
-        match Loaded::read(&shared.store, Some(&last)).await {
-            Ok(loaded) => {
-                shared.loaded.store(Arc::new(loaded));
-                interval = REFRESH_INTERVAL;
-            }
-            Err(error) => {
-                interval = REFRESH_PAUSE;
-                if told.is_none_or(|told| told.elapsed() >= REFRESH_INTERVAL) {
-                    told = Some(Instant::now());
-                    tracing::warn!(cause = %chain(&error), "the signing keys cannot be read");
-                }
-            }
+        let loaded = Loaded::read(&shared.store, Some(&last)).await;
+        outage.note(&loaded, "the signing keys cannot be read", "the signing keys are read again");
+        interval = if loaded.is_ok() { REFRESH_INTERVAL } else { REFRESH_PAUSE };
+        if let Ok(loaded) = loaded {
+            shared.loaded.store(Arc::new(loaded));
         }
         finished.send_replace(number);
         sleep(REFRESH_PAUSE).await;
@@ -208,8 +204,11 @@ impl Shared {
         let copy = |(key_id, last): (&String, &LastUse)| (key_id.clone(), last.day);
         let new: Vec<_> = self.uses().iter().filter(is_new).map(copy).collect();
         for (key_id, day) in new {
-            if let Err(error) = self.store.note_key_use(&key_id, day).await {
-                tracing::warn!(cause = %chain(&error), "the last uses of keys cannot be written");
+            let noted = self.store.note_key_use(&key_id, day).await;
+            let (fails, is_over) =
+                ("the last uses of keys cannot be written", "the last uses of keys are written again");
+            self.outage.note(&noted, fails, is_over);
+            if noted.is_err() {
                 self.were_used.notify_one();
                 return;
             }

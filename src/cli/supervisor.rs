@@ -5,6 +5,8 @@ use std::{convert::Infallible, future::pending, time::Duration};
 use sd_notify::NotifyState;
 use tokio::time::interval;
 
+use crate::telemetry::Outage;
+
 /// The service serves requests.
 pub(super) fn ready(status: &str) {
     tell(&[NotifyState::Ready, NotifyState::Status(status)]);
@@ -26,7 +28,8 @@ pub(super) async fn stay_alive() -> Infallible {
 }
 
 fn tell(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        tracing::warn!(cause = %error, "systemd was not told how the service is");
-    }
+    static OUTAGE: Outage = Outage::new();
+    let (fails, is_over) =
+        ("systemd was not told how the service is", "systemd is told again how the service is");
+    OUTAGE.note(&sd_notify::notify(states), fails, is_over);
 }

@@ -18,7 +18,7 @@ use super::{
     records::{Records, Shared},
     sealing::{self, Sealing},
 };
-use crate::{files::Watch, store::Store, telemetry::chain};
+use crate::{files::Watch, store::Store, telemetry::Outage};
 
 /// How often the database is asked whether plain records are refused, and the note is looked at.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -101,15 +101,15 @@ impl Records {
     }
 
     async fn follow_database(&self, store: &Store) -> Infallible {
-        let mut told = None;
+        let outage = Outage::new();
         loop {
             sleep(PAUSE).await;
             let kept = self.keep(store).await;
-            let error = kept.and(self.read_seal_only(store).await).err().map(|error| chain(&error));
-            if let Some(cause) = error.as_ref().filter(|_| told != error) {
-                tracing::warn!(cause, "the database is not told by which key this process seals");
-            }
-            told = error;
+            outage.note(
+                &kept.and(self.read_seal_only(store).await),
+                "the database is not told by which key this process seals",
+                "the database is told again by which key this process seals",
+            );
         }
     }
 

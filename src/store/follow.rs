@@ -12,7 +12,7 @@ use super::{
     feed::{EventPage, FeedHead, FeedQuery, FeedStart, RawEvent, raw_event},
     moved::{MovedEvent, MovedOutcome},
 };
-use crate::{clock, model::CustomerId, telemetry::chain};
+use crate::{clock, model::CustomerId, telemetry::Outage};
 
 /// How often old events are looked for.
 const PRUNE_PAUSE: Duration = Duration::from_secs(10);
@@ -83,10 +83,10 @@ impl Store {
 
     /// Prunes events for as long as it is awaited: those that happened more than so many days ago.
     pub async fn keep_events(&self, days: u32) -> Infallible {
+        let outage = Outage::new();
         loop {
-            if let Err(error) = self.prune_events(days).await {
-                tracing::warn!(cause = %chain(&error), "old events cannot be pruned");
-            }
+            let pruned = self.prune_events(days).await;
+            outage.note(&pruned, "old events cannot be pruned", "old events are pruned again");
             sleep(PRUNE_PAUSE).await;
         }
     }

@@ -3,15 +3,7 @@
 //! A span goes into a bounded queue, and a thread of its own sends what is there. If nobody takes the spans, they are
 //! dropped: no request waits for them. A span says what the log line says, and nothing more of the request.
 
-use std::{
-    future::Future,
-    pin::Pin,
-    sync::{
-        OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{future::Future, pin::Pin, sync::OnceLock, time::Duration};
 
 use opentelemetry::{
     Context, KeyValue, SpanId, TraceFlags, TraceId as OtlpTraceId,
@@ -30,6 +22,7 @@ use ureq::{Agent, tls::TlsConfig};
 
 use super::{
     otlp_tls::tls_config,
+    outage::Outage,
     request::{Answered, Asked, OTHER_METHOD},
     trace_parent::{TraceId, TraceParent},
     variables::{InvalidTraces, endpoint, first_of},
@@ -163,7 +156,7 @@ fn remote(parent: TraceParent) -> SpanContext {
 #[derive(Debug)]
 struct Client {
     agent: Agent,
-    is_failing: AtomicBool,
+    outage: Outage,
 }
 
 impl Client {
@@ -174,7 +167,7 @@ impl Client {
             .http_status_as_error(false)
             .max_redirects(0)
             .tls_config(tls);
-        Self { agent: config.build().new_agent(), is_failing: AtomicBool::new(false) }
+        Self { agent: config.build().new_agent(), outage: Outage::new() }
     }
 
     fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, ureq::Error> {
@@ -192,11 +185,9 @@ impl Client {
             Ok(answer) => Some(format!("the collector answers with status {}", answer.status().as_u16())),
             Err(error) => Some(error.to_string()),
         };
-        let was_failing = self.is_failing.swap(failure.is_some(), Ordering::Relaxed);
         match failure {
-            Some(cause) if !was_failing => tracing::warn!(cause, "spans cannot be sent"),
-            None if was_failing => tracing::info!("spans are sent again"),
-            _ => {}
+            Some(cause) => self.outage.go_on(&cause, "spans cannot be sent"),
+            None => self.outage.end("spans are sent again"),
         }
     }
 }

@@ -62,6 +62,9 @@ const covered = (ui) => ui.page.evaluate(() => {
 async function openAll(ui) {
   for (const operation of await ui.page.locator('.opblock').all()) {
     await operation.locator('.opblock-summary-control').click();
+    // The webhook cannot be tried out: the service sends it.
+    const id = await operation.getAttribute('id');
+    if (id.startsWith('operations-webhooks-')) continue;
     await operation.getByRole('button', { name: 'Try it out' }).click();
   }
   // Each that is expanded is not the first any more.

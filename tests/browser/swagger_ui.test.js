@@ -153,6 +153,27 @@ describe('The examples', AT_ONCE, () => {
   });
 });
 
+describe('The webhook', AT_ONCE, () => {
+  test('is shown with its headers, its body and its answers, and cannot be sent', async (t) => {
+    const server = await serve(t, ONE_KEY);
+    await open(server, async (ui) => {
+      assert.equal(await ui.page.locator('.webhooks h2').textContent(), 'Webhooks');
+      const webhook = ui.page.locator('#operations-webhooks-receiveCustomerEvent');
+      await webhook.locator('.opblock-summary-control').click();
+      for (const header of ['webhook-id', 'webhook-timestamp', 'webhook-signature']) {
+        assert.ok(await webhook.locator(`tr[data-param-name="${header}"]`).isVisible(), header);
+      }
+      const body = webhook.locator('.opblock-section-request-body');
+      assert.match(await body.locator('.example').first().textContent(), /"EventType":\s*"CustomerCreated"/);
+      const statuses = await webhook.locator('.responses-table .response-col_status').allTextContents();
+      for (const status of ['204', '410', '429', '503']) {
+        assert.ok(statuses.some((text) => text.trim() === status), `${status} of ${statuses}`);
+      }
+      assert.equal(await webhook.getByRole('button', { name: 'Try it out' }).count(), 0);
+    });
+  });
+});
+
 describe('The words of the documentation', () => {
   /** What the documentation page says of each member; `null` where it says nothing. */
   const words = {

@@ -31,6 +31,10 @@ fn only_words_and_examples_may_differ() {
     {
         assert_eq!(change(&format!("{put}/{meaning}"), "x".into()).len(), 1, "{meaning}");
     }
+    let webhook = "/webhooks/customerEvent/post";
+    for meaning in ["requestBody/required", "parameters/0/required", "responses/410"] {
+        assert_eq!(change(&format!("{webhook}/{meaning}"), "x".into()).len(), 1, "{meaning}");
+    }
     let schemas = "/components/schemas";
     for meaning in ["IDType/enum", "Date/format", "RequestExtensionItem/properties/Description"] {
         assert_eq!(change(&format!("{schemas}/{meaning}"), "x".into()).len(), 1, "{meaning}");
@@ -149,8 +153,9 @@ enum Keys {
 const WORDS_AND_EXAMPLES: [&str; 4] = ["description", "summary", "example", "examples"];
 
 /// The keywords whose values are objects with names.
-const NAMED: [&str; 11] = [
+const NAMED: [&str; 12] = [
     "paths",
+    "webhooks",
     "responses",
     "headers",
     "content",

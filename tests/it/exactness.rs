@@ -13,6 +13,7 @@ mod parameters;
 mod round_trip;
 mod spelling;
 mod valid;
+mod webhook;
 
 use proptest::{
     strategy::{Strategy, ValueTree as _},

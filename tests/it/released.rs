@@ -115,6 +115,7 @@ const SCHEMAS: &str = "/components/schemas";
 fn a_change_that_breaks_clients_is_found() {
     let put = "/paths/~1customers~1{CustomerID}/put";
     let list = "/paths/~1customers/get";
+    let webhook = "/webhooks/customerEvent/post";
     let required = json!({ "name": "New", "in": "query", "required": true, "schema": { "type": "string" } });
     let changes: Vec<Change> = vec![
         ("a path is gone", "/paths/~1customers".to_owned(), Value::Null),
@@ -123,6 +124,12 @@ fn a_change_that_breaks_clients_is_found() {
         ("a status is gone", format!("{put}/responses/204"), Value::Null),
         ("a parameter is gone", format!("{list}/parameters/0"), Value::Null),
         ("a new parameter is required", format!("{list}/parameters/-"), required),
+        ("a webhook is gone", "/webhooks/customerEvent".to_owned(), Value::Null),
+        ("a webhook has another name", format!("{webhook}/operationId"), json!("receiveEvent")),
+        ("a webhook lacks a header", format!("{webhook}/parameters/0"), Value::Null),
+        ("a header of a webhook may be absent", format!("{webhook}/parameters/0/required"), json!(false)),
+        ("a webhook takes an answer no more", format!("{webhook}/responses/410"), Value::Null),
+        ("a webhook has another body", format!("{webhook}/requestBody/content"), json!({ "text/plain": {} })),
         ("a member is required", format!("{SCHEMAS}/CustomerInput/required/-"), json!("Email")),
         ("a member is gone", format!("{SCHEMAS}/FullName/properties/MiddleName"), Value::Null),
         ("a member may be absent", format!("{SCHEMAS}/Customer/required/0"), Value::Null),
@@ -144,10 +151,13 @@ fn a_change_that_breaks_clients_is_found() {
 #[test]
 fn a_change_that_breaks_no_client_is_let_be() {
     let list = "/paths/~1customers/get";
+    let header = json!({ "name": "new", "in": "header", "required": true, "schema": { "type": "string" } });
     let optional = json!({ "name": "New", "in": "query", "required": false, "schema": { "type": "string" } });
     let changes: Vec<Change> = vec![
         ("nothing", "/info/title".to_owned(), json!("Customers")),
         ("a new path", "/paths/~1companies".to_owned(), json!({ "get": { "operationId": "listCompanies" } })),
+        ("a new webhook", "/webhooks/it".to_owned(), json!({ "post": { "operationId": "it" } })),
+        ("a new header of a webhook", "/webhooks/customerEvent/post/parameters/-".to_owned(), header),
         ("a new optional parameter", format!("{list}/parameters/-"), optional),
         (
             "a new optional member",

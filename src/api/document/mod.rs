@@ -6,6 +6,7 @@ mod head;
 mod headers;
 mod openapi;
 mod responses;
+mod webhook;
 
 pub(super) use errors::{Gone, NotFound, PreconditionFailed, errors_of_signed_requests};
 pub use openapi::document;

@@ -4,7 +4,7 @@ use utoipa::{
     openapi::{OpenApi, PathsBuilder, RefOr, Schema},
 };
 
-use super::{errors, head, headers};
+use super::{errors, head, headers, webhook};
 use crate::{
     api::operation::Operation,
     model::{
@@ -21,6 +21,7 @@ pub fn document(operations: &[Operation]) -> OpenApi {
     let add =
         |paths: PathsBuilder, operation: &Operation| paths.path(operation.path(), operation.path_item());
     document.paths = operations.iter().fold(PathsBuilder::new(), add).build();
+    document.webhooks = Some(webhook::webhooks());
     let components = document.components.get_or_insert_default();
     components.responses = errors::components();
     components.headers =

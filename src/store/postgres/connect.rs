@@ -24,7 +24,10 @@ use super::{
     tls,
     url::{PostgresUrl, place, without_user},
 };
-use crate::{random, telemetry::chain};
+use crate::{
+    random,
+    telemetry::{Outage, chain},
+};
 
 /// How long one host may take to give a session, its addresses, TLS and authentication included.
 const HOST_TIMEOUT: Duration = Duration::from_secs(4);
@@ -71,6 +74,8 @@ pub(super) struct Connector {
     tls: MakeRustlsConnect,
     state: Mutex<State>,
     pub(super) runtime: Handle,
+    /// Whether the last proof failed.
+    pub(super) outage: Outage,
 }
 
 /// What is known of the hosts.
@@ -131,6 +136,7 @@ impl Connector {
             tls: tls::connector(trust)?,
             state: Mutex::new(state),
             runtime: Handle::current(),
+            outage: Outage::new(),
         })
     }
 

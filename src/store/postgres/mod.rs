@@ -61,7 +61,7 @@ use super::{
 use crate::{
     account::Account,
     model::CustomerId,
-    telemetry::{StoreMetrics, chain},
+    telemetry::{Outage, StoreMetrics},
     threads::Threads,
 };
 
@@ -260,17 +260,20 @@ impl Postgres {
 
     /// Prunes expired signatures now and then, in small steps. Each replica does so, beside its writes.
     async fn prune(&self) {
-        let mut from = i64::MIN;
+        let (mut from, outage) = (i64::MIN, Outage::new());
         loop {
-            match self.prune_step(from).await {
-                Ok(Pruned { count, last }) => {
-                    // To begin where the last step ended spares the server the rows that are deleted but still there.
-                    from = last.unwrap_or(i64::MIN);
-                    if count == PRUNE_ROWS_MAX {
-                        continue;
-                    }
+            let pruned = self.prune_step(from).await;
+            outage.note(
+                &pruned,
+                "expired signatures cannot be pruned",
+                "expired signatures are pruned again",
+            );
+            if let Ok(Pruned { count, last }) = pruned {
+                // To begin where the last step ended spares the server the rows that are deleted but still there.
+                from = last.unwrap_or(i64::MIN);
+                if count == PRUNE_ROWS_MAX {
+                    continue;
                 }
-                Err(error) => tracing::warn!(cause = %chain(&error), "expired signatures cannot be pruned"),
             }
             sleep(PRUNE_PAUSE).await;
         }

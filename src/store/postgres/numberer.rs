@@ -28,7 +28,7 @@ use super::{
     super::{error::StoreError, followers::Followers},
     readers::Readers,
 };
-use crate::telemetry::{StoreMetrics, chain};
+use crate::telemetry::{Outage, StoreMetrics};
 
 /// How often events are numbered that a replica left which is gone.
 const SWEEP_PAUSE: Duration = Duration::from_secs(1);
@@ -96,11 +96,13 @@ impl Numberer {
 
     /// Numbers events as they are committed, and now and then those of others.
     pub(super) async fn run(&self) {
+        let outage = Outage::new();
         loop {
             // After a timeout, it is also time.
             let _ = timeout(SWEEP_PAUSE, self.wanted.notified()).await;
-            if let Err(error) = self.number_all().await {
-                tracing::warn!(cause = %chain(&error), "events cannot be numbered");
+            let numbered = self.number_all().await;
+            outage.note(&numbered, "events cannot be numbered", "events are numbered again");
+            if numbered.is_err() {
                 sleep(SWEEP_PAUSE).await;
             }
         }

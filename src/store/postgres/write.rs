@@ -6,7 +6,7 @@
 //! This uses tokio-postgres and not diesel, which hides the SQLSTATE that tells a deadlock from a bad row, and sends one
 //! statement at a time.
 
-use std::{mem, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
     time::{Instant, sleep, sleep_until, timeout, timeout_at},
@@ -29,7 +29,7 @@ use super::{
     numberer::Numberer,
     sql::{self, Columns, Parameter, at},
 };
-use crate::{random, telemetry::chain};
+use crate::random;
 
 /// How often a group is tried again that others have undone by what they wrote at the same time. What happens more often is
 /// not by chance.
@@ -54,13 +54,11 @@ pub(super) struct Writer {
     session: Option<Session>,
     /// When the database may be asked again.
     retry_at: Instant,
-    /// Whether the last proof failed, and was reported.
-    is_failing: bool,
 }
 
 impl Writer {
     pub(super) fn new(connector: Arc<Connector>, numberer: Arc<Numberer>) -> Self {
-        Self { connector, numberer, session: None, retry_at: Instant::now(), is_failing: false }
+        Self { connector, numberer, session: None, retry_at: Instant::now() }
     }
 
     /// Tries again what the writes of others undid, and nothing else: if the connection was lost, nobody knows whether
@@ -146,20 +144,15 @@ impl Committer for Writer {
 
     /// Shows that the host still commits, so that reads may go on. If not, it is asked again soon.
     async fn tidy_up(&mut self) -> bool {
-        if self.connector.has_committed_within(PROOF_PAUSE) {
-            return false;
+        let mut proven = Ok(());
+        if !self.connector.has_committed_within(PROOF_PAUSE) {
+            sleep_until(self.retry_at).await;
+            proven = self.try_prove().await;
         }
-        sleep_until(self.retry_at).await;
-        let proven = self.try_prove().await;
         if proven.is_err() {
             self.leave();
         }
-        let was_failing = mem::replace(&mut self.is_failing, proven.is_err());
-        if let Err(error) = &proven
-            && !was_failing
-        {
-            tracing::warn!(cause = %chain(error), "the database does not commit");
-        }
+        self.connector.outage.note(&proven, "the database does not commit", "the database commits again");
         proven.is_err()
     }
 

@@ -12,7 +12,7 @@ use std::{
 use diesel::{connection::SimpleConnection as _, sqlite::SqliteConnection};
 
 use super::{super::error::StoreError, connect::Connection};
-use crate::{telemetry::chain, threads::Threads};
+use crate::{telemetry::Outage, threads::Threads};
 
 /// After so many writes the log is moved. They change about twice as many pages, 8 MiB.
 const STEP_WRITES_MAX: usize = 1000;
@@ -56,12 +56,13 @@ impl Checkpointer {
 
 /// Makes checkpoints until the writer has ended.
 fn run(mut connection: Connection, orders: &Receiver<()>) {
+    let outage = Outage::new();
     while orders.recv().is_ok() {
         // It waits for nobody: what it cannot move is moved the next time.
         let checkpoint =
             |connection: &mut SqliteConnection| connection.batch_execute("PRAGMA wal_checkpoint(PASSIVE)");
-        if let Err(error) = connection.run(checkpoint) {
-            tracing::warn!(cause = %chain(&error), "the write-ahead log cannot be moved into the file");
-        }
+        let (fails, is_over) =
+            ("the write-ahead log cannot be moved into the file", "the write-ahead log is moved again");
+        outage.note(&connection.run(checkpoint), fails, is_over);
     }
 }

@@ -9,7 +9,7 @@
 use std::{
     sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use diesel::{
@@ -26,7 +26,7 @@ use super::{
     sql::{ReadPage, WritePage},
 };
 use crate::{
-    telemetry::{StoreMetrics, chain},
+    telemetry::{Outage, StoreMetrics, chain},
     threads::Threads,
 };
 
@@ -58,6 +58,9 @@ pub(super) struct Eraser {
     orders: SyncSender<Order>,
 }
 
+const FAILS: &str = "deleted rows are not erased yet: it is tried until it succeeds";
+const IS_OVER: &str = "deleted rows are erased: nothing holds them in the files any more";
+
 /// Asks for a pass at once.
 type Order = oneshot::Sender<Result<(), StoreError>>;
 
@@ -65,12 +68,8 @@ impl Eraser {
     pub(super) fn start(threads: &Threads, file: &File, metrics: StoreMetrics) -> Result<Self, StoreError> {
         let connection = Connection::open_first(file.path(), LOCK_PATIENCE)?;
         let (orders, received) = sync_channel(1);
-        let mut state = State {
-            connection,
-            can_clear_gaps: true,
-            was_interrupted: true,
-            wait: Wait { metrics, since: None },
-        };
+        let mut state =
+            State { connection, can_clear_gaps: true, was_interrupted: true, metrics, outage: Outage::new() };
         let reads_pages =
             state.connection.run(|connection| ReadPage { number: 1 }.load::<Vec<u8>>(connection));
         if let Err(error) = reads_pages {
@@ -98,7 +97,8 @@ struct State {
     can_clear_gaps: bool,
     /// Whether the last pass may not have come to its end, such as one before the start.
     was_interrupted: bool,
-    wait: Wait,
+    metrics: StoreMetrics,
+    outage: Outage,
 }
 
 impl State {
@@ -113,7 +113,8 @@ impl State {
             };
             let erased = self.erase(order.is_some());
             pause = if erased.is_ok() { PAUSE } else { RETRY_PAUSE };
-            self.wait.note(&erased);
+            self.outage.note(&erased, FAILS, IS_OVER);
+            self.metrics.note_erase_wait(self.outage.time());
             if let Some(order) = order {
                 // The caller may be gone.
                 drop(order.send(erased));
@@ -189,35 +190,6 @@ impl State {
             thread::sleep(TRUNCATION_PAUSE);
         }
         Err(StoreError::unavailable("a reader still needs the write-ahead log"))
-    }
-}
-
-/// How long erasing has failed.
-struct Wait {
-    metrics: StoreMetrics,
-    since: Option<Instant>,
-}
-
-impl Wait {
-    /// Notes how an attempt went. The log has a line for the first one that fails, and one for the end.
-    fn note(&mut self, erased: &Result<(), StoreError>) {
-        match erased {
-            Ok(()) => {
-                if let Some(since) = self.since.take() {
-                    let seconds = since.elapsed().as_secs();
-                    tracing::info!(
-                        seconds,
-                        "deleted rows are erased: nothing holds them in the files any more"
-                    );
-                }
-            }
-            Err(error) if self.since.is_none() => {
-                self.since = Some(Instant::now());
-                tracing::warn!(cause = %chain(error), "deleted rows are not erased yet: it is tried until it succeeds");
-            }
-            Err(_) => {}
-        }
-        self.metrics.note_erase_wait(self.since.map_or(Duration::ZERO, |since| since.elapsed()));
     }
 }
 

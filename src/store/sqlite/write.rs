@@ -30,7 +30,7 @@ use super::{
         SelectCurrent, SelectLastEvent, SelectNewestEvent, SelectNewestSeq, SelectUsed, Update,
     },
 };
-use crate::{signature_id::SignatureId, telemetry::chain};
+use crate::{signature_id::SignatureId, telemetry::Outage};
 
 /// Which part of the time of each group a process that writes many leaves the database to others, and how long at most.
 const REST_PART: u32 = 4;
@@ -52,6 +52,7 @@ pub(super) struct Writer {
     signed_writes: usize,
     /// When the last pruning was.
     pruned_at: Instant,
+    outage: Outage,
 }
 
 impl Writer {
@@ -61,7 +62,8 @@ impl Writer {
         checkpointer: Checkpointer,
         followers: Followers,
     ) -> Self {
-        Self { connection, file, checkpointer, followers, signed_writes: 0, pruned_at: Instant::now() }
+        let (pruned_at, outage) = (Instant::now(), Outage::new());
+        Self { connection, file, checkpointer, followers, signed_writes: 0, pruned_at, outage }
     }
 
     /// A timestamp that no customer was created after: rows are in the order of their creation, unless they were imported
@@ -119,13 +121,13 @@ impl Committer for Writer {
         let prune = |connection: &mut SqliteConnection| {
             Prune { expired_before: expired_before() }.execute(connection)
         };
-        match self.connection.run_unless_locked(|connection| connection.immediate_transaction(prune)) {
-            Ok(pruned) => pruned == Some(PRUNE_ROWS_MAX),
-            Err(error) => {
-                tracing::warn!(cause = %chain(&error), "expired signatures cannot be pruned");
-                false
-            }
-        }
+        let pruned = self.connection.run_unless_locked(|connection| connection.immediate_transaction(prune));
+        self.outage.note(
+            &pruned,
+            "expired signatures cannot be pruned",
+            "expired signatures are pruned again",
+        );
+        pruned.is_ok_and(|pruned| pruned == Some(PRUNE_ROWS_MAX))
     }
 
     /// Writes a row as it is.

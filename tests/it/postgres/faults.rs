@@ -3,6 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeSet,
+    fs,
     future::Future,
     process::Output,
     rc::Rc,
@@ -231,6 +232,35 @@ async fn requests_get_503_with_retry_after_while_the_server_is_away() {
         sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(client.get(format!("{customers}/c-1")).status().await, 200);
+}
+
+#[actix_web::test]
+async fn what_a_database_that_is_away_holds_up_is_told_once_and_once_when_it_goes_on() {
+    const PARTS: [(&str, &str); 5] = [
+        ("the signing keys cannot be read", "the signing keys are read again"),
+        ("events cannot be numbered", "events are numbered again"),
+        ("old events cannot be pruned", "old events are pruned again"),
+        ("expired signatures cannot be pruned", "expired signatures are pruned again"),
+        ("the database does not commit", "the database commits again"),
+    ];
+    let directory = tempfile::tempdir().unwrap();
+    let (mut cluster, log) = (Cluster::start(""), directory.path().join("log"));
+    let arguments = ["--sandbox", "--log", "customers_api=debug"];
+    let _service = Service::start(&cluster.url("postgres"), &log, &arguments);
+    let lines = |level: &str, text: &str| {
+        let log = fs::read_to_string(&log).unwrap();
+        log.lines().filter(|line| line.contains(level) && line.contains(text)).count()
+    };
+    cluster = with(cluster, Cluster::kill).await;
+    for (fails, _) in PARTS {
+        eventually(fails, || lines("WARN", fails) > 0).await;
+        eventually("it is tried again", || lines("DEBUG", fails) > 0).await;
+    }
+    let _cluster = with(cluster, Cluster::restart).await;
+    for (fails, is_over) in PARTS {
+        eventually(is_over, || lines("INFO", is_over) > 0).await;
+        assert_eq!((lines("WARN", fails), lines("INFO", is_over)), (1, 1), "{fails}");
+    }
 }
 
 fn migrate(url: &str, wait: &str) -> Output {

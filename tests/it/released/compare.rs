@@ -28,9 +28,12 @@ struct Comparison<'a> {
 /// One line for each change that breaks clients.
 pub(super) fn breaking_changes(old: &Value, new: &Value) -> Vec<String> {
     let mut comparison = Comparison { old, new, seen: HashSet::new(), changes: Vec::new() };
-    for (path, operations) in members(&old["paths"]) {
-        for (method, operation) in members(operations) {
-            comparison.operation(&format!("{method} {path}"), operation, &new["paths"][path][method]);
+    for (part, asker) in [("paths", Maker::Client), ("webhooks", Maker::Server)] {
+        for (path, operations) in members(&old[part]) {
+            for (method, operation) in members(operations) {
+                let place = format!("{method} {path}");
+                comparison.operation(&place, operation, &new[part][path][method], asker);
+            }
         }
     }
     comparison.changes
@@ -51,24 +54,34 @@ fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     target.map_or(value, |pointer| document.pointer(pointer).unwrap_or_else(|| panic!("no {pointer}")))
 }
 
+impl Maker {
+    fn other(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+        }
+    }
+}
+
 impl Comparison<'_> {
     fn say(&mut self, place: &str, what: impl std::fmt::Display) {
         self.changes.push(format!("{place}: {what}"));
     }
 
-    fn operation(&mut self, place: &str, old: &Value, new: &Value) {
+    /// The asker makes the requests, and the other one the responses.
+    fn operation(&mut self, place: &str, old: &Value, new: &Value, asker: Maker) {
         if new.is_null() {
             return self.say(place, "is gone");
         }
         if old["operationId"] != new["operationId"] {
             self.say(place, "operationId is another, which names functions of generated clients");
         }
-        self.parameters(place, items(&old["parameters"]), items(&new["parameters"]));
-        if old["requestBody"].is_null() && new["requestBody"]["required"] == true {
+        self.parameters(place, items(&old["parameters"]), items(&new["parameters"]), asker);
+        if asker == Maker::Client && old["requestBody"].is_null() && new["requestBody"]["required"] == true {
             self.say(place, "a body is required");
         }
         let content = |body: &Value| body["content"].clone();
-        self.content(place, &content(&old["requestBody"]), &content(&new["requestBody"]), Maker::Client);
+        self.content(place, &content(&old["requestBody"]), &content(&new["requestBody"]), asker);
         for (status, response) in members(&old["responses"]) {
             let place = format!("{place} {status}");
             let (old, new) = (resolved(self.old, response), resolved(self.new, &new["responses"][status]));
@@ -78,20 +91,21 @@ impl Comparison<'_> {
             }
             for (name, header) in members(&old["headers"]) {
                 let (old, new) = (resolved(self.old, header), resolved(self.new, &new["headers"][name]));
-                self.member(&format!("{place} {name}"), old, new, Maker::Server);
+                self.member(&format!("{place} {name}"), old, new, asker.other());
             }
-            self.content(&place, &content(old), &content(new), Maker::Server);
+            self.content(&place, &content(old), &content(new), asker.other());
         }
     }
 
-    fn parameters(&mut self, place: &str, old: &[Value], new: &[Value]) {
+    fn parameters(&mut self, place: &str, old: &[Value], new: &[Value], asker: Maker) {
         let same = |one: &Value, other: &Value| one["name"] == other["name"] && one["in"] == other["in"];
         for parameter in old {
             let place = format!("{place} {}", parameter["name"]);
             let now = new.iter().find(|candidate| same(candidate, parameter)).unwrap_or(&Value::Null);
-            self.member(&place, parameter, now, Maker::Client);
+            self.member(&place, parameter, now, asker);
         }
-        for parameter in new.iter().filter(|parameter| parameter["required"] == true) {
+        let asked = if asker == Maker::Client { new } else { &[] };
+        for parameter in asked.iter().filter(|parameter| parameter["required"] == true) {
             let was = old.iter().find(|candidate| same(candidate, parameter));
             if was.is_none_or(|was| was["required"] != true) {
                 self.say(place, format!("{} is required", parameter["name"]));

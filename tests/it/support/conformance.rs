@@ -17,6 +17,17 @@ pub(super) fn check(method: &str, path: &str, answer: &Answer) {
     }
 }
 
+/// Holds a request of the webhook against the contract: the values of its headers by their names, and its body.
+pub(crate) fn check_webhook(header: impl Fn(&str) -> Option<String>, body: &Value) {
+    let webhook = resolve("/webhooks/customerEvent/post");
+    for parameter in webhook["parameters"].as_array().unwrap() {
+        let name = parameter["name"].as_str().unwrap();
+        check_header(name, parameter, &header(name).unwrap_or_else(|| panic!("the webhook has {name}")));
+    }
+    check_valid(&webhook["requestBody"]["content"]["application/json"]["schema"], body);
+    assert_eq!(body["EventID"], json!(header("webhook-id")), "the id names the event");
+}
+
 /// The JSON pointer of the operation that a request asks for.
 fn operation(method: &str, path: &str) -> Option<String> {
     let fits =
@@ -51,8 +62,7 @@ fn check_documented(pointer: &str, status: &str, answer: &Answer) {
     match response["content"].as_object() {
         None => assert!(answer.body.is_empty(), "{pointer} {status} has no content"),
         Some(content) => {
-            let schema = &content[answer.header("content-type")]["schema"]["$ref"];
-            check_body(schema.as_str().unwrap().trim_start_matches('#'), answer);
+            check_body(&content[answer.header("content-type")]["schema"], answer);
         }
     }
 }
@@ -65,7 +75,7 @@ fn check_undocumented(method: &str, status: &str, answer: &Answer) {
     }
     if answer.status.is_client_error() || answer.status.is_server_error() {
         assert_eq!(answer.header("content-type"), "application/json", "{status}");
-        check_body("/components/schemas/Error", answer);
+        check_body(&json!({ "$ref": "#/components/schemas/Error" }), answer);
     }
 }
 
@@ -77,14 +87,20 @@ fn check_header(name: &str, header: &Value, text: &str) {
     assert!(validator.is_valid(&value), "the header {name} is as documented");
 }
 
-fn check_body(schema: &str, answer: &Answer) {
+fn check_body(schema: &Value, answer: &Answer) {
     let body = answer.json();
-    let errors: Vec<_> =
-        contract::validator(schema).iter_errors(&body).map(|error| error.to_string()).collect();
-    assert!(errors.is_empty(), "{schema}: {errors:?}");
+    check_valid(schema, &body);
     if let Some(instance) = body.get("Instance") {
         assert_eq!(instance, answer.header("x-request-id"), "the error names the request");
     }
+}
+
+/// The schema refers to another one.
+fn check_valid(schema: &Value, body: &Value) {
+    let schema = schema["$ref"].as_str().unwrap().trim_start_matches('#');
+    let errors: Vec<_> =
+        contract::validator(schema).iter_errors(body).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{schema}: {errors:?}");
 }
 
 fn resolve(pointer: &str) -> &'static Value {
