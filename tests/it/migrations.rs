@@ -20,7 +20,7 @@ const CHECKSUMS: [(&str, &str); 20] = [
     ("postgres/2026-11-30-150000_limit_keys/down.sql", "d70223e6981aa90f"),
     ("postgres/2026-11-30-150000_limit_keys/up.sql", "d1653d2ff13e835f"),
     ("postgres/2026-11-30-180000_add_events/down.sql", "b46a66e5b75934f6"),
-    ("postgres/2026-11-30-180000_add_events/up.sql", "02e309f72a735231"),
+    ("postgres/2026-11-30-180000_add_events/up.sql", "07df700c5bb28ee7"),
     ("sqlite/2026-11-22-000000_create_customers/down.sql", "e1900c2c9c1a4018"),
     ("sqlite/2026-11-22-000000_create_customers/up.sql", "e85ce6759050ef42"),
     ("sqlite/2026-11-26-120000_remember_garbage/down.sql", "b2ba44cc86381fb7"),
@@ -30,7 +30,7 @@ const CHECKSUMS: [(&str, &str); 20] = [
     ("sqlite/2026-11-30-150000_limit_keys/down.sql", "d70223e6981aa90f"),
     ("sqlite/2026-11-30-150000_limit_keys/up.sql", "27516a49ccf37d92"),
     ("sqlite/2026-11-30-180000_add_events/down.sql", "bc0d57613d468e55"),
-    ("sqlite/2026-11-30-180000_add_events/up.sql", "d4e945df9bc473c8"),
+    ("sqlite/2026-11-30-180000_add_events/up.sql", "e871ea7e7a6a89b6"),
 ];
 
 /// Every file of every migration: its path below `migrations`, and its content.

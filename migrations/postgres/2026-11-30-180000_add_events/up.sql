@@ -17,13 +17,18 @@ CREATE TABLE events (
 CREATE INDEX events_by_customer ON events ((account || ''), customer_id, position);
 
 -- Where the events of an account begin and end. The last one that was pruned is remembered, for whoever has read just that.
+-- `oldest_at` is when the first one after it happened, so that whoever prunes need not look at every account. It is NULL if
+-- there is none, or if nobody has looked yet.
 CREATE TABLE feed_heads (
     account TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     newest BIGINT NOT NULL,
     pruned BIGINT NOT NULL,
     pruned_id BYTEA,
-    pruned_at BIGINT
+    pruned_at BIGINT,
+    oldest_at BIGINT
 );
+
+CREATE INDEX feed_heads_by_age ON feed_heads (oldest_at);
 
 -- Events that are committed, and have no position yet. `seq` is drawn while the customer is locked, so that it orders the
 -- events of each customer; those of different customers may become visible in another order.

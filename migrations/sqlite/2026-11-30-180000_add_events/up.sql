@@ -16,13 +16,18 @@ CREATE TABLE events (
 CREATE INDEX events_by_customer ON events (account, customer_id, position);
 
 -- Where the events of an account begin and end. The last one that was pruned is remembered, for whoever has read just that.
+-- `oldest_at` is when the first one after it happened, so that whoever prunes need not look at every account. It is NULL if
+-- there is none, or if nobody has looked yet.
 CREATE TABLE feed_heads (
     account TEXT NOT NULL PRIMARY KEY,
     newest INTEGER NOT NULL,
     pruned INTEGER NOT NULL,
     pruned_id BLOB,
-    pruned_at INTEGER
+    pruned_at INTEGER,
+    oldest_at INTEGER
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX feed_heads_by_age ON feed_heads (oldest_at);
 
 CREATE TRIGGER event_pruned AFTER DELETE ON events BEGIN
     UPDATE garbage SET state = 1 WHERE state <> 1;
