@@ -94,6 +94,7 @@ diesel::table! {
         pruned -> BigInt,
         pruned_id -> Nullable<Binary>,
         pruned_at -> Nullable<BigInt>,
+        oldest_at -> Nullable<BigInt>,
     }
 }
 

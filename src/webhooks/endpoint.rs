@@ -20,11 +20,12 @@ use crate::{
     clock,
     model::CustomerId,
     store::{FeedStart, HeldCustomer, Store, StoreError, StoredEvent, Webhook, WebhookChanges},
-    telemetry::chain,
+    telemetry::{Outage, chain},
 };
 
-/// How often an endpoint's progress is written down.
-const SAVE_PAUSE: Duration = Duration::from_millis(250);
+/// How often an endpoint's progress is written down, if there is any. It is a commit; what a process that is killed has not
+/// written down is sent again.
+const SAVE_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long to wait if the database does not answer.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
@@ -48,8 +49,7 @@ pub(super) struct Endpoint {
     schedule: Schedule,
     sender: Rc<Sender>,
     store: Store,
-    /// The failure of the database that was told.
-    told: Option<String>,
+    outage: Outage,
 }
 
 /// What came of something that was under way.
@@ -78,7 +78,7 @@ type Saved = (WebhookChanges, Result<bool, StoreError>);
 impl Endpoint {
     pub(super) fn new(webhook: Webhook, held: Vec<HeldCustomer>, sender: Rc<Sender>, store: Store) -> Self {
         let schedule = Schedule::new(webhook.types, sender.steps(), webhook.progress.clone(), held);
-        Self { webhook, schedule, sender, store, told: None }
+        Self { webhook, schedule, sender, store, outage: Outage::new() }
     }
 
     /// Sends until it is told to end, or the endpoint is paused, or somebody else took it over.
@@ -114,7 +114,7 @@ impl Endpoint {
                         return;
                     }
                 }
-                _ = ticks.tick() => {
+                _ = ticks.tick(), if self.schedule.is_busy() => {
                     self.schedule.give_way(now());
                     self.sender.note_oldest(&self.webhook.id, self.schedule.oldest_unsent());
                     if saving.is_none() {
@@ -216,9 +216,12 @@ impl Endpoint {
 
     fn take_events(&mut self, read: Read) {
         match read {
-            Ok(Some(events)) => self.schedule.read(events),
+            Ok(Some(events)) => {
+                self.outage.end("the events of a webhook can be read again");
+                self.schedule.read(events);
+            }
             Ok(None) => self.schedule.lost(),
-            Err(error) => self.tell_once(&error),
+            Err(error) => self.note_outage(&error),
         }
     }
 
@@ -227,7 +230,7 @@ impl Endpoint {
         match saved {
             Ok(is_ours) => return is_ours,
             Err(error) => {
-                self.tell_once(&error);
+                self.note_outage(&error);
                 self.schedule.keep_changes(changes);
             }
         }
@@ -245,7 +248,7 @@ impl Endpoint {
         if let Some(changes) = self.schedule.take_changes()
             && let (_, Err(error)) = self.save(changes).await
         {
-            self.tell_once(&error);
+            self.note_outage(&error);
         }
         if let Some(state) = self.schedule.ended() {
             tracing::warn!(
@@ -256,17 +259,14 @@ impl Endpoint {
         }
     }
 
-    /// What goes on failing is told once.
-    fn tell_once(&mut self, error: &StoreError) {
-        let cause = chain(error);
-        if self.told.as_ref() != Some(&cause) {
-            tracing::warn!(
-                cause,
-                webhook = self.webhook.id,
-                "the events of a webhook cannot be read or noted"
-            );
-            self.told = Some(cause);
-        }
+    fn note_outage(&self, error: &StoreError) {
+        self.outage.go_on(&chain(error), "the events of a webhook cannot be read or noted");
+    }
+}
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        self.sender.note_oldest(&self.webhook.id, None);
     }
 }
 

@@ -317,6 +317,11 @@ impl Schedule {
         waits.map(|due| due.max(self.progress.held_until))
     }
 
+    /// Whether something waits, is under way, or is not written down.
+    pub(super) fn is_busy(&self) -> bool {
+        self.has_changed || !self.window.is_empty() || !self.held.is_empty()
+    }
+
     /// When the oldest event happened that is not acknowledged, as far as was read.
     pub(super) fn oldest_unsent(&self) -> Option<i64> {
         let first = self.window.front().map(|mark| mark.cursor.occurred);

@@ -11,6 +11,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
+use rustix::process::setpriority_process;
 use tokio::{
     runtime::Builder,
     sync::watch,
@@ -30,7 +31,7 @@ use crate::{
     random,
     record::Records,
     store::{Store, Webhook, WebhookState},
-    telemetry::{WebhookMetrics, chain},
+    telemetry::{Outage, WebhookMetrics, chain},
     threads::Threads,
 };
 
@@ -40,6 +41,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// How often the lease is renewed, and how long it is trusted from the beginning of a renewal on: less than it lasts.
 const RENEWAL: Duration = Duration::from_secs(5);
 const LEASE: Duration = Duration::from_secs(12);
+
+/// The priority of the thread, from -20 (first) to 19.
+const NICE: i32 = 15;
 
 /// How often expired secrets are forgotten.
 const PRUNE_PAUSE: Duration = Duration::from_secs(60);
@@ -73,6 +77,7 @@ impl Webhooks {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let threads = Threads::new();
         threads.spawn("webhooks", move || {
+            give_way_to_requests();
             let keeper = Keeper::new(store, records, settings, metrics);
             LocalSet::new().block_on(&runtime, keeper.run(orders));
             drop(guard);
@@ -103,6 +108,16 @@ impl Webhooks {
 
 type Failure = Box<dyn Error + Send + Sync>;
 
+/// Lets the threads that serve requests have the processors first: only what they leave is for webhooks.
+fn give_way_to_requests() {
+    // Elsewhere it would be the priority of the whole process.
+    if cfg!(target_os = "linux")
+        && let Err(error) = setpriority_process(None, NICE)
+    {
+        tracing::debug!(%error, "webhooks have the same priority as requests");
+    }
+}
+
 /// Looks after the endpoints of this process.
 struct Keeper {
     store: Store,
@@ -116,7 +131,7 @@ struct Keeper {
     running: HashMap<String, Running>,
     renewed: Option<Instant>,
     pruned: Instant,
-    told: Option<String>,
+    outage: Outage,
 }
 
 /// An endpoint that is sent to.
@@ -138,21 +153,15 @@ impl Keeper {
             running: HashMap::new(),
             renewed: None,
             pruned: Instant::now(),
-            told: None,
+            outage: Outage::new(),
         }
     }
 
     async fn run(mut self, mut orders: watch::Receiver<Order>) {
         while *orders.borrow() == Order::Run {
             match self.look_after().await {
-                Ok(()) => self.told = None,
-                Err(error) => {
-                    let cause = chain(error.as_ref());
-                    if self.told.as_ref() != Some(&cause) {
-                        tracing::warn!(cause, "webhooks cannot be looked after");
-                        self.told = Some(cause);
-                    }
-                }
+                Ok(()) => self.outage.end("webhooks are looked after again"),
+                Err(error) => self.outage.go_on(&chain(error.as_ref()), "webhooks cannot be looked after"),
             }
             tokio::select! {
                 () = sleep(PAUSE) => {}

@@ -17,13 +17,22 @@ use super::{
     sql::INSERT_USED,
 };
 
-/// Prunes some events of one account that happened before this time. Goes by position, and stops at the first event that is
-/// younger. An account that another replica is at is left to it.
+/// Notes when the oldest event of some accounts happened, for which nobody has done so.
+const NOTE_OLDEST: &str = "\
+    UPDATE feed_heads SET oldest_at = ( \
+        SELECT occurred_at FROM events WHERE account = feed_heads.account AND position > pruned ORDER BY position LIMIT 1 \
+    ) WHERE account IN ( \
+        SELECT account FROM feed_heads AS head WHERE oldest_at IS NULL AND newest > pruned \
+            AND EXISTS (SELECT FROM events WHERE account = head.account AND position > pruned) \
+        LIMIT 500 FOR UPDATE SKIP LOCKED \
+    )";
+
+/// Prunes some events of the account whose oldest event is the oldest of all, if it happened before this time. Goes by position,
+/// and stops at the first event that is younger. An account that another replica is at is left to it.
 const PRUNE: &str = "\
     WITH due AS MATERIALIZED ( \
-        SELECT head.account, head.pruned FROM feed_heads AS head JOIN events AS oldest \
-            ON oldest.account = head.account AND oldest.position = head.pruned + 1 \
-        WHERE oldest.occurred_at < $1 LIMIT 1 FOR UPDATE OF head SKIP LOCKED \
+        SELECT account, pruned FROM feed_heads WHERE oldest_at < $1 \
+        ORDER BY oldest_at LIMIT 1 FOR UPDATE SKIP LOCKED \
     ), step AS MATERIALIZED ( \
         SELECT due.pruned AS begin, oldest.* FROM due, LATERAL ( \
             SELECT account, position, event_id, occurred_at FROM events \
@@ -37,8 +46,9 @@ const PRUNE: &str = "\
         DELETE FROM events USING last WHERE events.account = last.account \
             AND events.position > last.begin AND events.position <= last.position \
     ) \
-    UPDATE feed_heads SET pruned = last.position, pruned_id = last.event_id, pruned_at = last.occurred_at \
-    FROM last WHERE feed_heads.account = last.account";
+    UPDATE feed_heads SET pruned = coalesce(last.position, feed_heads.pruned), oldest_at = NULL, \
+        pruned_id = coalesce(last.event_id, pruned_id), pruned_at = coalesce(last.occurred_at, pruned_at) \
+    FROM due LEFT JOIN last USING (account) WHERE feed_heads.account = due.account";
 
 /// The head of an account, and the rows that a page is made of.
 pub(super) async fn read(
@@ -170,9 +180,10 @@ pub(super) async fn scan(
         .await
 }
 
-/// Makes one step of pruning. Returns whether there was anything to prune.
+/// Makes one step of pruning. Returns whether there was anything to do.
 pub(super) async fn prune(before: i64, connection: &mut AsyncPgConnection) -> QueryResult<bool> {
-    Ok(sql_query(PRUNE).bind::<BigInt, _>(before).execute(connection).await? > 0)
+    let pruned = sql_query(PRUNE).bind::<BigInt, _>(before).execute(connection).await?;
+    Ok(pruned > 0 || sql_query(NOTE_OLDEST).execute(connection).await? > 0)
 }
 
 /// Notes signatures that carried out a write in another database.

@@ -5,14 +5,20 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use customers_api::clock;
+
 use super::{all, list, members, page, run};
 use crate::support::{Engine, Service, TestApi, eventually, mia, on_each_engine};
+
+/// What the service has noted of the oldest events is no longer so.
+const LOOK_AGAIN: &str = "UPDATE feed_heads SET oldest_at = NULL";
 
 /// Makes the events up to this position so many days old.
 async fn age(api: &TestApi, position: usize, days: i64) {
     let micros = days * 24 * 60 * 60 * 1_000_000;
     let age = format!("UPDATE events SET occurred_at = occurred_at - {micros} WHERE position <= {position}");
     api.database.execute(&age).await;
+    api.database.execute(LOOK_AGAIN).await;
 }
 
 async fn what_is_older_is_pruned_by_position_up_to_the_first_young_event(engine: Engine) {
@@ -77,7 +83,7 @@ async fn many_events_of_several_accounts_are_pruned_in_steps(engine: Engine) {
     api.database.execute(value).await;
     api.database
         .execute(
-            "INSERT INTO feed_heads VALUES ('acme', 2500, 0, NULL, NULL), ('other', 2500, 0, NULL, NULL)",
+            "INSERT INTO feed_heads (account, newest, pruned) VALUES ('acme', 2500, 0), ('other', 2500, 0)",
         )
         .await;
     api.store.prune_events(1).await.unwrap();
@@ -85,10 +91,57 @@ async fn many_events_of_several_accounts_are_pruned_in_steps(engine: Engine) {
     assert_eq!(api.database.count("feed_heads WHERE pruned = 2500 AND pruned_at = 2500").await, 2);
 }
 
+async fn of_many_accounts_those_are_pruned_that_have_old_events(engine: Engine) {
+    let api = TestApi::start(engine).await;
+    let (numbers, id) = match engine {
+        Engine::Sqlite => {
+            let numbers = "WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 1200)";
+            (numbers, "zeroblob(16)")
+        }
+        Engine::Postgres => {
+            ("WITH n (i) AS (SELECT generate_series(1, 1200))", "decode(repeat('00', 16), 'hex')")
+        }
+    };
+    let young = clock::now().timestamp_micros();
+    for old in ["i % 100 < 2", "i % 100 = 50"] {
+        let occurred = format!("CASE WHEN {old} THEN 1 ELSE {young} END");
+        let event = format!("'{old}' || i, 1, 'c', {id}, 1, {occurred}, NULL, NULL");
+        for insert in [
+            format!("INSERT INTO events {numbers} SELECT {event} FROM n"),
+            format!(
+                "INSERT INTO feed_heads (account, newest, pruned) {numbers} SELECT '{old}' || i, 1, 0 FROM n"
+            ),
+        ] {
+            api.database.execute(&insert).await;
+        }
+        // At the second time, the accounts of the first are known.
+        api.store.prune_events(1).await.unwrap();
+        assert_eq!(api.database.count("events WHERE occurred_at = 1").await, 0);
+    }
+    assert_eq!(api.database.count("feed_heads WHERE pruned = 1").await, 24 + 12);
+    assert_eq!(api.database.count("events").await, 2400 - 36);
+    assert_eq!(api.database.count("feed_heads WHERE oldest_at IS NULL").await, 36, "the others are known");
+}
+
+async fn an_account_whose_events_were_all_pruned_is_pruned_again(engine: Engine) {
+    let api = TestApi::start(engine).await;
+    for customer in ["c-1", "c-2"] {
+        api.put(customer, &mia()).send().await.expect(201);
+        api.store.number_events().await.unwrap();
+        api.store.prune_events(1).await.unwrap();
+        assert_eq!(api.database.count("events").await, 1, "it is young");
+        age(&api, 9, 2).await;
+        api.store.prune_events(1).await.unwrap();
+        assert_eq!(api.database.count("events").await, 0);
+    }
+}
+
 on_each_engine! {
     what_is_older_is_pruned_by_position_up_to_the_first_young_event,
     a_feed_that_was_pruned_whole_goes_on,
     many_events_of_several_accounts_are_pruned_in_steps,
+    of_many_accounts_those_are_pruned_that_have_old_events,
+    an_account_whose_events_were_all_pruned_is_pruned_again,
 }
 
 /// Whether any file of a database holds a text.
@@ -113,6 +166,7 @@ async fn pruned_events_leave_the_files_of_a_running_service_too() {
     assert!(holds(&file, id), "its events are kept");
     assert!(!holds(&file, "Musterstrasse") || database.count("events").await == 2);
     database.execute("UPDATE events SET occurred_at = occurred_at - 90000000000").await;
+    database.execute(LOOK_AGAIN).await;
     eventually("they are pruned", async || database.count("events").await == 0).await;
     let store = database.open().await;
     store.erase().await.unwrap();
