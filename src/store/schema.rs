@@ -3,6 +3,7 @@
 
 diesel::joinable!(key_limits -> signing_keys (key_id));
 diesel::allow_tables_to_appear_in_same_query!(key_limits, signing_keys);
+diesel::allow_tables_to_appear_in_same_query!(events, held_customers);
 
 diesel::table! {
     customers (account, customer_id) {
@@ -97,9 +98,6 @@ diesel::table! {
         oldest_at -> Nullable<BigInt>,
     }
 }
-
-diesel::joinable!(held_customers -> webhooks (webhook_id));
-diesel::allow_tables_to_appear_in_same_query!(events, held_customers, webhooks);
 
 diesel::table! {
     webhooks (webhook_id) {

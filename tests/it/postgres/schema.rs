@@ -40,7 +40,7 @@ fn written() -> Facts {
     }
     assert_eq!(
         facts.len(),
-        8 + 6 + 4 + 2 + 2 + 2 + 3 + 3 + 10 + 8 + 2 + 6 + 1,
+        (8 + 6 + 4 + 2 + 2 + 2 + 3 + 3 + 8 + 6 + 16 + 6 + 6) + 18,
         "the file is understood whole"
     );
     facts
