@@ -22,6 +22,7 @@ mod in_progress;
 mod moved;
 mod page;
 mod postgres;
+mod query;
 mod row;
 mod schema;
 mod sqlite;
@@ -33,11 +34,10 @@ mod write;
 
 pub use self::{
     collection::{Collection, Kind},
-    copy::Export,
     decide::{Change, Current, DamagedOutcome, Decision, Effect, Event, Outcome, decide},
     engine::Store,
     error::StoreError,
-    exported::{Exported, UsedSignature},
+    exported::{Export, Exported, UsedSignature},
     feed::{Cursor, EventPage, FeedHead, FeedStart, RawEvent, StoredEvent},
     group::GROUP_WRITES_MAX,
     moved::{Moved, MovedEvent, MovedOutcome},

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::{collection::Collection, version::Version};
+use diesel::{Insertable, Queryable};
+
+use super::{collection::Collection, schema::seal_keys, version::Version};
 use crate::{
     account::Account,
     model::{CustomerId, Timestamp},
@@ -146,7 +148,8 @@ pub struct Reseal {
 }
 
 /// A seal key that the database knows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Insertable)]
+#[diesel(table_name = seal_keys)]
 pub struct SealKeyRow {
     /// The id of the key.
     pub key_id: String,

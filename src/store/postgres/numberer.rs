@@ -44,7 +44,7 @@ const EVENTS_MAX: i64 = 1000;
 const BOUND_PAUSE: Duration = Duration::from_secs(60);
 
 /// The one of these locks that whoever numbers has: any number that is no hash of a customer's key, here `events` in ASCII.
-pub(super) const NUMBERING_LOCK: i64 = 0x6576_656e_7473;
+pub(in super::super) const NUMBERING_LOCK: i64 = 0x6576_656e_7473;
 
 /// Numbers events, in turn with other replicas.
 pub(super) struct Numberer {
@@ -69,22 +69,17 @@ struct Bound {
 }
 
 impl Numberer {
-    pub(super) fn new(readers: Readers, metrics: StoreMetrics) -> Arc<Self> {
+    pub(super) fn new(readers: Readers, followers: Followers, metrics: StoreMetrics) -> Arc<Self> {
         let bound = Bound { from: i64::MIN, next: i64::MIN, newest: i64::MIN, moved: Instant::now() };
         Arc::new(Self {
             readers,
-            followers: Followers::default(),
+            followers,
             metrics,
             wanted: Notify::new(),
             turn: Turn::new(()),
             commits: AtomicU64::new(0),
             bound: Mutex::new(bound),
         })
-    }
-
-    /// Who waits for events.
-    pub(super) fn followers(&self) -> &Followers {
-        &self.followers
     }
 
     /// Notes that events were committed.
