@@ -1,14 +1,8 @@
-//! The response of both lists.
-
-use actix_web::{HttpRequest, HttpResponse, Responder, body::BoxBody, http::header::ContentType};
+//! The pages of both lists.
 
 use crate::{
     account::Account,
-    api::{
-        document::{JSON, Responses, content, link, response, responses},
-        error::ApiError,
-        state::Api,
-    },
+    api::{error::ApiError, state::Api},
     model::{CustomerId, Event, Events, Timestamp},
     store::{self, EventPage, FeedStart, StoredEvent},
 };
@@ -25,26 +19,12 @@ pub(super) async fn read(
     api.store.events(account, customer_id, start, limit).await?.ok_or(ApiError::Gone)
 }
 
-/// The responses of a list of events, unless it fails.
-pub(super) fn listed(operation: &str) -> Responses {
-    let listed = response([])
-        .content(JSON, content("Events"))
-        .link("nextPage", link(operation, "PageToken", "$response.body#/PageToken"));
-    responses([(200, listed)])
-}
-
 /// JSON of [`Events`].
-#[derive(Debug)]
-pub(super) struct Page(Vec<u8>);
-
-impl Page {
-    pub(super) fn new(events: Vec<StoredEvent>, page_token: Option<String>) -> Result<Self, ApiError> {
-        let items = events.into_iter().map(event).collect::<Option<_>>();
-        let items =
-            items.ok_or_else(|| ApiError::Internal("the timestamp of an event is out of range".into()))?;
-        let events = Events { items, page_token };
-        Ok(Self(serde_json::to_vec(&events).map_err(|error| ApiError::Internal(error.into()))?))
-    }
+pub(super) fn json(events: Vec<StoredEvent>, page_token: Option<String>) -> Result<Vec<u8>, ApiError> {
+    let items = events.into_iter().map(event).collect::<Option<_>>();
+    let items =
+        items.ok_or_else(|| ApiError::Internal("the timestamp of an event is out of range".into()))?;
+    serde_json::to_vec(&Events { items, page_token }).map_err(|error| ApiError::Internal(error.into()))
 }
 
 fn event(stored: StoredEvent) -> Option<Event> {
@@ -54,14 +34,6 @@ fn event(stored: StoredEvent) -> Option<Event> {
     let (event_id, previous) = (id.to_string(), previous.map(|previous| previous.to_string()));
     let occurred = Timestamp::from_micros(occurred)?;
     Some(Event { event_id, event_type, occurred, customer_id, version, previous, key_id })
-}
-
-impl Responder for Page {
-    type Body = BoxBody;
-
-    fn respond_to(self, _request: &HttpRequest) -> HttpResponse {
-        HttpResponse::Ok().content_type(ContentType::json()).body(self.0)
-    }
 }
 
 #[cfg(test)]
