@@ -14,7 +14,7 @@ use std::{
 use arc_swap::ArcSwap;
 use tokio::{
     sync::{Notify, watch},
-    task::JoinHandle,
+    task::JoinSet,
     time::{sleep, timeout},
 };
 
@@ -44,7 +44,8 @@ pub struct Registry {
     shared: Arc<Shared>,
     /// The number of the last read that has finished. The sender lives in the refresher.
     finished: watch::Receiver<u64>,
-    _refresher: Arc<Refresher>,
+    /// The task that reads the keys, and notes their uses. It ends with the last clone of the registry.
+    _refresher: Arc<JoinSet<()>>,
 }
 
 /// Why a signature is not accepted.
@@ -57,9 +58,6 @@ pub enum RegistryError {
     #[error("the signing keys cannot be read")]
     Unavailable,
 }
-
-/// The task that reads the keys, and notes their uses. It ends with the last clone of the registry.
-struct Refresher(JoinHandle<()>);
 
 struct Shared {
     store: Store,
@@ -99,8 +97,9 @@ impl Registry {
         });
         let (sender, finished) = watch::channel(0);
         let tasks = (refresh(Arc::clone(&shared), sender), note_uses(Arc::clone(&shared)));
-        let refresher = tokio::task::spawn(async { tokio::join!(tasks.0, tasks.1).0 });
-        Ok(Self { shared, finished, _refresher: Arc::new(Refresher(refresher)) })
+        let mut refresher = JoinSet::new();
+        refresher.spawn(async { tokio::join!(tasks.0, tasks.1).0 });
+        Ok(Self { shared, finished, _refresher: Arc::new(refresher) })
     }
 
     /// Proves whose key signed exactly this request.
@@ -145,12 +144,6 @@ impl Registry {
         self.shared.wanted.notify_one();
         // After a timeout, the keys of the last read decide.
         let _ = timeout(REFRESH_INTERVAL, finished.wait_for(|&number| number >= next)).await;
-    }
-}
-
-impl Drop for Refresher {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }
 

@@ -17,7 +17,9 @@ use futures_util::{
 use super::rows;
 use crate::{
     model::CustomerId,
-    store::{Collection, FeedHead, RawCustomer, RawEvent, Store, StoreError, StoredEvent, Version},
+    store::{
+        Collection, FeedHead, RawCustomer, RawEvent, Store, StoreError, StoredEvent, Version, shown_key,
+    },
 };
 
 /// How often something that does not fit is looked at.
@@ -138,13 +140,19 @@ async fn follow(
             Ok(event) => {
                 if last.as_ref().is_some_and(|last| last.event.version() != event.event.previous) {
                     let position = event.position;
-                    feed.breaks
-                        .push(format!("{}: the event {position} does not follow the one before", shown(key)));
+                    feed.breaks.push(format!(
+                        "{}: the event {position} does not follow the one before",
+                        shown_key(&key.0, &key.1)
+                    ));
                 }
                 last = Some(event);
             }
             Err(reason) => {
-                found.faults.push(format!("{}: the event {}: {reason}", shown(key), event.position));
+                found.faults.push(format!(
+                    "{}: the event {}: {reason}",
+                    shown_key(&key.0, &key.1),
+                    event.position
+                ));
             }
         }
     }
@@ -187,7 +195,7 @@ async fn look_again(store: &Store, key: &Key, seen: &StoredEvent) -> Result<Opti
         }
         last = now;
     }
-    Ok(fault.map(|fault| format!("{}: {fault}", shown(key))))
+    Ok(fault.map(|fault| format!("{}: {fault}", shown_key(&key.0, &key.1))))
 }
 
 /// The last event of a customer that has this one.
@@ -197,12 +205,4 @@ async fn last_event(store: &Store, key: &Key, known: &StoredEvent) -> Result<Sto
     let later = later.try_take_while(|(found, _)| ready(Ok(found == key)));
     let last = later.try_fold(known.clone(), |last, (_, event)| ready(Ok(event.event.unwrap_or(last))));
     last.await
-}
-
-/// A text that is not a name or an id may hold anything, and is shown as `?`.
-fn shown((account, customer_id): &Key) -> String {
-    let account = Collection::parse(account).map_or("?", |_| account);
-    let customer_id = customer_id.parse::<CustomerId>();
-    let customer_id = customer_id.as_ref().map_or("?", CustomerId::as_str);
-    format!("{account}/{}", customer_id.escape_debug())
 }

@@ -47,7 +47,7 @@ pub use self::{
     types::{
         Access, Condition, CustomerPage, DeleteOutcome, ImportOutcome, ImportedCustomer, Position,
         PutOutcome, RawCustomer, Record, Reseal, SealKeyRow, SigningKey, Snapshot, StoredCustomer,
-        UnusableKey,
+        UnusableKey, shown_key,
     },
     url::{DatabaseUrl, InvalidDatabaseUrl},
     version::{InvalidVersion, NewVersion, Version},

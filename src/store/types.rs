@@ -103,15 +103,19 @@ pub struct RawCustomer {
 }
 
 impl RawCustomer {
-    /// The key of the row, such as `acme/c-1`. A text that is not a name or an id may hold anything, and is shown as `?`.
+    /// The key of the row, as it may be shown.
     #[must_use]
     pub fn key(&self) -> String {
-        let account = Collection::parse(&self.account);
-        let customer_id = self.customer_id.parse::<CustomerId>();
-        let account = account.as_ref().map_or("?", Collection::as_str);
-        let customer_id = customer_id.as_ref().map_or("?", CustomerId::as_str);
-        format!("{account}/{}", customer_id.escape_debug())
+        shown_key(&self.account, &self.customer_id)
     }
+}
+
+/// A key, such as `acme/c-1`. A text that is not a name or an id may hold anything, and is shown as `?`.
+#[must_use]
+pub fn shown_key(account: &str, customer_id: &str) -> String {
+    let account = Collection::parse(account).map_or("?", |_| account);
+    let customer_id = customer_id.parse::<CustomerId>().map_or("?", |_| customer_id);
+    format!("{account}/{}", customer_id.escape_debug())
 }
 
 /// A customer that comes from another database, as it was there.

@@ -49,12 +49,11 @@ use super::{
     followers::Followers,
     group::Lane,
     page::{Listed, PageQuery},
+    row::CustomerRow,
     schema::feed_heads,
-    types::StoredCustomer,
     used::expired_before,
 };
 use crate::{
-    model::CustomerId,
     telemetry::{StoreMetrics, chain},
     threads::Threads,
 };
@@ -132,13 +131,8 @@ impl Postgres {
         Ok((engine, connector, desk))
     }
 
-    pub(super) async fn get(
-        &self,
-        account: &str,
-        id: &CustomerId,
-    ) -> Result<Option<StoredCustomer>, StoreError> {
-        let row = self.lookups.find(account, id.as_str()).await?;
-        row.map(|row| StoredCustomer::try_from(row).map_err(StoreError::failed)).transpose()
+    pub(super) async fn find(&self, account: &str, id: &str) -> Result<Option<CustomerRow>, StoreError> {
+        self.lookups.find(account, id).await
     }
 
     /// On the engine's thread: elsewhere, each part of the answer would be handed over, which takes longer than to read it.

@@ -38,10 +38,11 @@ use super::{
     followers::Followers,
     group::Lane,
     page::{Listed, PageQuery},
+    row::CustomerRow,
     schema::{customers, feed_heads, secrets},
-    types::{Access, StoredCustomer},
+    types::Access,
 };
-use crate::{model::CustomerId, telemetry::StoreMetrics, threads::Threads};
+use crate::{telemetry::StoreMetrics, threads::Threads};
 
 /// How long the writer waits while somebody else holds the write lock.
 const WRITER_LOCK_PATIENCE: Duration = Duration::from_secs(5);
@@ -114,13 +115,8 @@ impl Sqlite {
     }
 
     #[allow(clippy::unused_async, reason = "both engines are asked in the same way")]
-    pub(super) async fn get(
-        &self,
-        account: &str,
-        id: &CustomerId,
-    ) -> Result<Option<StoredCustomer>, StoreError> {
-        let row = self.lookups.find(account, id.as_str())?;
-        row.map(|row| StoredCustomer::try_from(row).map_err(StoreError::failed)).transpose()
+    pub(super) async fn find(&self, account: &str, id: &str) -> Result<Option<CustomerRow>, StoreError> {
+        self.lookups.find(account, id)
     }
 
     pub(super) async fn list(&self, query: PageQuery) -> Result<Listed, StoreError> {
