@@ -5,7 +5,7 @@ use std::{
     collections::HashMap,
     convert::Infallible,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -182,12 +182,8 @@ async fn note_uses(shared: Arc<Shared>) -> Infallible {
 }
 
 impl Shared {
-    fn uses(&self) -> MutexGuard<'_, HashMap<String, LastUse>> {
-        self.uses.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn note_use(&self, key_id: &str, day: i64) {
-        let mut uses = self.uses();
+        let mut uses = crate::lock::lock(&self.uses);
         match uses.get_mut(key_id) {
             Some(last) if last.day >= day => return,
             Some(last) => last.day = day,
@@ -199,14 +195,14 @@ impl Shared {
     async fn write_uses(&self) {
         let is_new = |(_, last): &(&String, &LastUse)| last.written != Some(last.day);
         let copy = |(key_id, last): (&String, &LastUse)| (key_id.clone(), last.day);
-        let new: Vec<_> = self.uses().iter().filter(is_new).map(copy).collect();
+        let new: Vec<_> = crate::lock::lock(&self.uses).iter().filter(is_new).map(copy).collect();
         for (key_id, day) in new {
             if let Err(error) = self.store.note_key_use(&key_id, day).await {
                 tracing::warn!(cause = %chain(&error), "the last uses of keys cannot be written");
                 self.were_used.notify_one();
                 return;
             }
-            if let Some(last) = self.uses().get_mut(&key_id) {
+            if let Some(last) = crate::lock::lock(&self.uses).get_mut(&key_id) {
                 last.written = Some(day);
             }
         }

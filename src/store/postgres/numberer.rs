@@ -6,7 +6,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -106,7 +106,7 @@ impl Numberer {
         let _turn = self.turn.lock().await;
         let commits = AtomicU64::load(&self.commits, Ordering::SeqCst);
         loop {
-            let from = self.bound().begin();
+            let from = crate::lock::lock(&self.bound).begin();
             let rows: Vec<Numbered> =
                 self.readers.run(async |connection| Number { from }.load(connection).await).await?;
             let Some((is_ours, count, last, ..)) = rows.as_slice().first().cloned() else { return Ok(()) };
@@ -114,7 +114,7 @@ impl Numberer {
                 sleep(TURN_PAUSE).await;
                 continue;
             }
-            self.bound().end(last);
+            crate::lock::lock(&self.bound).end(last);
             let newest =
                 rows.iter().filter_map(|(_, _, _, account, newest)| Some((account.as_deref()?, (*newest)?)));
             self.followers.publish(newest);
@@ -126,11 +126,6 @@ impl Numberer {
             self.metrics.note_unnumbered(false);
         }
         Ok(())
-    }
-
-    /// No code that could panic runs under the lock.
-    fn bound(&self) -> MutexGuard<'_, Bound> {
-        self.bound.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     future::Future,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -21,6 +21,7 @@ use super::{
     connect::{Connector, Driver, PREPARE_TIMEOUT},
     error::describe,
 };
+use crate::lock::lock;
 
 /// How long a read may wait for a connection.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -80,14 +81,14 @@ impl Readers {
             Ok(Err(error)) => return Err(StoreError::unavailable(error)),
             Err(elapsed) => return Err(StoreError::unavailable(elapsed)),
         };
-        self.0.idle().push(reader);
+        lock(&self.0.idle).push(reader);
         result
     }
 }
 
 impl Shared {
     async fn reader(&self) -> Result<Reader, StoreError> {
-        while let Some(reader) = { self.idle().pop() } {
+        while let Some(reader) = { lock(&self.idle).pop() } {
             if !reader.driver.has_ended() {
                 return Ok(reader);
             }
@@ -100,10 +101,6 @@ impl Shared {
         let connection = timeout(PREPARE_TIMEOUT, prepare).await;
         let connection = connection.map_err(StoreError::unavailable)?.map_err(StoreError::unavailable)?;
         Ok(Reader { connection, driver })
-    }
-
-    fn idle(&self) -> MutexGuard<'_, Vec<Reader>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
