@@ -71,19 +71,20 @@ impl Store {
         access: Access,
         group_writes_max: usize,
     ) -> Result<Self, StoreError> {
-        let (threads, followers) = (Threads::new(), Followers::default());
+        let (threads, followers) = (Threads::default(), Followers::default());
         let metrics = StoreMetrics::new().map_err(StoreError::failed)?;
         let (engine, writes) = match url {
             DatabaseUrl::Sqlite(path) => {
                 let (writes, [lane]) = Queue::with_lanes(group_writes_max, &metrics);
-                let engine =
-                    Sqlite::open(path, access, lane, threads.clone(), followers.clone(), metrics.clone());
-                (Engine::Sqlite(engine.await?), writes)
+                let (path, threads, followers) = (path.clone(), threads.clone(), followers.clone());
+                let open = move || Sqlite::open(&path, access, lane, &threads, followers, metrics);
+                let engine = tokio::task::spawn_blocking(open).await.map_err(StoreError::failed)?;
+                (Engine::Sqlite(engine?), writes)
             }
             // A connection cannot create a database, so a mistyped name is an error in any case.
             DatabaseUrl::Postgres(url) => {
                 let (writes, lanes) = Queue::with_lanes(group_writes_max, &metrics);
-                let engine = Postgres::open(url, lanes, &threads, followers.clone(), metrics.clone());
+                let engine = Postgres::open(url, lanes, &threads, followers.clone(), metrics);
                 (Engine::Postgres(engine.await?), writes)
             }
         };

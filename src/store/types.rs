@@ -164,22 +164,10 @@ pub struct SealKeyRow {
 /// What was there when a walk through a list began, in the words of the engine. Later pages leave out customers that
 /// were created since: otherwise a customer that is deleted and created again could be listed twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Snapshot(pub(super) String);
-
-impl From<String> for Snapshot {
-    /// Takes what [`Snapshot::into_string`] has given.
-    fn from(text: String) -> Self {
-        Self(text)
-    }
-}
-
-impl Snapshot {
+pub struct Snapshot(
     /// At most 1,100 ASCII characters.
-    #[must_use]
-    pub fn into_string(self) -> String {
-        self.0
-    }
-}
+    pub String,
+);
 
 /// A position in a list: right after this customer.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -70,6 +70,7 @@ pub(super) struct Connector {
     shuffled: bool,
     tls: MakeRustlsConnect,
     state: Mutex<State>,
+    /// That of the engine's thread, which drives the connections.
     pub(super) runtime: Handle,
 }
 

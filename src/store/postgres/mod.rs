@@ -28,11 +28,7 @@ use diesel::{
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _, SimpleAsyncConnection as _};
 use futures_util::future::join_all;
-use tokio::{
-    runtime::{Builder, Handle},
-    sync::oneshot,
-    time::sleep,
-};
+use tokio::{runtime::Builder, sync::oneshot, time::sleep};
 
 use self::{
     connect::Connector,
@@ -84,8 +80,6 @@ const PRUNE_PAUSE: Duration = Duration::from_secs(5);
 /// An open Postgres database.
 #[derive(Clone)]
 pub(super) struct Postgres {
-    /// That of the engine's thread, which drives the connections.
-    runtime: Handle,
     readers: Readers,
     lookups: Lookups,
     keys: Readers,
@@ -117,7 +111,7 @@ impl Postgres {
         url: &PostgresUrl,
         followers: Followers,
         metrics: StoreMetrics,
-    ) -> Result<(Self, Arc<Connector>, Desk), StoreError> {
+    ) -> Result<(Self, Desk), StoreError> {
         let connector = Arc::new(Connector::new(url)?);
         migrate::migrate(&connector).await?;
         let readers = Readers::new(&connector, LIST_READERS, BY_INDEX);
@@ -125,10 +119,7 @@ impl Postgres {
             [KEY_READERS, CHECK_READERS].map(|readers| Readers::new(&connector, readers, ""));
         let (lookups, desk) = Lookups::new(&connector);
         let numberer = Numberer::new(Readers::new(&connector, EVENT_READERS, NUMBERING), followers, metrics);
-        let runtime = Handle::current();
-        let engine =
-            Self { runtime, readers, lookups, keys, checks, numberer, connector: Arc::clone(&connector) };
-        Ok((engine, connector, desk))
+        Ok((Self { readers, lookups, keys, checks, numberer, connector }, desk))
     }
 
     pub(super) async fn find(&self, account: &str, id: &str) -> Result<Option<CustomerRow>, StoreError> {
@@ -147,7 +138,7 @@ impl Postgres {
             });
             read.await
         };
-        self.runtime.spawn(list).await.map_err(StoreError::failed)?
+        self.connector.runtime.spawn(list).await.map_err(StoreError::failed)?
     }
 
     /// Runs a query that may take long, and may be repeated.
@@ -243,10 +234,10 @@ async fn serve(
     reply: oneshot::Sender<Result<Postgres, StoreError>>,
 ) {
     match Postgres::start(url, followers, metrics).await {
-        Ok((engine, connector, desk)) => {
+        Ok((engine, desk)) => {
             // The caller may be gone; then the queues are closed, too.
             drop(reply.send(Ok(engine.clone())));
-            let writer = || Writer::new(Arc::clone(&connector), Arc::clone(&engine.numberer));
+            let writer = || Writer::new(Arc::clone(&engine.connector), Arc::clone(&engine.numberer));
             let write = |lane: Lane| lane.run(writer());
             tokio::select! {
                 _ = join_all(lanes.map(write)) => {}

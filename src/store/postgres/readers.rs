@@ -1,7 +1,6 @@
 //! Connections that read, and what a query over one of them comes to.
 
 use std::{
-    future::Future,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -13,7 +12,7 @@ use diesel::{
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use tokio::{
     sync::Semaphore,
-    time::{error::Elapsed, sleep, timeout},
+    time::{sleep, timeout},
 };
 
 use super::{
@@ -64,7 +63,7 @@ impl Readers {
         let place = timeout(WAIT_TIMEOUT, self.0.places.acquire()).await.map_err(|_| StoreError::Busy)?;
         let _place = place.map_err(StoreError::unavailable)?;
         let mut reader = self.0.reader().await?;
-        let result = within(async {
+        let result = timeout(READ_TIMEOUT, async {
             loop {
                 match query(&mut reader.connection).await {
                     Err(error) if is_conflict(&error) => sleep(CONFLICT_PAUSE).await,
@@ -104,10 +103,6 @@ impl Shared {
     }
 }
 
-async fn within<T>(query: impl Future<Output = QueryResult<T>>) -> Result<QueryResult<T>, Elapsed> {
-    timeout(READ_TIMEOUT, query).await
-}
-
 /// diesel does not tell a deadlock from other errors.
 fn is_conflict(error: &DieselError) -> bool {
     matches!(error, DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, _))
@@ -127,5 +122,6 @@ fn is_transient(error: &DieselError) -> bool {
 }
 
 async fn answers(reader: &mut Reader) -> bool {
-    matches!(within(diesel::sql_query("SELECT 1").execute(&mut reader.connection)).await, Ok(Ok(_)))
+    let answer = diesel::sql_query("SELECT 1").execute(&mut reader.connection);
+    matches!(timeout(READ_TIMEOUT, answer).await, Ok(Ok(_)))
 }

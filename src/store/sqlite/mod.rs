@@ -64,22 +64,8 @@ pub(super) struct Sqlite {
 }
 
 impl Sqlite {
-    pub(super) async fn open(
-        path: &Path,
-        access: Access,
-        lane: Lane,
-        threads: Threads,
-        followers: Followers,
-        metrics: StoreMetrics,
-    ) -> Result<Self, StoreError> {
-        let path = path.to_owned();
-        let opened = tokio::task::spawn_blocking(move || {
-            Self::open_blocking(&path, access, lane, &threads, followers, metrics)
-        });
-        opened.await.map_err(StoreError::failed)?
-    }
-
-    fn open_blocking(
+    /// Blocks the thread.
+    pub(super) fn open(
         path: &Path,
         access: Access,
         lane: Lane,
