@@ -16,6 +16,7 @@ pub mod cli;
 pub mod clock;
 pub mod contract;
 pub mod files;
+pub(crate) mod lock;
 pub mod model;
 pub mod random;
 pub mod record;

@@ -5,7 +5,7 @@ use std::{
     collections::HashMap,
     convert::Infallible,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -14,7 +14,7 @@ use std::{
 use arc_swap::ArcSwap;
 use tokio::{
     sync::{Notify, watch},
-    task::JoinHandle,
+    task::JoinSet,
     time::{sleep, timeout},
 };
 
@@ -44,7 +44,8 @@ pub struct Registry {
     shared: Arc<Shared>,
     /// The number of the last read that has finished. The sender lives in the refresher.
     finished: watch::Receiver<u64>,
-    _refresher: Arc<Refresher>,
+    /// The task that reads the keys, and notes their uses. It ends with the last clone of the registry.
+    _refresher: Arc<JoinSet<()>>,
 }
 
 /// Why a signature is not accepted.
@@ -57,9 +58,6 @@ pub enum RegistryError {
     #[error("the signing keys cannot be read")]
     Unavailable,
 }
-
-/// The task that reads the keys, and notes their uses. It ends with the last clone of the registry.
-struct Refresher(JoinHandle<()>);
 
 struct Shared {
     store: Store,
@@ -102,8 +100,9 @@ impl Registry {
         });
         let (sender, finished) = watch::channel(0);
         let tasks = (refresh(Arc::clone(&shared), sender), note_uses(Arc::clone(&shared)));
-        let refresher = tokio::task::spawn(async { tokio::join!(tasks.0, tasks.1).0 });
-        Ok(Self { shared, finished, _refresher: Arc::new(Refresher(refresher)) })
+        let mut refresher = JoinSet::new();
+        refresher.spawn(async { tokio::join!(tasks.0, tasks.1).0 });
+        Ok(Self { shared, finished, _refresher: Arc::new(refresher) })
     }
 
     /// Proves whose key signed exactly this request.
@@ -151,12 +150,6 @@ impl Registry {
     }
 }
 
-impl Drop for Refresher {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
 async fn refresh(shared: Arc<Shared>, finished: watch::Sender<u64>) {
     let (mut interval, outage) = (REFRESH_INTERVAL, Outage::new());
     loop {
@@ -185,12 +178,8 @@ async fn note_uses(shared: Arc<Shared>) -> Infallible {
 }
 
 impl Shared {
-    fn uses(&self) -> MutexGuard<'_, HashMap<String, LastUse>> {
-        self.uses.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn note_use(&self, key_id: &str, day: i64) {
-        let mut uses = self.uses();
+        let mut uses = crate::lock::lock(&self.uses);
         match uses.get_mut(key_id) {
             Some(last) if last.day >= day => return,
             Some(last) => last.day = day,
@@ -202,7 +191,7 @@ impl Shared {
     async fn write_uses(&self) {
         let is_new = |(_, last): &(&String, &LastUse)| last.written != Some(last.day);
         let copy = |(key_id, last): (&String, &LastUse)| (key_id.clone(), last.day);
-        let new: Vec<_> = self.uses().iter().filter(is_new).map(copy).collect();
+        let new: Vec<_> = crate::lock::lock(&self.uses).iter().filter(is_new).map(copy).collect();
         for (key_id, day) in new {
             let noted = self.store.note_key_use(&key_id, day).await;
             let (fails, is_over) =
@@ -212,7 +201,7 @@ impl Shared {
                 self.were_used.notify_one();
                 return;
             }
-            if let Some(last) = self.uses().get_mut(&key_id) {
+            if let Some(last) = crate::lock::lock(&self.uses).get_mut(&key_id) {
                 last.written = Some(day);
             }
         }

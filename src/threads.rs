@@ -8,16 +8,10 @@ use std::{io, sync::Arc, thread};
 use tokio::sync::watch;
 
 /// A set of threads. Clones share the set.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Threads(Arc<watch::Sender<Option<&'static str>>>);
 
 impl Threads {
-    /// No threads yet.
-    #[must_use]
-    pub fn new() -> Self {
-        Self(Arc::new(watch::Sender::new(None)))
-    }
-
     /// Starts a thread.
     pub fn spawn(&self, name: &'static str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
         let guard = Guard { name, ended: Arc::clone(&self.0) };
@@ -45,12 +39,6 @@ impl Threads {
     }
 }
 
-impl Default for Threads {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 /// Reports the end of a thread, by a return as by a panic.
 struct Guard {
     name: &'static str,
@@ -72,7 +60,7 @@ mod tests {
     #[tokio::test]
     #[allow(clippy::panic, reason = "what is tested is a panic")]
     async fn a_thread_that_panics_is_reported() {
-        let threads = Threads::new();
+        let threads = Threads::default();
         threads.spawn("steady", loop_until_unparked).unwrap();
         assert_eq!(threads.ended().now_or_never(), None, "no thread has ended");
         assert_eq!(threads.first_ended(), None);
@@ -83,7 +71,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_thread_that_returns_is_reported_also_to_late_callers() {
-        let threads = Threads::new();
+        let threads = Threads::default();
         threads.spawn("short", || ()).unwrap();
         assert_eq!(threads.ended().await, "short");
         assert_eq!(threads.ended().await, "short");

@@ -3,14 +3,14 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
 use actix_web::{HttpMessage as _, HttpRequest, web::Bytes};
 
-use crate::account::Account;
+use crate::{account::Account, lock::lock};
 
 /// What the bodies of all requests may occupy together, in bytes.
 pub(super) const BODIES_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -77,7 +77,7 @@ impl Budget {
     /// False if there are not so many bytes left.
     fn take(&self, account: Option<&Account>, bytes: usize) -> bool {
         let Some(account) = account else { return take(&self.used, bytes, self.max) };
-        let mut accounts = self.accounts();
+        let mut accounts = lock(&self.accounts);
         let of_account = accounts.get(account).map_or(bytes, |used| used + bytes);
         let is_taken = of_account <= self.max / 2 && take(&self.used, bytes, self.max);
         if is_taken && bytes > 0 {
@@ -89,18 +89,13 @@ impl Budget {
     fn give_back(&self, account: Option<&Account>, bytes: usize) {
         self.used.fetch_sub(bytes, Ordering::Relaxed);
         let Some(account) = account.filter(|_| bytes > 0) else { return };
-        let mut accounts = self.accounts();
+        let mut accounts = lock(&self.accounts);
         if let Some(used) = accounts.get_mut(account) {
             *used -= bytes;
             if *used == 0 {
                 accounts.remove(account);
             }
         }
-    }
-
-    /// No code that could panic runs under the lock.
-    fn accounts(&self) -> MutexGuard<'_, HashMap<Account, usize>> {
-        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -204,7 +199,7 @@ mod tests {
         drop(held);
         assert!(budget.reserve(&one, 50_000_000).is_ok());
         drop(of_other);
-        assert!(budget.accounts().is_empty(), "none is remembered");
+        assert!(lock(&budget.accounts).is_empty(), "none is remembered");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::error::ApiError;
 use crate::{
     account::Account,
     model::{CustomerId, SortDirection, Timestamp},
-    store::Position,
+    store::{Position, Snapshot},
 };
 
 /// The length of the key that authenticates page tokens.
@@ -41,7 +41,7 @@ impl PageTokens {
         position: Position,
     ) -> Result<String, ApiError> {
         let Position { created, customer_id, snapshot } = position;
-        let content = Content(direction, created.micros(), customer_id.into_string(), snapshot.into_string());
+        let content = Content(direction, created.micros(), customer_id.into_string(), snapshot.0);
         let mut token = serde_json::to_vec(&content).map_err(|error| ApiError::Internal(error.into()))?;
         let mac = sign(&self.0, &authenticated(account, &token));
         token.extend_from_slice(mac.as_ref());
@@ -64,7 +64,7 @@ impl PageTokens {
         let Content(direction, created, customer_id, snapshot) = serde_json::from_slice(content).ok()?;
         let customer_id = CustomerId::try_from(customer_id).ok()?;
         let created = Timestamp::from_micros(created)?;
-        Some((direction, Position { created, customer_id, snapshot: snapshot.into() }))
+        Some((direction, Position { created, customer_id, snapshot: Snapshot(snapshot) }))
     }
 }
 

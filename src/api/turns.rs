@@ -1,13 +1,13 @@
 //! Work that few requests may do at the same time, in turn by account.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use tokio::{sync::oneshot, time::timeout};
 
-use crate::{account::Account, by_account::ByAccount};
+use crate::{account::Account, by_account::ByAccount, lock::lock};
 
 /// How many requests wait for their turn.
 pub(super) const WAITING_MAX: usize = 1024;
@@ -47,7 +47,7 @@ impl Turns {
     /// Waits for a turn. A request that need not wait gets it at once.
     pub(super) async fn take(&self, account: &Account) -> Result<Turn, NoTurn> {
         let called = {
-            let mut state = self.state();
+            let mut state = lock(&self.0);
             if state.free > 0 {
                 state.free -= 1;
                 return Ok(Turn(Some(self.clone())));
@@ -64,7 +64,7 @@ impl Turns {
         let mut turn = Turn(Some(self.clone()));
         loop {
             let next = {
-                let mut state = self.state();
+                let mut state = lock(&self.0);
                 let next = state.waiting.take(1).pop();
                 if next.is_none() {
                     state.free += 1;
@@ -78,11 +78,6 @@ impl Turns {
                 Err(refused) => turn = refused,
             }
         }
-    }
-
-    /// No code that could panic runs under the lock.
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

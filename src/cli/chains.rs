@@ -3,16 +3,24 @@
 //!
 //! The service may write meanwhile, so what does not fit is looked at again before it is reported.
 
-use std::{cmp::Ordering, collections::HashMap, mem};
-
-use super::rows::Rows;
-use crate::{
-    model::CustomerId,
-    store::{Collection, FeedHead, RawCustomer, RawEvent, Store, StoreError, StoredEvent, Version},
+use std::{
+    collections::HashMap,
+    future::ready,
+    pin::{Pin, pin},
 };
 
-/// How many events are read at once.
-const PAGE_EVENTS: u32 = 1000;
+use futures_util::{
+    Stream, StreamExt as _, TryStreamExt as _,
+    stream::{self, Peekable},
+};
+
+use super::rows;
+use crate::{
+    model::CustomerId,
+    store::{
+        Collection, FeedHead, RawCustomer, RawEvent, Store, StoreError, StoredEvent, Version, shown_key,
+    },
+};
 
 /// How often something that does not fit is looked at.
 const LOOKS: usize = 5;
@@ -35,14 +43,6 @@ struct Feed {
     breaks: Vec<String>,
 }
 
-/// All events, by account and customer.
-struct Events<'a> {
-    store: &'a Store,
-    after: (String, String, i64),
-    page: std::vec::IntoIter<RawEvent>,
-    next: Option<RawEvent>,
-}
-
 /// A customer by account and id.
 type Key = (String, String);
 
@@ -51,25 +51,15 @@ pub(super) async fn check(store: &Store) -> Result<Findings, StoreError> {
     store.number_events().await?;
     let (mut found, before) = (Findings::default(), heads(store).await?);
     let mut feeds: HashMap<String, Feed> = HashMap::new();
-    let (mut rows, mut row_page) = (Rows::new(store), Vec::new().into_iter());
-    let mut events = Events::start(store).await?;
-    let mut row = next_row(&mut rows, &mut row_page).await?;
+    let mut rows = pin!(keyed(rows::customers(store), |row| (row.account.clone(), row.customer_id.clone())));
+    let mut events = pin!(keyed(rows::events(store, (String::new(), String::new(), 0)), key_of));
     loop {
-        let key = match (&row, events.key()) {
-            (None, None) => break,
-            (Some(row), None) => key_of(row),
-            (None, Some(key)) => key,
-            (Some(row), Some(key)) => key.min(key_of(row)),
-        };
-        let its_row = match &row {
-            Some(found) if key_of(found).cmp(&key) == Ordering::Equal => {
-                mem::replace(&mut row, next_row(&mut rows, &mut row_page).await?)
-            }
-            _ => None,
-        };
+        let keys = [next_key(rows.as_mut()).await?, next_key(events.as_mut()).await?];
+        let Some(key) = keys.into_iter().flatten().min() else { break };
+        let its_row = next_of(rows.as_mut(), &key).await?;
         let head = before.get(&key.0);
         let feed = feeds.entry(key.0.clone()).or_default();
-        let last = follow(&mut events, &key, head, feed, &mut found).await?;
+        let last = follow(events.as_mut(), &key, head, feed, &mut found).await?;
         let version = |row: &RawCustomer| row.customer.as_ref().ok().map(|customer| customer.version);
         let its_row = its_row.map_or(Row::Missing, |row| Row::There(version(&row)));
         if let Some(last) = last
@@ -100,57 +90,48 @@ async fn heads(store: &Store) -> Result<HashMap<String, FeedHead>, StoreError> {
     Ok(heads.into_iter().map(|head| (head.account.clone(), head)).collect())
 }
 
-fn key_of(row: &RawCustomer) -> Key {
-    (row.account.clone(), row.customer_id.clone())
+fn key_of(event: &RawEvent) -> Key {
+    (event.account.clone(), event.customer_id.clone())
 }
 
-async fn next_row(
-    rows: &mut Rows<'_>,
-    page: &mut std::vec::IntoIter<RawCustomer>,
-) -> Result<Option<RawCustomer>, StoreError> {
-    if page.len() == 0 {
-        *page = rows.next().await?.unwrap_or_default().into_iter();
-    }
-    Ok(page.next())
+/// Items of customers, each with its key.
+fn keyed<T>(
+    pages: impl Stream<Item = Result<Vec<T>, StoreError>>,
+    key_of: fn(&T) -> Key,
+) -> Peekable<impl Stream<Item = Result<(Key, T), StoreError>>> {
+    let items = move |page| stream::iter(page).map(move |item| Ok((key_of(&item), item)));
+    pages.map_ok(items).try_flatten().peekable()
 }
 
-impl<'a> Events<'a> {
-    async fn start(store: &'a Store) -> Result<Self, StoreError> {
-        let after = (String::new(), String::new(), 0);
-        let mut events = Self { store, after, page: Vec::new().into_iter(), next: None };
-        events.advance().await?;
-        Ok(events)
+/// The customer of the next item.
+async fn next_key<T>(
+    mut items: Pin<&mut Peekable<impl Stream<Item = Result<(Key, T), StoreError>>>>,
+) -> Result<Option<Key>, StoreError> {
+    match items.as_mut().peek().await {
+        Some(Ok((key, _))) => Ok(Some(key.clone())),
+        Some(Err(_)) | None => items.try_next().await.map(|_| None),
     }
+}
 
-    fn key(&self) -> Option<Key> {
-        self.next.as_ref().map(|next| (next.account.clone(), next.customer_id.clone()))
-    }
-
-    /// The next event; the one after it is read.
-    async fn advance(&mut self) -> Result<Option<RawEvent>, StoreError> {
-        if self.page.len() == 0 {
-            let page = self.store.scan_events(self.after.clone(), PAGE_EVENTS).await?;
-            if let Some(last) = page.last() {
-                self.after = (last.account.clone(), last.customer_id.clone(), last.position);
-            }
-            self.page = page.into_iter();
-        }
-        Ok(mem::replace(&mut self.next, self.page.next()))
-    }
+/// The next item, if it is of this customer.
+async fn next_of<T>(
+    items: Pin<&mut Peekable<impl Stream<Item = Result<(Key, T), StoreError>>>>,
+    key: &Key,
+) -> Result<Option<T>, StoreError> {
+    let next = items.next_if(|next| matches!(next, Ok((found, _)) if found == key)).await;
+    Ok(next.transpose()?.map(|(_, item)| item))
 }
 
 /// Follows the events of a customer. Returns the last one, if there is one that can be read.
 async fn follow(
-    events: &mut Events<'_>,
+    mut events: Pin<&mut Peekable<impl Stream<Item = Result<(Key, RawEvent), StoreError>>>>,
     key: &Key,
     head: Option<&FeedHead>,
     feed: &mut Feed,
     found: &mut Findings,
 ) -> Result<Option<StoredEvent>, StoreError> {
     let mut last: Option<StoredEvent> = None;
-    while events.key().as_ref() == Some(key)
-        && let Some(event) = events.advance().await?
-    {
+    while let Some(event) = next_of(events.as_mut(), key).await? {
         found.events += 1;
         if head.is_some_and(|head| event.position > head.pruned && event.position <= head.newest) {
             feed.events += 1;
@@ -159,13 +140,19 @@ async fn follow(
             Ok(event) => {
                 if last.as_ref().is_some_and(|last| last.event.version() != event.event.previous) {
                     let position = event.position;
-                    feed.breaks
-                        .push(format!("{}: the event {position} does not follow the one before", shown(key)));
+                    feed.breaks.push(format!(
+                        "{}: the event {position} does not follow the one before",
+                        shown_key(&key.0, &key.1)
+                    ));
                 }
                 last = Some(event);
             }
             Err(reason) => {
-                found.faults.push(format!("{}: the event {}: {reason}", shown(key), event.position));
+                found.faults.push(format!(
+                    "{}: the event {}: {reason}",
+                    shown_key(&key.0, &key.1),
+                    event.position
+                ));
             }
         }
     }
@@ -208,28 +195,14 @@ async fn look_again(store: &Store, key: &Key, seen: &StoredEvent) -> Result<Opti
         }
         last = now;
     }
-    Ok(fault.map(|fault| format!("{}: {fault}", shown(key))))
+    Ok(fault.map(|fault| format!("{}: {fault}", shown_key(&key.0, &key.1))))
 }
 
 /// The last event of a customer that has this one.
 async fn last_event(store: &Store, key: &Key, known: &StoredEvent) -> Result<StoredEvent, StoreError> {
-    let mut last = known.clone();
-    loop {
-        let after = (key.0.clone(), key.1.clone(), last.position);
-        let page = store.scan_events(after, PAGE_EVENTS).await?;
-        let of_customer =
-            page.into_iter().take_while(|event| event.account == key.0 && event.customer_id == key.1);
-        match of_customer.filter_map(|event| event.event.ok()).last() {
-            Some(later) => last = later,
-            None => return Ok(last),
-        }
-    }
-}
-
-/// A text that is not a name or an id may hold anything, and is shown as `?`.
-fn shown((account, customer_id): &Key) -> String {
-    let account = Collection::parse(account).map_or("?", |_| account);
-    let customer_id = customer_id.parse::<CustomerId>();
-    let customer_id = customer_id.as_ref().map_or("?", CustomerId::as_str);
-    format!("{account}/{}", customer_id.escape_debug())
+    let after = (key.0.clone(), key.1.clone(), known.position);
+    let later = keyed(rows::events(store, after), key_of);
+    let later = later.try_take_while(|(found, _)| ready(Ok(found == key)));
+    let last = later.try_fold(known.clone(), |last, (_, event)| ready(Ok(event.event.unwrap_or(last))));
+    last.await
 }

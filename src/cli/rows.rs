@@ -1,23 +1,30 @@
-use crate::store::{RawCustomer, Store, StoreError};
+use futures_util::{Stream, stream::try_unfold};
 
-/// How many rows are read at once.
+use crate::store::{RawCustomer, RawEvent, Store, StoreError};
+
+/// How many customers are read at once.
 const PAGE_ROWS: u32 = 500;
 
+/// How many events are read at once.
+const PAGE_EVENTS: u32 = 1000;
+
 /// All rows of `customers`, page by page, in the order of their keys.
-pub(super) struct Rows<'a> {
-    store: &'a Store,
-    after: Option<(String, String)>,
+pub(super) fn customers(store: &Store) -> impl Stream<Item = Result<Vec<RawCustomer>, StoreError>> {
+    try_unfold(None, move |after| async move {
+        let page = store.scan(after, PAGE_ROWS).await?;
+        let last = page.last().map(|last| (last.account.clone(), last.customer_id.clone()));
+        Ok(last.map(|last| (page, Some(last))))
+    })
 }
 
-impl<'a> Rows<'a> {
-    pub(super) fn new(store: &'a Store) -> Self {
-        Self { store, after: None }
-    }
-
-    /// The next page; `None` after the last one.
-    pub(super) async fn next(&mut self) -> Result<Option<Vec<RawCustomer>>, StoreError> {
-        let page = self.store.scan(self.after.take(), PAGE_ROWS).await?;
-        self.after = page.last().map(|last| (last.account.clone(), last.customer_id.clone()));
-        Ok(self.after.is_some().then_some(page))
-    }
+/// All rows of `events` after this place, page by page, in the order of account, customer and position.
+pub(super) fn events(
+    store: &Store,
+    after: (String, String, i64),
+) -> impl Stream<Item = Result<Vec<RawEvent>, StoreError>> {
+    try_unfold(after, move |after| async move {
+        let page = store.scan_events(after, PAGE_EVENTS).await?;
+        let last = page.last().map(|last| (last.account.clone(), last.customer_id.clone(), last.position));
+        Ok(last.map(|last| (page, last)))
+    })
 }

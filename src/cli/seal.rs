@@ -1,13 +1,15 @@
 use std::{
     collections::BTreeMap,
+    pin::pin,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, bail, ensure};
 use clap::{Args, Subcommand};
+use futures_util::TryStreamExt as _;
 use tokio::time::sleep;
 
-use super::{database::Database, output, progress::Progress, rows::Rows, seal_options::SealKeysFile};
+use super::{database::Database, output, progress::Progress, rows, seal_options::SealKeysFile};
 use crate::{
     clock, random,
     record::{Records, Resealed, generate_key_line, is_key_id},
@@ -83,8 +85,8 @@ async fn status(database: &Database) -> anyhow::Result<()> {
     let store = database.open(Access::Read).await?;
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
     let mut progress = Progress::start("records were counted");
-    let mut rows = Rows::new(&store);
-    while let Some(page) = rows.next().await? {
+    let mut rows = pin!(rows::customers(&store));
+    while let Some(page) = rows.try_next().await? {
         for row in &page {
             let sealed_by = row.customer.as_ref().ok().and_then(|stored| stored.record.sealed_by.as_deref());
             *counts.entry(sealed_by.unwrap_or(PLAIN).to_owned()).or_default() += 1;
@@ -214,8 +216,8 @@ struct Pass {
 async fn pass_over(store: &Store, records: &Records) -> anyhow::Result<Pass> {
     let (mut pass, mut batch) = (Pass::default(), Vec::new());
     let mut progress = Progress::start("records were looked at");
-    let mut rows = Rows::new(store);
-    while let Some(page) = rows.next().await? {
+    let mut rows = pin!(rows::customers(store));
+    while let Some(page) = rows.try_next().await? {
         records.keep(store).await?;
         for row in &page {
             let resealed = match &row.customer {

@@ -1,12 +1,15 @@
+use std::pin::pin;
+
 use anyhow::{bail, ensure};
 use clap::Args;
+use futures_util::TryStreamExt as _;
 
 use super::{
     chains::{self, Findings},
     database::Database,
     output,
     progress::Progress,
-    rows::Rows,
+    rows,
     seal_options::SealKeysFile,
 };
 use crate::{
@@ -60,9 +63,9 @@ struct Counts {
 }
 
 async fn verify(store: &Store, records: &Records) -> anyhow::Result<Counts> {
-    let (mut counts, mut rows) = (Counts::default(), Rows::new(store));
+    let (mut counts, mut rows) = (Counts::default(), pin!(rows::customers(store)));
     let mut progress = Progress::start("customers were checked");
-    while let Some(page) = rows.next().await? {
+    while let Some(page) = rows.try_next().await? {
         for row in &page {
             let found = violations(records, row);
             counts.customers += 1;

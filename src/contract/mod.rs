@@ -32,7 +32,8 @@ struct Contract {
     document: Value,
     /// The schemas of bodies, by name.
     bodies: HashMap<String, Schema>,
-    parameters: HashMap<(&'static str, String), Parameter>,
+    /// The parameters of operations, by where they stand, the operation and their name.
+    parameters: HashMap<String, Parameter>,
 }
 
 struct Schema {
@@ -63,14 +64,13 @@ pub fn explain(schema: &str, body: &[u8]) -> Vec<RequestExtensionItem> {
 /// Every violation by the text of a parameter. `location` is `path`, `query` or `header`.
 #[must_use]
 pub fn explain_parameter(
-    location: &'static str,
+    location: &str,
     operation: &str,
     name: &str,
     text: &str,
 ) -> Vec<RequestExtensionItem> {
-    let Some(parameter) = CONTRACT.parameters.get(&(location, format!("{operation} {name}"))) else {
-        return Vec::new();
-    };
+    let parameter = CONTRACT.parameters.get(&format!("{location} {operation} {name}"));
+    let Some(parameter) = parameter else { return Vec::new() };
     let value = match text.parse::<i64>() {
         Ok(number) if parameter.is_integer && number.to_string() == text => json!(number),
         _ => json!(text),
@@ -157,24 +157,20 @@ fn bodies(compiler: &Compiler<'_>) -> HashMap<String, Schema> {
     references.map(load).collect()
 }
 
-fn parameters(compiler: &Compiler<'_>) -> HashMap<(&'static str, String), Parameter> {
+fn parameters(compiler: &Compiler<'_>) -> HashMap<String, Parameter> {
     let mut found = HashMap::new();
     for (path, item) in members(&compiler.document["paths"]) {
         for (method, operation) in members(item) {
             let parameters = operation["parameters"].as_array();
             for (index, parameter) in parameters.into_iter().flatten().enumerate() {
-                let location = match parameter["in"].as_str() {
-                    Some("path") => "path",
-                    Some("query") => "query",
-                    _ => "header",
-                };
-                let name = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-                let key = format!("{} {}", name(&operation["operationId"]), name(&parameter["name"]));
+                let text = |value: &'_ Value| value.as_str().unwrap_or_default().to_owned();
+                let key =
+                    [&parameter["in"], &operation["operationId"], &parameter["name"]].map(text).join(" ");
                 let escaped = path.replace('~', "~0").replace('/', "~1");
                 let validator =
                     compiler.compile(&format!("/paths/{escaped}/{method}/parameters/{index}/schema"));
                 let is_integer = parameter["schema"]["type"] == "integer";
-                found.insert((location, key), Parameter { is_integer, validator });
+                found.insert(key, Parameter { is_integer, validator });
             }
         }
     }

@@ -28,14 +28,6 @@ pub struct Customer {
     pub input: CustomerInput,
 }
 
-impl Customer {
-    /// The customer that was created at this time by putting this input under this id.
-    #[must_use]
-    pub fn new(customer_id: CustomerId, created: Timestamp, input: CustomerInput) -> Self {
-        Self { customer_id, created, input }
-    }
-}
-
 impl PartialSchema for Customer {
     fn schema() -> RefOr<Schema> {
         kept::<CustomerId, CustomerInput>()

@@ -1,15 +1,9 @@
 use std::str::FromStr;
 
-use serde::{
-    Deserialize, Serialize,
-    de::{IntoDeserializer as _, value},
-};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{customer::CustomerId, time::Timestamp};
-
-/// How many seconds somebody may wait for an event.
-pub const WAIT_SECONDS_MAX: u32 = 10;
+use super::{customer::CustomerId, integer::Integer, strict, time::Timestamp};
 
 /// What happened to a customer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -116,34 +110,9 @@ impl FromStr for EventStart {
     type Err = InvalidEventStart;
 
     fn from_str(text: &str) -> Result<Self, InvalidEventStart> {
-        let parsed: Result<Self, value::Error> = Self::deserialize(text.into_deserializer());
-        parsed.map_err(|_| InvalidEventStart)
+        strict::named(text).ok_or(InvalidEventStart)
     }
 }
 
-/// For how many seconds to wait for an event: 0 to [`WAIT_SECONDS_MAX`], 0 by default.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct EventWait(u32);
-
-/// Why a text is not an [`EventWait`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be an integer from 0 to {WAIT_SECONDS_MAX}")]
-pub struct InvalidEventWait;
-
-impl EventWait {
-    /// The number.
-    #[must_use]
-    pub fn seconds(self) -> u32 {
-        self.0
-    }
-}
-
-impl FromStr for EventWait {
-    type Err = InvalidEventWait;
-
-    /// Takes an integer as JSON writes it: no sign, no leading zero.
-    fn from_str(text: &str) -> Result<Self, InvalidEventWait> {
-        let seconds = text.parse().ok().filter(|seconds: &u32| seconds.to_string() == text);
-        seconds.filter(|seconds| *seconds <= WAIT_SECONDS_MAX).map(Self).ok_or(InvalidEventWait)
-    }
-}
+/// For how many seconds to wait for an event.
+pub type EventWait = Integer<0, 10, 0>;

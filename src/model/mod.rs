@@ -8,6 +8,7 @@ mod customer;
 mod customer_input;
 mod error;
 mod events;
+mod integer;
 mod page;
 mod strict;
 mod text;
@@ -19,11 +20,9 @@ pub use customer_input::{CustomerIdentity, CustomerInput, FullName, IdType};
 pub use error::{
     Error, ErrorType, FIELD_LENGTH_MAX, Reason, RequestExtension, RequestExtensionItem, VIOLATIONS_MAX,
 };
-pub use events::{
-    Event, EventStart, EventType, EventWait, Events, InvalidEventStart, InvalidEventType, InvalidEventWait,
-    WAIT_SECONDS_MAX,
-};
-pub use page::{Customers, InvalidPageSize, InvalidSortDirection, PAGE_ITEMS_MAX, PageSize, SortDirection};
+pub use events::{Event, EventStart, EventType, EventWait, Events, InvalidEventStart, InvalidEventType};
+pub use integer::{Integer, InvalidInteger};
+pub use page::{Customers, InvalidSortDirection, PageSize, SortDirection};
 pub(crate) use strict::{object, present};
 pub use text::{AnyText, InvalidText, Text};
 pub use time::{Date, InvalidDate, InvalidTimestamp, Timestamp};

@@ -2,13 +2,10 @@
 
 use std::str::FromStr;
 
-use serde::{
-    Deserialize, Serialize,
-    de::{IntoDeserializer as _, value},
-};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::customer::Customer;
+use super::{customer::Customer, integer::Integer, strict};
 
 /// A page of customers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -23,46 +20,8 @@ pub struct Customers {
     pub page_token: Option<String>,
 }
 
-/// The largest number of customers on one page.
-pub const PAGE_ITEMS_MAX: u32 = 100;
-
-/// How many customers a page holds at most: 1 to [`PAGE_ITEMS_MAX`], 20 by default.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PageSize(u32);
-
-/// Why a text is not a [`PageSize`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be an integer from 1 to {PAGE_ITEMS_MAX}")]
-pub struct InvalidPageSize;
-
-impl PageSize {
-    /// The number.
-    #[must_use]
-    pub fn get(self) -> u32 {
-        self.0
-    }
-}
-
-impl Default for PageSize {
-    fn default() -> Self {
-        Self(20)
-    }
-}
-
-impl FromStr for PageSize {
-    type Err = InvalidPageSize;
-
-    /// Takes an integer as JSON writes it: no sign, no leading zero.
-    fn from_str(text: &str) -> Result<Self, InvalidPageSize> {
-        let size: u32 = text.parse().map_err(|_| InvalidPageSize)?;
-        let is_canonical = size.to_string() == text;
-        if is_canonical && (1..=PAGE_ITEMS_MAX).contains(&size) {
-            Ok(Self(size))
-        } else {
-            Err(InvalidPageSize)
-        }
-    }
-}
+/// How many items a page has at most.
+pub type PageSize = Integer<1, 100, 20>;
 
 /// By `Created`: the oldest customer first (`ASC`), or the newest (`DESC`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
@@ -84,7 +43,6 @@ impl FromStr for SortDirection {
     type Err = InvalidSortDirection;
 
     fn from_str(text: &str) -> Result<Self, InvalidSortDirection> {
-        let parsed: Result<Self, value::Error> = Self::deserialize(text.into_deserializer());
-        parsed.map_err(|_| InvalidSortDirection)
+        strict::named(text).ok_or(InvalidSortDirection)
     }
 }

@@ -7,7 +7,10 @@ use std::{borrow::Cow, fmt, marker::PhantomData, str::FromStr};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{self, IntoDeserializer as _, value::MapAccessDeserializer},
+    de::{
+        self, IntoDeserializer,
+        value::{self, MapAccessDeserializer},
+    },
 };
 
 /// A struct, only from a JSON object.
@@ -79,6 +82,11 @@ where
 {
     let JsonText(text) = JsonText::deserialize(deserializer)?;
     T::deserialize(text.as_ref().into_deserializer())
+}
+
+/// The same from a text that is not JSON.
+pub(super) fn named<T: for<'name> Deserialize<'name>>(text: &str) -> Option<T> {
+    T::deserialize(IntoDeserializer::<value::Error>::into_deserializer(text)).ok()
 }
 
 #[cfg(test)]

@@ -4,12 +4,12 @@
 //! and the process stops to seal some time before: a record that was sealed until then may still be on its way.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
 use super::error::SealError;
-use crate::{random, store::Store};
+use crate::{lock::lock, random, store::Store};
 
 /// How long a note holds after its last renewal.
 const NOTE_SECONDS: u32 = 60;
@@ -40,7 +40,7 @@ impl Note {
     async fn renew(&self, store: &Store) -> Result<(), SealError> {
         let now = Instant::now();
         let is_known = store.note_sealer(&self.sealer, self.key_id.as_deref(), NOTE_SECONDS).await?;
-        *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = is_known.then_some(now);
+        *lock(&self.renewed) = is_known.then_some(now);
         if is_known { Ok(()) } else { Err(SealError::Replaced(self.key_id.clone().unwrap_or_default())) }
     }
 
@@ -55,7 +55,7 @@ impl Note {
     }
 
     fn is_younger_than(&self, age: Duration) -> bool {
-        let renewed = *self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
+        let renewed = *lock(&self.renewed);
         renewed.is_some_and(|renewed| renewed.elapsed() < age)
     }
 

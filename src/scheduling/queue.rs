@@ -1,11 +1,11 @@
 //! A queue that is bounded and takes turns by account.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
 
 use super::yielding::behind_ready_tasks;
-use crate::by_account::ByAccount;
+use crate::{by_account::ByAccount, lock::lock};
 
 /// Makes a queue for at most so many items. As soon as there are `enough`, the receiver need not wait for more.
 pub(crate) fn channel<T>(max: usize, enough: usize, account_of: fn(&T) -> &str) -> (Sender<T>, Receiver<T>) {
@@ -38,7 +38,7 @@ impl<T> Sender<T> {
     /// The receiver is woken when all tasks of this thread whose turn it is have had it, and so may have added theirs. If it
     /// were woken at once, it would often take the first of many items alone. But it is woken when there are enough.
     pub(crate) async fn send(&self, item: T) -> Result<(), T> {
-        let (added, refused) = self.0.waiting().add(item);
+        let (added, refused) = lock(&self.0.waiting).add(item);
         match added {
             Added::First => {
                 let _wakes = WakesReceiver(&self.0.changed);
@@ -54,7 +54,7 @@ impl<T> Sender<T> {
 
     /// How many items wait.
     pub(crate) fn len(&self) -> usize {
-        self.0.waiting().items.len()
+        lock(&self.0.waiting).items.len()
     }
 }
 
@@ -78,7 +78,7 @@ impl Drop for WakesReceiver<'_> {
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        self.0.waiting().is_closed = true;
+        lock(&self.0.waiting).is_closed = true;
         self.0.changed.notify_one();
     }
 }
@@ -87,24 +87,18 @@ impl<T> Receiver<T> {
     /// Waits for an item, and takes those that wait behind it, one of each account in turn; empty when the sender is gone
     /// and nothing is left.
     pub(crate) async fn gather(&mut self, max: usize) -> Vec<T> {
-        while self.0.waiting().is_idle() {
+        while lock(&self.0.waiting).is_idle() {
             self.0.changed.notified().await;
         }
-        self.0.waiting().items.take(max)
+        lock(&self.0.waiting).items.take(max)
     }
 }
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        let mut waiting = self.0.waiting();
+        let mut waiting = lock(&self.0.waiting);
         waiting.is_closed = true;
         drop(waiting.items.take(usize::MAX));
-    }
-}
-
-impl<T> Shared<T> {
-    fn waiting(&self) -> MutexGuard<'_, Waiting<T>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -10,72 +10,18 @@ use diesel::{
     query_dsl::methods,
     result::{DatabaseErrorKind, Error as DieselError},
     sql_types::BigInt,
-    sqlite::SqliteConnection,
     update,
 };
-use diesel_async::AsyncPgConnection;
 
 use super::{
     engine::{ANSWER_TIMEOUT, Engine, Store, within},
     error::StoreError,
+    query::{either, query},
     row::KeyRows,
     schema::{key_limits, key_uses, seal_keys, sealers, secrets, signing_keys},
     types::{SealKeyRow, SigningKey, UnusableKey},
 };
 use crate::model::Timestamp;
-
-/// Runs one query, which may be repeated, on the engine that is open. The same words of diesel are a synchronous query there
-/// and an asynchronous one here. `then` is done with its result on the connection.
-macro_rules! query {
-    ($store:ident, |$connection:ident| $query:expr) => {
-        query!($store, |$connection| $query, then std::convert::identity)
-    };
-    ($store:ident, |$connection:ident| $query:expr, then $then:expr) => {
-        match &$store.engine {
-            Engine::Sqlite(engine) => {
-                use diesel::RunQueryDsl as _;
-                engine.query(move |$connection: &mut SqliteConnection| $then($query)).await
-            }
-            Engine::Postgres(engine) => {
-                use diesel_async::RunQueryDsl as _;
-                engine.query(async move |$connection: &mut AsyncPgConnection| $then($query.await)).await
-            }
-        }
-    };
-}
-
-/// Runs statements in one transaction, on the engine that is open. If the first one changes nothing, the others are left out.
-/// Returns whether it changed something.
-macro_rules! statements {
-    ($store:ident, $first:expr, $($next:expr),+) => {
-        match &$store.engine {
-            Engine::Sqlite(engine) => {
-                use diesel::RunQueryDsl as _;
-                let run = move |connection: &mut SqliteConnection| {
-                    if $first.execute(connection)? == 0 {
-                        return Ok(false);
-                    }
-                    $($next.execute(connection)?;)+
-                    Ok(true)
-                };
-                engine.query(move |connection| connection.immediate_transaction(run)).await
-            }
-            Engine::Postgres(engine) => {
-                use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
-                let run = async |connection: &mut AsyncPgConnection| {
-                    if $first.execute(connection).await? == 0 {
-                        return Ok(false);
-                    }
-                    $($next.execute(connection).await?;)+
-                    Ok(true)
-                };
-                engine.query(async |connection| connection.transaction(&run).await).await
-            }
-        }
-    };
-}
-
-pub(super) use {query, statements};
 
 /// Whether a statement was carried out, and not refused because a note and a key must agree.
 fn agrees(done: QueryResult<usize>) -> QueryResult<bool> {
@@ -114,32 +60,14 @@ impl Store {
     /// Registers a key; false if its id is taken.
     pub async fn add_signing_key(&self, key: SigningKey) -> Result<bool, StoreError> {
         let (row, limits) = KeyRows::from(key);
-        let key = insert_into(signing_keys::table).values(row).on_conflict_do_nothing();
-        let limits = limits.map(|limits| insert_into(key_limits::table).values(limits));
-        match &self.engine {
-            Engine::Sqlite(engine) => {
-                use diesel::{Connection as _, RunQueryDsl as _};
-                let add = move |connection: &mut SqliteConnection| {
-                    let is_added = key.execute(connection)? == 1;
-                    if let Some(limits) = limits.filter(|_| is_added) {
-                        limits.execute(connection)?;
-                    }
-                    Ok(is_added)
-                };
-                engine.query(move |connection| connection.transaction(add)).await
+        either!(self.transaction(|connection| {
+            let key = insert_into(signing_keys::table).values(&row).on_conflict_do_nothing();
+            let is_added = run!(key.execute(connection))? == 1;
+            if let Some(limits) = limits.as_ref().filter(|_| is_added) {
+                run!(insert_into(key_limits::table).values(limits).execute(connection))?;
             }
-            Engine::Postgres(engine) => {
-                use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
-                let add = async |connection: &mut AsyncPgConnection| {
-                    let is_added = key.clone().execute(connection).await? == 1;
-                    if let Some(limits) = limits.clone().filter(|_| is_added) {
-                        limits.execute(connection).await?;
-                    }
-                    Ok(is_added)
-                };
-                engine.query(async |connection| connection.transaction(&add).await).await
-            }
-        }
+            Ok(is_added)
+        }))
     }
 
     /// Revokes a key; false if there is no such key or it is revoked already.
@@ -181,16 +109,13 @@ impl Store {
 
     /// Reads the seal keys that the database knows.
     pub async fn seal_keys(&self) -> Result<Vec<SealKeyRow>, StoreError> {
-        let rows: Vec<(String, Vec<u8>)> =
-            query!(self, |connection| seal_keys::table.order_by(seal_keys::key_id).load(connection))?;
-        Ok(rows.into_iter().map(|(key_id, check_value)| SealKeyRow { key_id, check_value }).collect())
+        query!(self, |connection| seal_keys::table.order_by(seal_keys::key_id).load(connection))
     }
 
     /// Makes a seal key known; nothing happens if its id is known already.
     pub async fn add_seal_key(&self, key: SealKeyRow) -> Result<(), StoreError> {
-        let SealKeyRow { key_id, check_value } = key;
         let added = query!(self, |connection| insert_into(seal_keys::table)
-            .values((seal_keys::key_id.eq(&key_id), seal_keys::check_value.eq(&check_value)))
+            .values(&key)
             .on_conflict_do_nothing()
             .execute(connection));
         added.map(drop)

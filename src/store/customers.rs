@@ -56,7 +56,9 @@ impl Store {
         id: &CustomerId,
     ) -> Result<Option<StoredCustomer>, StoreError> {
         let collection = collection.into();
-        within(ANSWER_TIMEOUT, async { on!(self.get(collection.as_str(), id)) }).await
+        let found = async { on!(self.find(collection.as_str(), id.as_str())) };
+        let row = within(ANSWER_TIMEOUT, found).await?;
+        row.map(|row| StoredCustomer::try_from(row).map_err(StoreError::failed)).transpose()
     }
 
     /// Reads at most `limit` customers of an account in the order of their creation, after a position. There are fewer of

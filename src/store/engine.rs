@@ -6,6 +6,7 @@ use tokio::time::timeout;
 
 use super::{
     error::StoreError,
+    followers::Followers,
     group::{GROUP_WRITES_MAX, Queue},
     postgres::Postgres,
     sqlite::Sqlite,
@@ -29,6 +30,7 @@ const STALL_MAX: Duration = Duration::from_secs(5);
 pub struct Store {
     pub(super) engine: Engine,
     pub(super) writes: Queue,
+    pub(super) followers: Followers,
     threads: Threads,
 }
 
@@ -69,23 +71,24 @@ impl Store {
         access: Access,
         group_writes_max: usize,
     ) -> Result<Self, StoreError> {
-        let threads = Threads::new();
+        let (threads, followers) = (Threads::default(), Followers::default());
         let metrics = StoreMetrics::new().map_err(StoreError::failed)?;
         let (engine, writes) = match url {
             DatabaseUrl::Sqlite(path) => {
                 let (writes, [lane]) = Queue::with_lanes(group_writes_max, &metrics);
-                (
-                    Engine::Sqlite(Sqlite::open(path, access, lane, threads.clone(), metrics.clone()).await?),
-                    writes,
-                )
+                let (path, threads, followers) = (path.clone(), threads.clone(), followers.clone());
+                let open = move || Sqlite::open(&path, access, lane, &threads, followers, metrics);
+                let engine = tokio::task::spawn_blocking(open).await.map_err(StoreError::failed)?;
+                (Engine::Sqlite(engine?), writes)
             }
             // A connection cannot create a database, so a mistyped name is an error in any case.
             DatabaseUrl::Postgres(url) => {
                 let (writes, lanes) = Queue::with_lanes(group_writes_max, &metrics);
-                (Engine::Postgres(Postgres::open(url, lanes, &threads, metrics.clone()).await?), writes)
+                let engine = Postgres::open(url, lanes, &threads, followers.clone(), metrics);
+                (Engine::Postgres(engine.await?), writes)
             }
         };
-        Ok(Self { engine, writes, threads })
+        Ok(Self { engine, writes, followers, threads })
     }
 
     /// The name of the engine.

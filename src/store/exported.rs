@@ -1,11 +1,46 @@
 //! What an export reads.
 
+use diesel::{QueryResult, result::Error as DieselError};
+use tokio::sync::mpsc::{Receiver, Sender};
+
 use super::{
     decide::Outcome,
+    error::StoreError,
     feed::{FeedHead, RawEvent},
     types::{RawCustomer, SigningKey, UnusableKey},
 };
 use crate::signature_id::SignatureId;
+
+/// A part of an export; `None` stands for its end.
+pub(super) type Part = Result<Option<Exported>, StoreError>;
+
+/// What an export reads, part by part.
+pub struct Export(pub(super) Receiver<Part>);
+
+impl Export {
+    /// The next part; `None` after the last one.
+    pub async fn next(&mut self) -> Result<Option<Exported>, StoreError> {
+        self.0.recv().await.unwrap_or_else(|| Err(StoreError::unavailable("the export has ended early")))
+    }
+}
+
+/// Where a task puts the parts. An error says that nobody takes them any more.
+pub(super) struct Parts<'a>(pub &'a Sender<Part>);
+
+impl Parts<'_> {
+    pub(super) async fn send(&self, part: Exported) -> QueryResult<()> {
+        self.0.send(Ok(Some(part))).await.map_err(|_| DieselError::RollbackTransaction)
+    }
+}
+
+/// The same for a thread.
+pub(super) struct BlockingParts<'a>(pub &'a Sender<Part>);
+
+impl BlockingParts<'_> {
+    pub(super) fn send(&self, part: Exported) -> QueryResult<()> {
+        self.0.blocking_send(Ok(Some(part))).map_err(|_| DieselError::RollbackTransaction)
+    }
+}
 
 /// A part of an export.
 #[derive(Debug)]

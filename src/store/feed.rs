@@ -1,11 +1,13 @@
 //! Pages of the feed: the events of an account, or of one of its customers, in their order.
 
-use diesel::{
-    QueryableByName,
-    sql_types::{BigInt, Binary, Nullable, Text},
-};
+use diesel::{Insertable, Queryable, QueryableByName, Selectable};
 
-use super::{decide::Event, error::StoreError, version::Version};
+use super::{
+    decide::Event,
+    error::StoreError,
+    schema::{events, feed_heads},
+    version::Version,
+};
 use crate::model::{self, CustomerId, EventType, Timestamp};
 
 /// A place in the feed: right after this event. A place before the first event has position 0.
@@ -71,20 +73,16 @@ pub struct RawEvent {
 }
 
 /// Where the events of an account begin and end.
-#[derive(Debug, Clone, PartialEq, Eq, QueryableByName)]
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable, QueryableByName)]
+#[diesel(table_name = feed_heads)]
 pub struct FeedHead {
     /// The account, as text.
-    #[diesel(sql_type = Text)]
     pub account: String,
     /// The position of the newest event.
-    #[diesel(sql_type = BigInt)]
     pub newest: i64,
     /// The position of the last event that was pruned; 0 if none was.
-    #[diesel(sql_type = BigInt)]
     pub pruned: i64,
-    #[diesel(sql_type = Nullable<Binary>)]
     pub(super) pruned_id: Option<Vec<u8>>,
-    #[diesel(sql_type = Nullable<BigInt>)]
     pub(super) pruned_at: Option<i64>,
 }
 
@@ -104,29 +102,18 @@ impl FeedHead {
 pub(super) const FEED_HEAD: &str = "account, newest, pruned, pruned_id, pruned_at";
 
 /// A row of `events`.
-#[derive(Debug, Clone, PartialEq, Eq, QueryableByName)]
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable, QueryableByName)]
+#[diesel(table_name = events)]
 pub(super) struct EventRow {
-    #[diesel(sql_type = Text)]
     pub account: String,
-    #[diesel(sql_type = BigInt)]
     pub position: i64,
-    #[diesel(sql_type = Text)]
     pub customer_id: String,
-    #[diesel(sql_type = Binary)]
     pub event_id: Vec<u8>,
-    #[diesel(sql_type = BigInt)]
     pub event_type: i64,
-    #[diesel(sql_type = BigInt)]
     pub occurred_at: i64,
-    #[diesel(sql_type = Nullable<Binary>)]
     pub previous: Option<Vec<u8>>,
-    #[diesel(sql_type = Nullable<Text>)]
     pub key_id: Option<String>,
 }
-
-/// The columns of an [`EventRow`].
-pub(super) const EVENT_ROW: &str =
-    "account, position, customer_id, event_id, event_type, occurred_at, previous, key_id";
 
 const OUT_OF_RANGE: &str = "the timestamp of an event is out of range";
 
@@ -227,7 +214,7 @@ pub(super) struct FeedQuery {
 }
 
 impl FeedQuery {
-    /// The position of the first row that is needed, which is the event that was read last; `None` for the newest one.
+    /// The position of the first row that is needed, which is the event that was read last; `None` for the last row alone.
     pub(super) fn first_position(&self) -> Option<i64> {
         match &self.start {
             FeedStart::Oldest => Some(0),
@@ -238,11 +225,21 @@ impl FeedQuery {
 
     /// How many rows are needed: the event that was read last, those of the page, and one that shows that there are more.
     pub(super) fn rows_max(&self) -> i64 {
-        i64::from(self.limit) + 2
+        self.first_position().map_or(1, |_| i64::from(self.limit) + 2)
     }
 
-    /// The page, from what the database has: the head of the account, and the rows from [`Self::first_position`] on. `None`
-    /// if it cannot go on: events are gone, or are others than they were.
+    /// Whether the rows alone do not say where the page begins. The head is read after them: an event that is in neither was
+    /// pruned before the others were read.
+    pub(super) fn needs_head(&self, rows: &[EventRow]) -> bool {
+        match (self.start, rows) {
+            (_, []) => true,
+            (FeedStart::After(cursor), [first, ..]) => first.position != cursor.position,
+            (FeedStart::Oldest | FeedStart::Newest, _) => false,
+        }
+    }
+
+    /// The page, from what the database has: the rows from [`Self::first_position`] on, and the head of the account if it is
+    /// needed. `None` if it cannot go on: events are gone, or are others than they were.
     pub(super) fn page(
         &self,
         head: Option<&FeedHead>,
@@ -250,12 +247,10 @@ impl FeedQuery {
     ) -> Result<Option<EventPage>, StoreError> {
         let begin = head.map_or(Some(Cursor::START), FeedHead::begin);
         let newest = head.map_or(0, |head| head.newest);
-        rows.sort_by_key(|row| row.position);
         let next = match self.start {
             FeedStart::Oldest => begin.unwrap_or(Cursor::START),
             FeedStart::Newest => {
                 let last = rows.pop().map(StoredEvent::try_from).transpose().map_err(StoreError::failed)?;
-                rows.clear();
                 last.map(|last| last.cursor()).or(begin).unwrap_or(Cursor::START)
             }
             FeedStart::After(cursor) => {

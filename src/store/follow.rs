@@ -2,15 +2,21 @@
 
 use std::{convert::Infallible, time::Duration};
 
+use diesel::{
+    ExpressionMethods as _, QueryDsl as _, SelectableHelper as _,
+    dsl::sql,
+    sql_query,
+    sql_types::{BigInt, Text},
+};
 use tokio::time::sleep;
 
 use super::{
     collection::Collection,
     engine::{ANSWER_TIMEOUT, Engine, Store, on, within},
     error::StoreError,
-    exported::UsedSignature,
-    feed::{EventPage, FeedHead, FeedQuery, FeedStart, RawEvent, raw_event},
-    moved::{MovedEvent, MovedOutcome},
+    feed::{EventPage, EventRow, FeedHead, FeedQuery, FeedStart, RawEvent, raw_event},
+    query::either,
+    schema::{events, feed_heads},
 };
 use crate::{clock, model::CustomerId, telemetry::Outage};
 
@@ -35,20 +41,40 @@ impl Store {
         let account = collection.into().as_str().to_owned();
         let customer_id = customer_id.map(|customer_id| customer_id.as_str().to_owned());
         let query = FeedQuery { account, customer_id, start, limit };
-        let asked = query.clone();
-        let (head, rows) = within(ANSWER_TIMEOUT, async { on!(self.feed(asked)) }).await?;
+        let (asked, (_, of_customer)) = (query.clone(), self.events_by_customer());
+        let read = async {
+            either!(self.read(|connection| {
+                let account = &asked.account;
+                let mut rows =
+                    events::table.select(EventRow::as_select()).limit(asked.rows_max()).into_boxed();
+                rows = match &asked.customer_id {
+                    None => rows.filter(events::account.eq(account)),
+                    Some(id) => {
+                        rows.filter(sql::<Text>(of_customer).eq(account)).filter(events::customer_id.eq(id))
+                    }
+                };
+                rows = match asked.first_position() {
+                    Some(first) => rows.filter(events::position.ge(first)).order_by(events::position),
+                    None => rows.order_by(events::position.desc()),
+                };
+                let rows = run!(rows.load(connection))?;
+                let mut heads = Vec::new();
+                if asked.needs_head(&rows) {
+                    let head = feed_heads::table.find(account).select(FeedHead::as_select());
+                    heads = run!(head.load(connection))?;
+                }
+                Ok((heads.pop(), rows))
+            }))
+        };
+        let (head, rows) = within(ANSWER_TIMEOUT, read).await?;
         query.page(head.as_ref(), rows)
     }
 
     /// Waits until there may be an event after this position, or the database does not answer. It may be dropped.
     pub async fn event_after(&self, collection: impl Into<Collection<'_>>, position: i64) {
         let collection = collection.into();
-        let followers = match &self.engine {
-            Engine::Sqlite(engine) => engine.followers(),
-            Engine::Postgres(engine) => engine.followers(),
-        };
         let poll = async |accounts| within(ANSWER_TIMEOUT, async { on!(self.newest_events(accounts)) }).await;
-        followers.wait(collection.as_str(), position, poll).await;
+        self.followers.wait(collection.as_str(), position, poll).await;
     }
 
     /// Gives all events that are committed by now their positions, which otherwise happens soon.
@@ -58,7 +84,10 @@ impl Store {
 
     /// Where the events of each account begin and end.
     pub async fn feed_heads(&self) -> Result<Vec<FeedHead>, StoreError> {
-        on!(self.feed_heads())
+        either!(self.read(|connection| {
+            let heads = feed_heads::table.order_by(feed_heads::account).select(FeedHead::as_select());
+            run!(heads.load(connection))
+        }))
     }
 
     /// Reads at most `limit` events of all accounts in the order of account, customer and position, after this place.
@@ -67,18 +96,26 @@ impl Store {
         after: (String, String, i64),
         limit: u32,
     ) -> Result<Vec<RawEvent>, StoreError> {
-        Ok(on!(self.scan_events(after, limit))?.into_iter().map(raw_event).collect())
+        let (table, account) = self.events_by_customer();
+        let text = format!(
+            "SELECT * FROM {table} WHERE ({account}, customer_id, position) > ($1, $2, $3) \
+             ORDER BY {account}, customer_id, position LIMIT $4"
+        );
+        let rows: Vec<EventRow> = either!(self.read(|connection| {
+            let (account, customer_id, position) = &after;
+            let rows = sql_query(&text).bind::<Text, _>(account).bind::<Text, _>(customer_id);
+            let rows = rows.bind::<BigInt, _>(position).bind::<BigInt, _>(i64::from(limit));
+            run!(rows.load(connection))
+        }))?;
+        Ok(rows.into_iter().map(raw_event).collect())
     }
 
-    /// Takes over events of another database, in their order. Returns what became of each.
-    pub async fn take_over_events(&self, events: Vec<MovedEvent>) -> Result<Vec<MovedOutcome>, StoreError> {
-        self.number_events().await?;
-        on!(self.take_over_events(events))
-    }
-
-    /// Remembers signatures that carried out a write in another database, so that they do not do so again here.
-    pub async fn remember_signatures(&self, used: Vec<UsedSignature>) -> Result<(), StoreError> {
-        on!(self.remember_signatures(used))
+    /// The table and the account in a query that goes through the index `events_by_customer`.
+    fn events_by_customer(&self) -> (&'static str, &'static str) {
+        match self.engine {
+            Engine::Sqlite(_) => ("events INDEXED BY events_by_customer", "account"),
+            Engine::Postgres(_) => ("events", "account || ''"),
+        }
     }
 
     /// Prunes events for as long as it is awaited: those that happened more than so many days ago.

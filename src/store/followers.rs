@@ -6,7 +6,7 @@
 use std::{
     collections::HashMap,
     convert::Infallible,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -16,6 +16,7 @@ use tokio::{
 };
 
 use super::error::StoreError;
+use crate::lock::lock;
 
 /// How often the database is asked.
 const POLL_PAUSE: Duration = Duration::from_millis(50);
@@ -50,7 +51,7 @@ struct Waiting<'a> {
 impl Followers {
     /// Says what the newest event of each account is.
     pub(super) fn publish<'a>(&self, newest: impl IntoIterator<Item = (&'a str, i64)>) {
-        let accounts = self.accounts();
+        let accounts = lock(&self.0.accounts);
         if accounts.is_empty() {
             return;
         }
@@ -85,14 +86,14 @@ impl Followers {
     ) -> Infallible {
         let _turn = self.0.poller.lock().await;
         loop {
-            let accounts = self.accounts().keys().cloned().collect();
+            let accounts = lock(&self.0.accounts).keys().cloned().collect();
             match poll(accounts).await {
                 Ok(newest) => {
                     self.publish(newest.iter().map(|(account, newest)| (account.as_str(), *newest)));
                 }
                 // Each of those who wait asks for itself, and gets to know the error.
                 Err(_) => {
-                    for news in self.accounts().values() {
+                    for news in lock(&self.0.accounts).values() {
                         news.send_modify(|news| news.failures += 1);
                     }
                 }
@@ -102,20 +103,15 @@ impl Followers {
     }
 
     fn subscribe<'a>(&'a self, account: &'a str) -> Waiting<'a> {
-        let mut accounts = self.accounts();
+        let mut accounts = lock(&self.0.accounts);
         let news = accounts.entry(account.to_owned()).or_default().subscribe();
         Waiting { followers: self, account, news }
-    }
-
-    /// No code that could panic runs under the lock.
-    fn accounts(&self) -> MutexGuard<'_, HashMap<String, watch::Sender<News>>> {
-        self.0.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        let mut accounts = self.followers.accounts();
+        let mut accounts = lock(&self.followers.0.accounts);
         // This one is still among them.
         if accounts.get(self.account).is_some_and(|news| news.receiver_count() <= 1) {
             accounts.remove(self.account);

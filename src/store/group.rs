@@ -8,7 +8,7 @@ use std::{
     collections::VecDeque,
     mem,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicI64, Ordering},
     },
     time::{Duration, Instant},
@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     clock,
+    lock::lock,
     scheduling::queue,
     telemetry::{StoreMetrics, WriteOutcome},
 };
@@ -80,19 +81,15 @@ struct Stall(Mutex<Option<Instant>>);
 
 impl Stall {
     fn begin(&self) {
-        self.since().get_or_insert_with(Instant::now);
+        lock(&self.0).get_or_insert_with(Instant::now);
     }
 
     fn end(&self) {
-        *self.since() = None;
+        *lock(&self.0) = None;
     }
 
     fn time(&self) -> Duration {
-        self.since().map_or(Duration::ZERO, |since| since.elapsed())
-    }
-
-    fn since(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0).map_or(Duration::ZERO, |since| since.elapsed())
     }
 }
 

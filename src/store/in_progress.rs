@@ -4,10 +4,11 @@ use std::{
     collections::{HashMap, HashSet},
     hash::{DefaultHasher, Hash as _, Hasher as _},
     mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use super::write::Write;
+use crate::lock::lock;
 
 /// What the lanes are writing, by the lane's number. Clones share it.
 #[derive(Clone, Default)]
@@ -30,7 +31,7 @@ impl InProgress {
     /// Begins these writes on a lane that has made all others. Returns those that it may make. The others wait for the lanes
     /// that are writing their customers.
     pub(super) fn begin(&self, lane: usize, writes: Vec<Write>) -> Vec<Write> {
-        let mut lanes = self.lanes();
+        let mut lanes = lock(&self.0);
         let (mut hashes, mut free) = (HashSet::new(), Vec::with_capacity(writes.len()));
         for write in writes {
             let hash = hash(&write);
@@ -47,7 +48,7 @@ impl InProgress {
 
     /// The writes that have waited for this lane. If there are none, it has made all.
     pub(super) fn next(&self, lane: usize) -> Vec<Write> {
-        let mut lanes = self.lanes();
+        let mut lanes = lock(&self.0);
         let waiting =
             lanes.get_mut(&lane).map(|customers| mem::take(&mut customers.waiting)).unwrap_or_default();
         if waiting.is_empty() {
@@ -58,10 +59,6 @@ impl InProgress {
 
     /// How many writes wait.
     pub(super) fn len(&self) -> usize {
-        self.lanes().values().map(|customers| customers.waiting.len()).sum()
-    }
-
-    fn lanes(&self) -> MutexGuard<'_, HashMap<usize, Customers>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0).values().map(|customers| customers.waiting.len()).sum()
     }
 }

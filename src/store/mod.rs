@@ -22,6 +22,7 @@ mod in_progress;
 mod moved;
 mod page;
 mod postgres;
+mod query;
 mod row;
 mod schema;
 mod sqlite;
@@ -35,11 +36,10 @@ mod write;
 
 pub use self::{
     collection::{Collection, Kind},
-    copy::Export,
     decide::{Change, Current, DamagedOutcome, Decision, Effect, Event, Outcome, decide},
     engine::Store,
     error::StoreError,
-    exported::{Exported, UsedSignature},
+    exported::{Export, Exported, UsedSignature},
     feed::{Cursor, EventPage, FeedHead, FeedStart, RawEvent, StoredEvent},
     group::GROUP_WRITES_MAX,
     moved::{Moved, MovedEvent, MovedOutcome},
@@ -49,7 +49,7 @@ pub use self::{
     types::{
         Access, Condition, CustomerPage, DeleteOutcome, ImportOutcome, ImportedCustomer, Position,
         PutOutcome, RawCustomer, Record, Reseal, SealKeyRow, SigningKey, Snapshot, StoredCustomer,
-        UnusableKey,
+        UnusableKey, shown_key,
     },
     url::{DatabaseUrl, InvalidDatabaseUrl},
     version::{InvalidVersion, NewVersion, Version},

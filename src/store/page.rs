@@ -1,8 +1,6 @@
 //! Pages that are bounded in rows and in bytes.
 
 use super::{
-    error::StoreError,
-    exported::Exported,
     row::DamagedRow,
     types::{Position, Snapshot, StoredCustomer},
 };
@@ -54,9 +52,6 @@ impl<T> Page<T> {
         fits
     }
 }
-
-/// A part of an export; `None` stands for its end.
-pub(super) type Part = Result<Option<Exported>, StoreError>;
 
 /// Divides the rows of an export into parts.
 pub(super) struct Batch<T> {

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::{collection::Collection, version::Version};
+use diesel::{Insertable, Queryable};
+
+use super::{collection::Collection, schema::seal_keys, version::Version};
 use crate::{
     account::Account,
     model::{CustomerId, Timestamp},
@@ -101,15 +103,19 @@ pub struct RawCustomer {
 }
 
 impl RawCustomer {
-    /// The key of the row, such as `acme/c-1`. A text that is not a name or an id may hold anything, and is shown as `?`.
+    /// The key of the row, as it may be shown.
     #[must_use]
     pub fn key(&self) -> String {
-        let account = Collection::parse(&self.account);
-        let customer_id = self.customer_id.parse::<CustomerId>();
-        let account = account.as_ref().map_or("?", Collection::as_str);
-        let customer_id = customer_id.as_ref().map_or("?", CustomerId::as_str);
-        format!("{account}/{}", customer_id.escape_debug())
+        shown_key(&self.account, &self.customer_id)
     }
+}
+
+/// A key, such as `acme/c-1`. A text that is not a name or an id may hold anything, and is shown as `?`.
+#[must_use]
+pub fn shown_key(account: &str, customer_id: &str) -> String {
+    let account = Collection::parse(account).map_or("?", |_| account);
+    let customer_id = customer_id.parse::<CustomerId>().map_or("?", |_| customer_id);
+    format!("{account}/{}", customer_id.escape_debug())
 }
 
 /// A customer that comes from another database, as it was there.
@@ -146,7 +152,8 @@ pub struct Reseal {
 }
 
 /// A seal key that the database knows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Insertable)]
+#[diesel(table_name = seal_keys)]
 pub struct SealKeyRow {
     /// The id of the key.
     pub key_id: String,
@@ -157,22 +164,10 @@ pub struct SealKeyRow {
 /// What was there when a walk through a list began, in the words of the engine. Later pages leave out customers that
 /// were created since: otherwise a customer that is deleted and created again could be listed twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Snapshot(pub(super) String);
-
-impl From<String> for Snapshot {
-    /// Takes what [`Snapshot::into_string`] has given.
-    fn from(text: String) -> Self {
-        Self(text)
-    }
-}
-
-impl Snapshot {
+pub struct Snapshot(
     /// At most 1,100 ASCII characters.
-    #[must_use]
-    pub fn into_string(self) -> String {
-        self.0
-    }
-}
+    pub String,
+);
 
 /// A position in a list: right after this customer.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,16 +1,11 @@
 //! Webhooks: queries about endpoints, their secrets, and who sends.
 
-use diesel::{
-    BoolExpressionMethods as _, ExpressionMethods as _, JoinOnDsl as _, QueryDsl as _, SelectableHelper as _,
-    delete, dsl::sql, expression::SqlLiteral, insert_into, sql_types::Bool, sqlite::SqliteConnection, update,
-};
-use diesel_async::AsyncPgConnection;
-
 use super::{
-    catalog::{after, query, statements},
+    catalog::after,
     engine::{Engine, Store},
     error::StoreError,
     feed::{Cursor, FeedHead},
+    query::{either, query, statements},
     schema::{events, held_customers, webhook_secrets, webhooks},
     version::Version,
     webhook::{
@@ -18,6 +13,10 @@ use super::{
     },
 };
 use crate::{account::Account, clock, model::CustomerId};
+use diesel::{
+    BoolExpressionMethods as _, ExpressionMethods as _, JoinOnDsl as _, QueryDsl as _, SelectableHelper as _,
+    delete, dsl::sql, expression::SqlLiteral, insert_into, sql_types::Bool, update,
+};
 
 /// How long an endpoint is somebody's, by the database's clock.
 const LEASE_SECONDS: u32 = 15;

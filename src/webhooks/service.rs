@@ -75,7 +75,7 @@ impl Webhooks {
         let (order, orders) = watch::channel(Order::Run);
         let (guard, alive) = watch::channel(());
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let threads = Threads::new();
+        let threads = Threads::default();
         threads.spawn("webhooks", move || {
             give_way_to_requests();
             let keeper = Keeper::new(store, records, settings, metrics);

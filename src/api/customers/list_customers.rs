@@ -1,14 +1,13 @@
-use actix_web::{HttpRequest, HttpResponse, Responder, body::BoxBody, http::header::ContentType, web::Data};
-use utoipa::IntoResponses;
+use actix_web::web::Data;
 
 use crate::{
     api::{
-        document::{JSON, Responses, content, link, response, responses},
         error::ApiError,
         request::{PageStart, Signed, input},
+        response::Listed,
         state::Api,
     },
-    model::PageSize,
+    model::{Customers, PageSize},
 };
 
 input! {
@@ -24,7 +23,7 @@ input! {
 pub(super) async fn list_customers(
     request: Signed<ListCustomers>,
     api: Data<Api>,
-) -> Result<ListCustomersResponse, ApiError> {
+) -> Result<Listed<ListCustomers, Customers>, ApiError> {
     let Signed { account, proof: _, input: ListCustomers { page_size, start } } = request;
     let PageStart { direction, after } = start;
     let turn = api.turn_to_list(&account).await?;
@@ -32,26 +31,5 @@ pub(super) async fn list_customers(
     let page_token = page.next.map(|next| api.page_tokens.issue(&account, direction, next)).transpose()?;
     let json = api.records.page(&account, &page.customers, page_token.as_deref())?;
     drop((page.customers, turn));
-    Ok(ListCustomersResponse(json))
-}
-
-/// The response of `listCustomers`, unless it fails.
-#[derive(Debug)]
-pub(super) struct ListCustomersResponse(Vec<u8>);
-
-impl Responder for ListCustomersResponse {
-    type Body = BoxBody;
-
-    fn respond_to(self, _request: &HttpRequest) -> HttpResponse {
-        HttpResponse::Ok().content_type(ContentType::json()).body(self.0)
-    }
-}
-
-impl IntoResponses for ListCustomersResponse {
-    fn responses() -> Responses {
-        let listed = response([])
-            .content(JSON, content("Customers"))
-            .link("nextPage", link("listCustomers", "PageToken", "$response.body#/PageToken"));
-        responses([(200, listed)])
-    }
+    Ok(json.into())
 }

@@ -1,19 +1,19 @@
-use actix_web::{HttpRequest, HttpResponse, Responder, body::BoxBody, web::Data};
-use utoipa::IntoResponses;
+use actix_web::web::Data;
 
 use super::{
     feed_token::{self, List},
-    page::{self, Page},
+    page,
     start::CustomerStart,
 };
 use crate::{
     api::{
-        document::{Gone, Responses},
+        document::Gone,
         error::ApiError,
         request::{Signed, input},
+        response::Listed,
         state::Api,
     },
-    model::PageSize,
+    model::{Events, PageSize},
 };
 
 input! {
@@ -35,29 +35,11 @@ input! {
 pub(super) async fn list_customer_events(
     request: Signed<ListCustomerEvents>,
     api: Data<Api>,
-) -> Result<ListCustomerEventsResponse, ApiError> {
+) -> Result<Listed<ListCustomerEvents, Events>, ApiError> {
     let Signed { account, proof: _, input: ListCustomerEvents { customer, page_size } } = request;
     let (CustomerStart { id, start }, limit) = (customer, page_size.unwrap_or_default().get());
     let page = page::read(&api, &account, Some(&id), start, limit).await?;
     let token = || feed_token::issue(&account, List::OfCustomer(&id), &page.next);
     let token = page.has_more.then(token);
-    Page::new(page.events, token).map(ListCustomerEventsResponse)
-}
-
-/// The response of `listCustomerEvents`, unless it fails.
-#[derive(Debug)]
-pub(super) struct ListCustomerEventsResponse(Page);
-
-impl Responder for ListCustomerEventsResponse {
-    type Body = BoxBody;
-
-    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
-        self.0.respond_to(request)
-    }
-}
-
-impl IntoResponses for ListCustomerEventsResponse {
-    fn responses() -> Responses {
-        page::listed("listCustomerEvents")
-    }
+    page::json(page.events, token).map(Listed::from)
 }

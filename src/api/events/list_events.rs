@@ -1,23 +1,23 @@
 use std::time::Duration;
 
-use actix_web::{HttpRequest, HttpResponse, Responder, body::BoxBody, web::Data};
+use actix_web::web::Data;
 use tokio::time::{Instant, timeout_at};
-use utoipa::IntoResponses;
 
 use super::{
     feed_token::{self, List},
-    page::{self, Page},
+    page,
     start::FollowStart,
 };
 use crate::{
     account::Account,
     api::{
-        document::{Gone, Responses},
+        document::Gone,
         error::ApiError,
         request::{Signed, input},
+        response::Listed,
         state::Api,
     },
-    model::PageSize,
+    model::{Events, PageSize},
     store::{EventPage, FeedStart},
 };
 
@@ -40,12 +40,12 @@ input! {
 pub(super) async fn list_events(
     request: Signed<ListEvents>,
     api: Data<Api>,
-) -> Result<ListEventsResponse, ApiError> {
+) -> Result<Listed<ListEvents, Events>, ApiError> {
     let Signed { account, proof: _, input: ListEvents { page_size, follow } } = request;
     let FollowStart { start, wait } = follow;
     let page = read_or_wait(&api, &account, start, page_size.unwrap_or_default().get(), wait).await?;
     let token = feed_token::issue(&account, List::OfAccount, &page.next);
-    Page::new(page.events, Some(token)).map(ListEventsResponse)
+    page::json(page.events, Some(token)).map(Listed::from)
 }
 
 /// The page; if it is empty, waits for an event until the time is over or the service stops.
@@ -73,23 +73,5 @@ async fn read_or_wait(
         };
         // After a timeout, what is there by then is the answer.
         let _ = timeout_at(deadline, waited).await;
-    }
-}
-
-/// The response of `listEvents`, unless it fails.
-#[derive(Debug)]
-pub(super) struct ListEventsResponse(Page);
-
-impl Responder for ListEventsResponse {
-    type Body = BoxBody;
-
-    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
-        self.0.respond_to(request)
-    }
-}
-
-impl IntoResponses for ListEventsResponse {
-    fn responses() -> Responses {
-        page::listed("listEvents")
     }
 }

@@ -1,14 +1,8 @@
-//! The response of both lists.
-
-use actix_web::{HttpRequest, HttpResponse, Responder, body::BoxBody, http::header::ContentType};
+//! The pages of both lists.
 
 use crate::{
     account::Account,
-    api::{
-        document::{JSON, Responses, content, link, response, responses},
-        error::ApiError,
-        state::Api,
-    },
+    api::{error::ApiError, state::Api},
     model::{CustomerId, Event, Events},
     store::{EventPage, FeedStart, StoredEvent},
 };
@@ -25,33 +19,11 @@ pub(super) async fn read(
     api.store.events(account, customer_id, start, limit).await?.ok_or(ApiError::Gone)
 }
 
-/// The responses of a list of events, unless it fails.
-pub(super) fn listed(operation: &str) -> Responses {
-    let listed = response([])
-        .content(JSON, content("Events"))
-        .link("nextPage", link(operation, "PageToken", "$response.body#/PageToken"));
-    responses([(200, listed)])
-}
-
 /// JSON of [`Events`].
-#[derive(Debug)]
-pub(super) struct Page(Vec<u8>);
-
-impl Page {
-    pub(super) fn new(events: Vec<StoredEvent>, page_token: Option<String>) -> Result<Self, ApiError> {
-        let items = events.into_iter().map(Event::try_from).collect::<Result<_, _>>();
-        let items = items.map_err(|error| ApiError::Internal(error.into()))?;
-        let events = Events { items, page_token };
-        Ok(Self(serde_json::to_vec(&events).map_err(|error| ApiError::Internal(error.into()))?))
-    }
-}
-
-impl Responder for Page {
-    type Body = BoxBody;
-
-    fn respond_to(self, _request: &HttpRequest) -> HttpResponse {
-        HttpResponse::Ok().content_type(ContentType::json()).body(self.0)
-    }
+pub(super) fn json(events: Vec<StoredEvent>, page_token: Option<String>) -> Result<Vec<u8>, ApiError> {
+    let items = events.into_iter().map(Event::try_from).collect::<Result<_, _>>();
+    let items = items.map_err(|error| ApiError::Internal(error.into()))?;
+    serde_json::to_vec(&Events { items, page_token }).map_err(|error| ApiError::Internal(error.into()))
 }
 
 #[cfg(test)]

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use serde_json::json;
-use utoipa::openapi::{
-    KnownFormat, ObjectBuilder, RefOr, Required, Schema, SchemaFormat, Type, path::ParameterIn,
+use utoipa::{
+    PartialSchema,
+    openapi::{ObjectBuilder, RefOr, Required, Schema, Type, path::ParameterIn},
 };
 
 use super::feed_token::{self, List};
@@ -13,7 +14,7 @@ use crate::{
         operation::Inputs,
         request::{Input, Location, OptionalParameter, PAGE_TOKEN, Reading, page_token},
     },
-    model::{CustomerId, EventStart, EventWait, WAIT_SECONDS_MAX},
+    model::{CustomerId, EventStart, EventWait},
     store::FeedStart,
 };
 
@@ -50,7 +51,7 @@ impl Input for FollowStart {
             (None, EventStart::Oldest) => FeedStart::Oldest,
             (None, EventStart::Newest) => FeedStart::Newest,
         };
-        let seconds = if reading.is_head() { 0 } else { wait.seconds() };
+        let seconds = if reading.is_head() { 0 } else { wait.get() };
         Some(Self { start, wait: Duration::from_secs(seconds.into()) })
     }
 }
@@ -90,9 +91,6 @@ impl OptionalParameter for EventWait {
     const NAME: &'static str = "Wait";
 
     fn schema() -> RefOr<Schema> {
-        let wait = ObjectBuilder::new().schema_type(Type::Integer);
-        let wait = wait.format(Some(SchemaFormat::KnownFormat(KnownFormat::Int32)));
-        let wait = wait.minimum(Some(0)).maximum(Some(WAIT_SECONDS_MAX));
-        wait.default(Some(json!(Self::default().seconds()))).into()
+        <Self as PartialSchema>::schema()
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -13,6 +13,8 @@ use tokio::{
     sync::Notify,
     time::{Instant, sleep_until},
 };
+
+use crate::lock::lock;
 
 /// How long a connection may wait for its client, if others do longer, before it gives way. A new connection waits as long
 /// for one that does. So those that are served now and then keep their places.
@@ -82,7 +84,7 @@ impl Connections {
 
     /// Takes a place that is free, or that of a connection that has waited for so long.
     fn try_open(&self, waited: Duration) -> Option<Open> {
-        let mut places = self.places();
+        let mut places = lock(&self.0.places);
         if places.open.len() >= self.0.max {
             places.note_full(self.0.max);
             let longest =
@@ -107,16 +109,11 @@ impl Connections {
 
     /// The number of open connections.
     pub(super) fn count(&self) -> usize {
-        self.places().open.len()
+        lock(&self.0.places).open.len()
     }
 
     fn now(&self) -> u64 {
         micros(self.0.begun.elapsed())
-    }
-
-    /// No code that could panic runs under the lock.
-    fn places(&self) -> MutexGuard<'_, Places> {
-        self.0.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -163,7 +160,7 @@ impl Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        let mut places = self.connections.places();
+        let mut places = lock(&self.connections.0.places);
         places.open.remove(&self.id);
         // Not at the limit itself, so that a connection that comes and goes there is not logged each time.
         if places.open.len() <= self.connections.0.max / 2 {

@@ -2,11 +2,8 @@
 
 use serde_json::json;
 use utoipa::{
-    ToSchema as _,
-    openapi::{
-        KnownFormat, ObjectBuilder, RefOr, Required, Schema, SchemaFormat, Type, path::ParameterIn,
-        schema::RefBuilder,
-    },
+    PartialSchema, ToSchema as _,
+    openapi::{ObjectBuilder, RefOr, Required, Schema, Type, path::ParameterIn, schema::RefBuilder},
 };
 
 use super::{
@@ -15,7 +12,7 @@ use super::{
 };
 use crate::{
     api::operation::Inputs,
-    model::{PAGE_ITEMS_MAX, PageSize, SortDirection},
+    model::{PageSize, SortDirection},
     store::Position,
 };
 
@@ -62,10 +59,7 @@ impl OptionalParameter for PageSize {
     const NAME: &'static str = "PageSize";
 
     fn schema() -> RefOr<Schema> {
-        let size = ObjectBuilder::new().schema_type(Type::Integer);
-        let size = size.format(Some(SchemaFormat::KnownFormat(KnownFormat::Int32)));
-        let size = size.minimum(Some(1)).maximum(Some(PAGE_ITEMS_MAX));
-        size.default(Some(json!(PageSize::default().get()))).into()
+        <Self as PartialSchema>::schema()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     io::{self, Read as _},
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
 };
 
 use actix_web::{
@@ -13,7 +13,7 @@ use actix_web::{
 };
 use flate2::read::GzDecoder;
 
-use crate::api::error::ApiError;
+use crate::{api::error::ApiError, lock::lock};
 
 /// Whether a client asks for gzip. One that asks for nothing may not know it.
 pub(super) fn asks_for_gzip(request: &HttpRequest) -> bool {
@@ -32,7 +32,7 @@ pub(super) async fn without_gzip(name: String, gzip: Bytes) -> Result<Bytes, Api
         return Ok(bytes);
     }
     let decoded = web::block(move || {
-        let mut decoded = DECODED.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut decoded = lock(&DECODED);
         if let Some(bytes) = decoded.get(&name) {
             return Ok(bytes.clone());
         }

@@ -5,7 +5,7 @@
 
 use std::{
     error::Error as _,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -73,6 +73,7 @@ pub(super) struct Connector {
     shuffled: bool,
     tls: MakeRustlsConnect,
     state: Mutex<State>,
+    /// That of the engine's thread, which drives the connections.
     pub(super) runtime: Handle,
     /// Whether the last proof failed.
     pub(super) outage: Outage,
@@ -185,7 +186,7 @@ impl Connector {
 
     /// The hosts to ask, the most promising one first.
     fn order(&self, purpose: Purpose) -> Vec<usize> {
-        let state = self.state();
+        let state = crate::lock::lock(&self.state);
         let mut order: Vec<usize> = (0..self.hosts.len()).collect();
         if self.shuffled {
             order.sort_by_cached_key(|_| random::uuid());
@@ -226,7 +227,7 @@ impl Connector {
 
     /// Takes a session into account. Whether it may be used.
     fn admit(&self, driver: &Driver, purpose: Purpose) -> bool {
-        let mut state = self.state();
+        let mut state = crate::lock::lock(&self.state);
         let host = driver.host;
         match purpose {
             Purpose::Read => {
@@ -270,12 +271,12 @@ impl Connector {
 
     /// The host of this session has committed.
     pub(super) fn note_commit(&self, driver: &Driver) {
-        self.state().standings[driver.host].committed = Instant::now();
+        crate::lock::lock(&self.state).standings[driver.host].committed = Instant::now();
     }
 
     /// Whether the primary, or one of several, has committed in the last while.
     pub(super) fn has_committed_within(&self, time: Duration) -> bool {
-        let state = self.state();
+        let state = crate::lock::lock(&self.state);
         let mut trusted = state.standings.iter().filter(|standing| standing.is_trusted);
         trusted.any(|standing| standing.committed.elapsed() < time)
     }
@@ -283,7 +284,7 @@ impl Connector {
     /// A commit that began then was not answered in time. Unless the host has committed something since, its sessions are
     /// closed, no read is answered from it, and it is asked last.
     pub(super) fn give_up(&self, driver: &Driver, began: Instant) {
-        let (mut state, host) = (self.state(), driver.host);
+        let (mut state, host) = (crate::lock::lock(&self.state), driver.host);
         if state.standings[host].committed >= began || !state.standings[host].is_trusted {
             return;
         }
@@ -293,10 +294,6 @@ impl Connector {
             state.primary = (host + 1) % self.hosts.len();
         }
         tracing::warn!(host = place(&self.hosts[host]), "it does not commit: its connections are closed");
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

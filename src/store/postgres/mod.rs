@@ -11,8 +11,7 @@ mod feed;
 mod list;
 mod lookup;
 mod migrate;
-mod moved;
-mod numberer;
+pub(super) mod numberer;
 mod readers;
 mod sql;
 mod tls;
@@ -20,21 +19,16 @@ pub(super) mod url;
 mod walk;
 mod write;
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 // Not the prelude: its `RunQueryDsl` is the synchronous one.
 use diesel::{
-    BoolExpressionMethods as _, ExpressionMethods as _, QueryDsl as _, QueryResult, QueryableByName,
-    SelectableHelper as _,
+    ExpressionMethods as _, QueryDsl as _, QueryResult, QueryableByName,
     sql_types::{BigInt, Nullable},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _, SimpleAsyncConnection as _};
-use futures_util::{TryStreamExt as _, future::join_all};
-use tokio::{
-    runtime::{Builder, Handle},
-    sync::{mpsc::Receiver, oneshot},
-    time::sleep,
-};
+use futures_util::future::join_all;
+use tokio::{runtime::Builder, sync::oneshot, time::sleep};
 
 use self::{
     connect::Connector,
@@ -47,20 +41,15 @@ use self::{
 };
 use super::{
     error::StoreError,
-    exported::UsedSignature,
-    feed::{EventRow, FeedHead, FeedQuery},
+    exported::{Export, Parts},
     followers::Followers,
     group::Lane,
-    moved::{MovedEvent, MovedOutcome},
-    page::{Listed, Page, PageQuery, Part},
-    row::{CustomerRow, raw},
-    schema::customers,
-    types::{RawCustomer, StoredCustomer},
+    page::{Listed, PageQuery},
+    row::CustomerRow,
+    schema::feed_heads,
     used::expired_before,
 };
 use crate::{
-    account::Account,
-    model::CustomerId,
     telemetry::{Outage, StoreMetrics},
     threads::Threads,
 };
@@ -91,8 +80,6 @@ const PRUNE_PAUSE: Duration = Duration::from_secs(5);
 /// An open Postgres database.
 #[derive(Clone)]
 pub(super) struct Postgres {
-    /// That of the engine's thread, which drives the connections.
-    runtime: Handle,
     readers: Readers,
     lookups: Lookups,
     keys: Readers,
@@ -106,12 +93,13 @@ impl Postgres {
         url: &PostgresUrl,
         lanes: [Lane; LANES],
         threads: &Threads,
+        followers: Followers,
         metrics: StoreMetrics,
     ) -> Result<Self, StoreError> {
         let url = url.clone();
         let (reply, opened) = oneshot::channel();
         let engine = move || match Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => runtime.block_on(serve(&url, lanes, metrics, reply)),
+            Ok(runtime) => runtime.block_on(serve(&url, lanes, followers, metrics, reply)),
             // The caller may be gone.
             Err(error) => drop(reply.send(Err(StoreError::failed(error)))),
         };
@@ -121,28 +109,21 @@ impl Postgres {
 
     async fn start(
         url: &PostgresUrl,
+        followers: Followers,
         metrics: StoreMetrics,
-    ) -> Result<(Self, Arc<Connector>, Desk), StoreError> {
+    ) -> Result<(Self, Desk), StoreError> {
         let connector = Arc::new(Connector::new(url)?);
         migrate::migrate(&connector).await?;
         let readers = Readers::new(&connector, LIST_READERS, BY_INDEX);
         let [keys, checks] =
             [KEY_READERS, CHECK_READERS].map(|readers| Readers::new(&connector, readers, ""));
         let (lookups, desk) = Lookups::new(&connector);
-        let numberer = Numberer::new(Readers::new(&connector, EVENT_READERS, NUMBERING), metrics);
-        let runtime = Handle::current();
-        let engine =
-            Self { runtime, readers, lookups, keys, checks, numberer, connector: Arc::clone(&connector) };
-        Ok((engine, connector, desk))
+        let numberer = Numberer::new(Readers::new(&connector, EVENT_READERS, NUMBERING), followers, metrics);
+        Ok((Self { readers, lookups, keys, checks, numberer, connector }, desk))
     }
 
-    pub(super) async fn get(
-        &self,
-        account: &str,
-        id: &CustomerId,
-    ) -> Result<Option<StoredCustomer>, StoreError> {
-        let row = self.lookups.find(account, id.as_str()).await?;
-        row.map(|row| StoredCustomer::try_from(row).map_err(StoreError::failed)).transpose()
+    pub(super) async fn find(&self, account: &str, id: &str) -> Result<Option<CustomerRow>, StoreError> {
+        self.lookups.find(account, id).await
     }
 
     /// On the engine's thread: elsewhere, each part of the answer would be handed over, which takes longer than to read it.
@@ -157,91 +138,41 @@ impl Postgres {
             });
             read.await
         };
-        self.runtime.spawn(list).await.map_err(StoreError::failed)?
+        self.connector.runtime.spawn(list).await.map_err(StoreError::failed)?
     }
 
-    pub(super) async fn scan(
+    /// Runs a query that may take long, and may be repeated.
+    pub(super) async fn read<T>(
         &self,
-        after: Option<(String, String)>,
-        limit: u32,
-    ) -> Result<Page<RawCustomer>, StoreError> {
-        use customers::{account, customer_id};
-        let page = self.readers.run(async |connection| {
-            let mut query = customers::table
-                .select((customers::account, CustomerRow::as_select()))
-                .order_by((account.asc(), customer_id.asc()))
-                .limit(limit.into())
-                .into_boxed();
-            if let Some((last_account, last_id)) = &after {
-                query = query
-                    .filter(account.ge(last_account))
-                    .filter(account.gt(last_account).or(customer_id.gt(last_id)));
-            }
-            let mut page = Page::new(limit as usize);
-            let mut rows = pin!(query.load_stream(connection).await?);
-            while let Some(row) = rows.try_next().await? {
-                let row: (String, CustomerRow) = row;
-                let record_bytes = row.1.record.len();
-                if !page.add(raw(row), record_bytes) {
-                    break;
-                }
-            }
-            Ok(page)
-        });
-        page.await
-    }
-
-    pub(super) async fn feed(
-        &self,
-        query: FeedQuery,
-    ) -> Result<(Option<FeedHead>, Vec<EventRow>), StoreError> {
-        self.readers.run(async |connection| feed::read(&query, connection).await).await
+        query: impl AsyncFnMut(&mut AsyncPgConnection) -> QueryResult<T>,
+    ) -> Result<T, StoreError> {
+        self.readers.run(query).await
     }
 
     pub(super) async fn newest_events(
         &self,
         accounts: Vec<String>,
     ) -> Result<Vec<(String, i64)>, StoreError> {
-        self.readers.run(async |connection| feed::newest(&accounts, connection).await).await
+        let newest = async |connection: &mut AsyncPgConnection| {
+            let newest = feed_heads::table.filter(feed_heads::account.eq_any(&accounts));
+            newest.select((feed_heads::account, feed_heads::newest)).load(connection).await
+        };
+        self.readers.run(newest).await
     }
 
     pub(super) async fn number_events(&self) -> Result<(), StoreError> {
         self.numberer.number_all().await
     }
 
-    pub(super) fn followers(&self) -> &Followers {
-        self.numberer.followers()
-    }
-
-    pub(super) async fn feed_heads(&self) -> Result<Vec<FeedHead>, StoreError> {
-        self.readers.run(feed::heads).await
-    }
-
-    pub(super) async fn scan_events(
-        &self,
-        after: (String, String, i64),
-        limit: u32,
-    ) -> Result<Vec<EventRow>, StoreError> {
-        self.readers.run(async |connection| feed::scan(&after, limit, connection).await).await
-    }
-
     pub(super) async fn prune_events(&self, before: i64) -> Result<bool, StoreError> {
         self.readers.run(async |connection| feed::prune(before, connection).await).await
     }
 
-    pub(super) async fn remember_signatures(&self, used: Vec<UsedSignature>) -> Result<(), StoreError> {
-        self.readers.run(async |connection| feed::remember(&used, connection).await).await
-    }
-
-    pub(super) async fn take_over_events(
+    pub(super) async fn export(
         &self,
-        events: Vec<MovedEvent>,
-    ) -> Result<Vec<MovedOutcome>, StoreError> {
-        self.readers.run(async |connection| moved::take_over(&events, connection).await).await
-    }
-
-    pub(super) async fn export(&self, account: Option<Account>) -> Result<Receiver<Part>, StoreError> {
-        export::start(&self.connector, account).await
+        send_all: impl AsyncFnOnce(&mut AsyncPgConnection, Parts<'_>) -> QueryResult<()> + Send + 'static,
+    ) -> Result<Export, StoreError> {
+        export::start(&self.connector, send_all).await
     }
 
     /// Runs a query on keys and secrets, which may be repeated.
@@ -301,14 +232,15 @@ struct Pruned {
 async fn serve(
     url: &PostgresUrl,
     lanes: [Lane; LANES],
+    followers: Followers,
     metrics: StoreMetrics,
     reply: oneshot::Sender<Result<Postgres, StoreError>>,
 ) {
-    match Postgres::start(url, metrics).await {
-        Ok((engine, connector, desk)) => {
+    match Postgres::start(url, followers, metrics).await {
+        Ok((engine, desk)) => {
             // The caller may be gone; then the queues are closed, too.
             drop(reply.send(Ok(engine.clone())));
-            let writer = || Writer::new(Arc::clone(&connector), Arc::clone(&engine.numberer));
+            let writer = || Writer::new(Arc::clone(&engine.connector), Arc::clone(&engine.numberer));
             let write = |lane: Lane| lane.run(writer());
             tokio::select! {
                 _ = join_all(lanes.map(write)) => {}

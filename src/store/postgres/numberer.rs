@@ -6,7 +6,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -44,7 +44,7 @@ const EVENTS_MAX: i64 = 1000;
 const BOUND_PAUSE: Duration = Duration::from_secs(60);
 
 /// The one of these locks that whoever numbers has: any number that is no hash of a customer's key, here `events` in ASCII.
-pub(super) const NUMBERING_LOCK: i64 = 0x6576_656e_7473;
+pub(in super::super) const NUMBERING_LOCK: i64 = 0x6576_656e_7473;
 
 /// Numbers events, in turn with other replicas.
 pub(super) struct Numberer {
@@ -69,22 +69,17 @@ struct Bound {
 }
 
 impl Numberer {
-    pub(super) fn new(readers: Readers, metrics: StoreMetrics) -> Arc<Self> {
+    pub(super) fn new(readers: Readers, followers: Followers, metrics: StoreMetrics) -> Arc<Self> {
         let bound = Bound { from: i64::MIN, next: i64::MIN, newest: i64::MIN, moved: Instant::now() };
         Arc::new(Self {
             readers,
-            followers: Followers::default(),
+            followers,
             metrics,
             wanted: Notify::new(),
             turn: Turn::new(()),
             commits: AtomicU64::new(0),
             bound: Mutex::new(bound),
         })
-    }
-
-    /// Who waits for events.
-    pub(super) fn followers(&self) -> &Followers {
-        &self.followers
     }
 
     /// Notes that events were committed.
@@ -113,7 +108,7 @@ impl Numberer {
         let _turn = self.turn.lock().await;
         let commits = AtomicU64::load(&self.commits, Ordering::SeqCst);
         loop {
-            let from = self.bound().begin();
+            let from = crate::lock::lock(&self.bound).begin();
             let rows: Vec<Numbered> =
                 self.readers.run(async |connection| Number { from }.load(connection).await).await?;
             let Some((is_ours, count, last, ..)) = rows.as_slice().first().cloned() else { return Ok(()) };
@@ -121,7 +116,7 @@ impl Numberer {
                 sleep(TURN_PAUSE).await;
                 continue;
             }
-            self.bound().end(last);
+            crate::lock::lock(&self.bound).end(last);
             let newest =
                 rows.iter().filter_map(|(_, _, _, account, newest)| Some((account.as_deref()?, (*newest)?)));
             self.followers.publish(newest);
@@ -133,11 +128,6 @@ impl Numberer {
             self.metrics.note_unnumbered(false);
         }
         Ok(())
-    }
-
-    /// No code that could panic runs under the lock.
-    fn bound(&self) -> MutexGuard<'_, Bound> {
-        self.bound.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

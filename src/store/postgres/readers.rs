@@ -1,8 +1,7 @@
 //! Connections that read, and what a query over one of them comes to.
 
 use std::{
-    future::Future,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -13,7 +12,7 @@ use diesel::{
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use tokio::{
     sync::Semaphore,
-    time::{error::Elapsed, sleep, timeout},
+    time::{sleep, timeout},
 };
 
 use super::{
@@ -21,6 +20,7 @@ use super::{
     connect::{Connector, Driver, PREPARE_TIMEOUT},
     error::describe,
 };
+use crate::lock::lock;
 
 /// How long a read may wait for a connection.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -63,7 +63,7 @@ impl Readers {
         let place = timeout(WAIT_TIMEOUT, self.0.places.acquire()).await.map_err(|_| StoreError::Busy)?;
         let _place = place.map_err(StoreError::unavailable)?;
         let mut reader = self.0.reader().await?;
-        let result = within(async {
+        let result = timeout(READ_TIMEOUT, async {
             loop {
                 match query(&mut reader.connection).await {
                     Err(error) if is_conflict(&error) => sleep(CONFLICT_PAUSE).await,
@@ -80,14 +80,14 @@ impl Readers {
             Ok(Err(error)) => return Err(StoreError::unavailable(error)),
             Err(elapsed) => return Err(StoreError::unavailable(elapsed)),
         };
-        self.0.idle().push(reader);
+        lock(&self.0.idle).push(reader);
         result
     }
 }
 
 impl Shared {
     async fn reader(&self) -> Result<Reader, StoreError> {
-        while let Some(reader) = { self.idle().pop() } {
+        while let Some(reader) = { lock(&self.idle).pop() } {
             if !reader.driver.has_ended() {
                 return Ok(reader);
             }
@@ -101,14 +101,6 @@ impl Shared {
         let connection = connection.map_err(StoreError::unavailable)?.map_err(StoreError::unavailable)?;
         Ok(Reader { connection, driver })
     }
-
-    fn idle(&self) -> MutexGuard<'_, Vec<Reader>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-async fn within<T>(query: impl Future<Output = QueryResult<T>>) -> Result<QueryResult<T>, Elapsed> {
-    timeout(READ_TIMEOUT, query).await
 }
 
 /// diesel does not tell a deadlock from other errors.
@@ -130,5 +122,6 @@ fn is_transient(error: &DieselError) -> bool {
 }
 
 async fn answers(reader: &mut Reader) -> bool {
-    matches!(within(diesel::sql_query("SELECT 1").execute(&mut reader.connection)).await, Ok(Ok(_)))
+    let answer = diesel::sql_query("SELECT 1").execute(&mut reader.connection);
+    matches!(timeout(READ_TIMEOUT, answer).await, Ok(Ok(_)))
 }

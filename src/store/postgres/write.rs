@@ -187,46 +187,34 @@ struct Session {
     statements: Statements,
 }
 
-struct Statements {
-    lock: Statement,
-    look_up: Statement,
-    look_up_used: Statement,
-    look_up_last: Statement,
-    delete: Statement,
-    insert: Statement,
-    update: Statement,
-    insert_used: Statement,
-    insert_events: Statement,
+/// Makes a type of these statements, which are prepared side by side.
+macro_rules! statements {
+    ($($name:ident: $text:expr,)+) => {
+        struct Statements {
+            $($name: Statement,)+
+        }
+
+        impl Statements {
+            async fn prepare(client: &Client) -> Result<Self, PostgresError> {
+                client.batch_execute(sql::BY_INDEX).await?;
+                client.batch_execute(sql::WRITER).await?;
+                let ($($name,)+) = try_join!($(client.prepare($text),)+)?;
+                Ok(Self { $($name,)+ })
+            }
+        }
+    };
 }
 
-impl Statements {
-    async fn prepare(client: &Client) -> Result<Self, PostgresError> {
-        client.batch_execute(sql::BY_INDEX).await?;
-        client.batch_execute(sql::WRITER).await?;
-        let (lock, look_up, look_up_used, look_up_last, delete, insert, update, insert_used, insert_events) =
-            try_join!(
-                client.prepare(sql::LOCK),
-                client.prepare(sql::LOOK_UP),
-                client.prepare(sql::LOOK_UP_USED),
-                client.prepare(sql::LOOK_UP_LAST),
-                client.prepare(sql::DELETE),
-                client.prepare(sql::INSERT),
-                client.prepare(sql::UPDATE),
-                client.prepare(sql::INSERT_USED),
-                client.prepare(sql::INSERT_EVENTS),
-            )?;
-        Ok(Self {
-            lock,
-            look_up,
-            look_up_used,
-            look_up_last,
-            delete,
-            insert,
-            update,
-            insert_used,
-            insert_events,
-        })
-    }
+statements! {
+    lock: sql::LOCK,
+    look_up: sql::LOOK_UP,
+    look_up_used: sql::LOOK_UP_USED,
+    look_up_last: sql::LOOK_UP_LAST,
+    delete: sql::DELETE,
+    insert: sql::INSERT,
+    update: sql::UPDATE,
+    insert_used: sql::INSERT_USED,
+    insert_events: sql::INSERT_EVENTS,
 }
 
 impl Session {

@@ -3,7 +3,7 @@
 use std::{
     error::Error as StdError,
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -20,6 +20,7 @@ use libsqlite3_sys::{
 };
 
 use super::super::error::{Cause, StoreError};
+use crate::lock::lock;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 
@@ -64,7 +65,7 @@ impl Connection {
         let noted = Arc::clone(&first_error);
         inner.set_instrumentation(move |event: InstrumentationEvent<'_>| {
             if let InstrumentationEvent::FinishQuery { error: Some(error), .. } = event {
-                let mut noted = noted.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut noted = lock(&noted);
                 noted.get_or_insert_with(|| (code(error), error.to_string()));
             }
         });
@@ -76,7 +77,7 @@ impl Connection {
         &mut self,
         query: impl FnOnce(&mut SqliteConnection) -> QueryResult<T>,
     ) -> Result<T, StoreError> {
-        self.first_error.lock().unwrap_or_else(PoisonError::into_inner).take();
+        lock(&self.first_error).take();
         let result = query(&mut self.inner);
         let is_locked_out = matches!(&result, Err(error) if code(error) == Some(SQLITE_BUSY));
         if is_locked_out != self.is_locked_out {
@@ -90,7 +91,7 @@ impl Connection {
     /// The meaning of an error. If the disk is full, for example, SQLite ends the transaction by itself. Then diesel's
     /// rollback fails, which hides the cause, and diesel takes the connection for broken.
     fn meaning(&mut self, error: DieselError) -> StoreError {
-        let first = self.first_error.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let first = lock(&self.first_error).take();
         // SQLITE_ERROR: there is no transaction to roll back.
         let is_broken = code(&error) == Some(SQLITE_ERROR)
             || matches!(

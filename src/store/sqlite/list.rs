@@ -89,7 +89,7 @@ mod tests {
         super::super::connect::create_tables(&mut connection).unwrap();
         let after = || {
             let created = Timestamp::from_micros(1).unwrap();
-            Some(Position { created, customer_id: "c".parse().unwrap(), snapshot: "9".to_owned().into() })
+            Some(Position { created, customer_id: "c".parse().unwrap(), snapshot: Snapshot("9".to_owned()) })
         };
         for (direction, after, place) in [
             (SortDirection::Asc, None, "account=?"),

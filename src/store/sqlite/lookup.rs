@@ -4,7 +4,7 @@
 //! Where a page of the file must come from the disk, the asking thread waits for it. Readers never wait for the writer.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -16,6 +16,7 @@ use super::{
     file::File,
     sql::Select,
 };
+use crate::lock::lock;
 
 /// Connections that look up: as many as threads ever did so at once.
 pub(super) struct Lookups {
@@ -35,16 +36,11 @@ impl Lookups {
 
     pub(super) fn find(&self, account: &str, customer_id: &str) -> Result<Option<CustomerRow>, StoreError> {
         self.file.check_now_and_then()?;
-        let idle = self.idle().pop();
+        let idle = lock(&self.idle).pop();
         let mut connection = idle.map_or_else(|| Connection::open(self.file.path(), LOCK_PATIENCE), Ok)?;
         let select = Select { account, customer_id };
         let row = connection.run(|connection| select.get_result(connection).optional());
-        self.idle().push(connection);
+        lock(&self.idle).push(connection);
         row
-    }
-
-    /// No code that could panic runs under the lock.
-    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -19,8 +19,8 @@ mod write;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use diesel::{connection::DefaultLoadingMode, prelude::*};
-use tokio::{runtime::Builder, sync::mpsc::Receiver};
+use diesel::prelude::*;
+use tokio::runtime::Builder;
 
 pub use self::backup::Backup;
 use self::{
@@ -34,17 +34,15 @@ use self::{
 };
 use super::{
     error::StoreError,
-    exported::UsedSignature,
-    feed::{EventRow, FeedHead, FeedQuery},
+    exported::{BlockingParts, Export},
     followers::Followers,
     group::Lane,
-    moved::{MovedEvent, MovedOutcome},
-    page::{Listed, Page, PageQuery, Part},
-    row::{CustomerRow, raw},
-    schema::{customers, secrets},
-    types::{Access, RawCustomer, StoredCustomer},
+    page::{Listed, PageQuery},
+    row::CustomerRow,
+    schema::{customers, feed_heads, secrets},
+    types::Access,
 };
-use crate::{account::Account, model::CustomerId, telemetry::StoreMetrics, threads::Threads};
+use crate::{telemetry::StoreMetrics, threads::Threads};
 
 /// How long the writer waits while somebody else holds the write lock.
 const WRITER_LOCK_PATIENCE: Duration = Duration::from_secs(5);
@@ -63,36 +61,23 @@ pub(super) struct Sqlite {
     /// lock orders them with the writer's.
     keys: QueryThread,
     eraser: Eraser,
-    followers: Followers,
 }
 
 impl Sqlite {
-    pub(super) async fn open(
-        path: &Path,
-        access: Access,
-        lane: Lane,
-        threads: Threads,
-        metrics: StoreMetrics,
-    ) -> Result<Self, StoreError> {
-        let path = path.to_owned();
-        let opened =
-            tokio::task::spawn_blocking(move || Self::open_blocking(&path, access, lane, &threads, metrics));
-        opened.await.map_err(StoreError::failed)?
-    }
-
-    fn open_blocking(
+    /// Blocks the thread.
+    pub(super) fn open(
         path: &Path,
         access: Access,
         lane: Lane,
         threads: &Threads,
+        followers: Followers,
         metrics: StoreMetrics,
     ) -> Result<Self, StoreError> {
         let (given, path) = file::find(path, access)?;
         let connection = Self::prepare(&path, access).map_err(|error| name_folder(error, &path))?;
         let file = Arc::new(File::remember(given, &path)?);
         let checkpointer = Checkpointer::start(threads, &path)?;
-        let followers = Followers::default();
-        let mut writer = Writer::new(connection, Arc::clone(&file), checkpointer, followers.clone());
+        let mut writer = Writer::new(connection, Arc::clone(&file), checkpointer, followers);
         lane.start_after(writer.last_timestamp()?);
         let runtime = Builder::new_current_thread().enable_time().build().map_err(StoreError::failed)?;
         let write = move || runtime.block_on(lane.run(writer));
@@ -103,7 +88,6 @@ impl Sqlite {
             file,
             lists: QueryThread::start(threads, "sqlite-lists", &path)?,
             keys: QueryThread::start(threads, "sqlite-keys", &path)?,
-            followers,
         })
     }
 
@@ -117,62 +101,27 @@ impl Sqlite {
     }
 
     #[allow(clippy::unused_async, reason = "both engines are asked in the same way")]
-    pub(super) async fn get(
-        &self,
-        account: &str,
-        id: &CustomerId,
-    ) -> Result<Option<StoredCustomer>, StoreError> {
-        let row = self.lookups.find(account, id.as_str())?;
-        row.map(|row| StoredCustomer::try_from(row).map_err(StoreError::failed)).transpose()
+    pub(super) async fn find(&self, account: &str, id: &str) -> Result<Option<CustomerRow>, StoreError> {
+        self.lookups.find(account, id)
     }
 
     pub(super) async fn list(&self, query: PageQuery) -> Result<Listed, StoreError> {
-        self.file.check_now_and_then()?;
         let begun = list::begun(&query)?;
-        self.lists.run(move |connection| list::read(&query, connection, begun)).await
+        self.read(move |connection| list::read(&query, connection, begun)).await
     }
 
-    pub(super) async fn scan(
+    /// Runs a query that may take long.
+    pub(super) async fn read<T: Send + 'static>(
         &self,
-        after: Option<(String, String)>,
-        limit: u32,
-    ) -> Result<Page<RawCustomer>, StoreError> {
-        use customers::{account, customer_id};
-        let rows = self.lists.run(move |connection| {
-            let mut query = customers::table
-                .select((account, CustomerRow::as_select()))
-                .order_by((account.asc(), customer_id.asc()))
-                .limit(limit.into())
-                .into_boxed();
-            if let Some((last_account, last_id)) = after {
-                query = query
-                    .filter(account.ge(last_account.clone()))
-                    .filter(account.gt(last_account).or(customer_id.gt(last_id)));
-            }
-            let mut page = Page::new(limit as usize);
-            for row in query.load_iter::<(String, CustomerRow), DefaultLoadingMode>(connection)? {
-                let row = row?;
-                let record_bytes = row.1.record.len();
-                if !page.add(raw(row), record_bytes) {
-                    break;
-                }
-            }
-            Ok(page)
-        });
-        rows.await
-    }
-
-    pub(super) async fn feed(
-        &self,
-        query: FeedQuery,
-    ) -> Result<(Option<FeedHead>, Vec<EventRow>), StoreError> {
+        query: impl FnOnce(&mut SqliteConnection) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
         self.file.check_now_and_then()?;
-        self.lists.run(move |connection| feed::read(&query, connection)).await
+        self.lists.run(query).await
     }
 
     pub(super) async fn newest_events(&self, _: Vec<String>) -> Result<Vec<(String, i64)>, StoreError> {
-        self.file.check_now_and_then()?;
-        self.lists.run(feed::newest).await
+        let newest = feed_heads::table.select((feed_heads::account, feed_heads::newest));
+        self.read(move |connection| newest.load(connection)).await
     }
 
     /// Nothing: an event has its position when it is committed.
@@ -181,41 +130,17 @@ impl Sqlite {
         self.file.check()
     }
 
-    pub(super) fn followers(&self) -> &Followers {
-        &self.followers
-    }
-
-    pub(super) async fn feed_heads(&self) -> Result<Vec<FeedHead>, StoreError> {
-        self.lists.run(feed::heads).await
-    }
-
-    pub(super) async fn scan_events(
-        &self,
-        after: (String, String, i64),
-        limit: u32,
-    ) -> Result<Vec<EventRow>, StoreError> {
-        self.lists.run(move |connection| feed::scan(&after, limit, connection)).await
-    }
-
     pub(super) async fn prune_events(&self, before: i64) -> Result<bool, StoreError> {
         self.file.check()?;
         self.keys.run(move |connection| feed::prune(before, connection)).await
     }
 
-    pub(super) async fn remember_signatures(&self, used: Vec<UsedSignature>) -> Result<(), StoreError> {
-        self.keys.run(move |connection| feed::remember(&used, connection)).await
-    }
-
-    pub(super) async fn take_over_events(
-        &self,
-        moved: Vec<MovedEvent>,
-    ) -> Result<Vec<MovedOutcome>, StoreError> {
-        self.keys.run(move |connection| feed::take_over(&moved, connection)).await
-    }
-
     #[allow(clippy::unused_async, reason = "both engines are asked in the same way")]
-    pub(super) async fn export(&self, account: Option<Account>) -> Result<Receiver<Part>, StoreError> {
-        export::start(self.file.path().to_owned(), account)
+    pub(super) async fn export(
+        &self,
+        send_all: impl FnOnce(&mut SqliteConnection, BlockingParts<'_>) -> QueryResult<()> + Send + 'static,
+    ) -> Result<Export, StoreError> {
+        export::start(self.file.path().to_owned(), send_all)
     }
 
     /// Begins a copy into an empty file.

@@ -21,7 +21,7 @@ use crate::support::{Database, Engine, command, on_each_engine};
 /// A customer from the store as the schema `Customer` has it.
 fn typed(inputs: &BTreeMap<CustomerId, CustomerInput>, stored: &StoredCustomer) -> Customer {
     let input = inputs[&stored.customer_id].clone();
-    Customer::new(stored.customer_id.clone(), stored.created, input)
+    Customer { customer_id: stored.customer_id.clone(), created: stored.created, input }
 }
 
 async fn any_valid_customer_comes_out_equal(engine: Engine) {
