@@ -344,7 +344,7 @@ impl Sealing {
 
 /// The same as for an argument that clap refuses.
 fn misuse(error: InvalidTarget) -> clap::Error {
-    let mut command = Webhooks::augment_args(clap::Command::new("customers-api webhooks add"));
+    let mut command = clap::Command::new("customers-api webhooks add");
     command.error(ErrorKind::ValueValidation, format!("the value of --url is refused: {error}"))
 }
 
