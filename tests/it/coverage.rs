@@ -150,7 +150,7 @@ pub(crate) fn without_customers<'a>(api: &'a TestApi, operation: &'a str) -> Loc
             api.put(&format!("c-{number}"), &mia()).send().await.expect(201);
         }
         api.database.execute("ALTER TABLE customers RENAME TO gone").await;
-        api.database.execute("ALTER TABLE feed_heads RENAME TO gone_heads").await;
+        api.database.execute("ALTER TABLE events RENAME TO gone_events").await;
         ask(api, operation).send().await
     }
     .boxed_local()
