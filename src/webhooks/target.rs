@@ -252,7 +252,7 @@ mod tests {
             (" https://example.com/ ", "https://example.com/"),
             (
                 "https://example.com/a|b[^`]'\"{}?`|[]{}'^",
-                "https://example.com/a|b[%5E%60]'%22%7B%7D?`|[]{}%27^",
+                "https://example.com/a|b[^%60]'%22%7B%7D?`|[]{}%27^",
             ),
         ] {
             assert_eq!(parsed(url, &[]).as_deref(), Ok(expected), "{url}");
