@@ -20,7 +20,6 @@ const GOOD: [(&str, &str); 30] = [
     ("allow_incomplete", "true"),
     ("body", "body.json"),
     ("customer", "c-1"),
-    ("endpoint", "https://name.invalid/"),
     ("expires", "2126-01-31T12:00:00Z"),
     ("file", "backup.db"),
     ("follow", "true"),
@@ -43,7 +42,8 @@ const GOOD: [(&str, &str); 30] = [
     ("tls_key", "server.key"),
     ("types", "CustomerCreated"),
     ("url", "http://127.0.0.1:1/"),
-    ("webhook_allow", "name.invalid"),
+    ("webhook_allow", "127.0.0.1"),
+    ("webhook_url", "https://example.com/hook"),
     ("workers", "1"),
 ];
 

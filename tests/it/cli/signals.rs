@@ -27,10 +27,10 @@ fn call(words: &[String]) -> Option<Vec<&str>> {
         ["keys", "revoke"] => &["k-1"],
         ["import"] => &["lines"],
         ["serve"] => &["--listen", "127.0.0.1:0"],
-        ["webhooks", "add"] => &["--account", "acme", "--url", "https://name.invalid/"],
+        ["webhooks", "add"] => &["--account", "acme", "--url", "https://example.com/hook"],
         ["webhooks", "list"] => &[],
-        ["webhooks", "replay"] => &["0", "--from", "1"],
-        ["webhooks", _] => &["0"],
+        ["webhooks", "replay"] => &["k1", "--from", "1"],
+        ["webhooks", _] => &["k1"],
         _ => &[],
     };
     Some([&words, more].concat())
