@@ -41,7 +41,8 @@ impl Upserts {
         drop(runtime.block_on(Store::open(&url, Access::Create))?);
         let mut connection = SqliteConnection::establish(path.to_str().context("the path is not UTF-8")?)?;
         connection.batch_execute(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -8192; PRAGMA secure_delete = ON;",
+            "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -8192; \
+             PRAGMA secure_delete = ON;",
         )?;
         Ok(Self { connection, ids: Ids::fresh(false), number: 0 })
     }

@@ -1,19 +1,21 @@
 //! A store whose writes cannot be made, or not fast enough: the same suite on each engine.
 
-use std::{future::Future, pin::Pin};
+use std::{cell::Cell, future::Future, pin::Pin};
 
 use customers_api::{
     account::Account,
     model::{SortDirection, Timestamp},
+    signature::Algorithm,
     store::{Condition, NewVersion, PutOutcome, Record, Store, StoreError},
 };
 use futures_util::{
     FutureExt as _,
     future::{join, join_all},
 };
+use serde_json::json;
 use tokio::select;
 
-use crate::support::{Engine, eventually, on_each_engine};
+use crate::support::{Engine, Signer, TestApi, eventually, mia, on_each_engine, token_for};
 
 fn account(name: &str) -> Account {
     name.parse().unwrap()
@@ -107,7 +109,56 @@ async fn an_account_that_fills_the_queue_holds_up_itself_alone(engine: Engine) {
     assert!(earlier <= flood.len() * 3 / 4, "{earlier} of {} came first", flood.len());
 }
 
+/// A GET as it goes over a connection.
+fn get(signer: &Signer, target: &str) -> String {
+    let token = token_for(signer, "GET", target, b"");
+    format!("GET {target} HTTP/1.1\r\nHost: test\r\nApi-Signature: {token}\r\n\r\n")
+}
+
+async fn lists_of_an_account_that_wait_do_not_hold_up_a_get_of_another(engine: Engine) {
+    const READERS: usize = 30;
+    let api = TestApi::start(engine).await;
+    let other = api.register("other", Algorithm::Es384, "other-1").await;
+    let mut large = mia();
+    large["Identities"] =
+        vec![json!({ "IssuingCountry": "US", "IDNumber": "X", "IDType": "TaxID" }); 20].into();
+    for number in 0..50 {
+        api.put(&format!("c-{number}"), &large).send().await.expect(201);
+    }
+    api.put("c-0", &mia()).signed_by(&other).send().await.expect(201);
+
+    let (list, lists) = (get(&api.signer, "/customers?PageSize=50"), Cell::new(0));
+    let readers = join_all((0..READERS).map(async |_| {
+        let mut connection = api.connect().await;
+        loop {
+            connection.send(&list).await;
+            assert_eq!(connection.answer().await.status, 200);
+            lists.set(lists.get() + 1);
+        }
+    }));
+    // How many lists are answered while one GET is.
+    let gets = async {
+        let (get, mut connection) = (get(&other, "/customers/c-0"), api.connect().await);
+        eventually("lists are read without a pause", || async { lists.get() > READERS }).await;
+        let mut answered_first = Vec::new();
+        for _ in 0..20 {
+            let before = lists.get();
+            connection.send(&get).await;
+            assert_eq!(connection.answer().await.status, 200);
+            answered_first.push(lists.get() - before);
+        }
+        answered_first
+    };
+    let answered_first = select! {
+        answered_first = gets => answered_first,
+        _ = readers => unreachable!("they read for ever"),
+    };
+    // Behind the lists that wait, all of them would come first, each time.
+    assert!(answered_first.iter().min() < Some(&(READERS / 2)), "{answered_first:?}");
+}
+
 on_each_engine! {
+    lists_of_an_account_that_wait_do_not_hold_up_a_get_of_another,
     an_account_that_fills_the_queue_holds_up_itself_alone,
     a_store_that_commits_no_write_is_not_ready_until_it_can,
 }
