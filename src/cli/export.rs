@@ -12,7 +12,9 @@ use super::{
 use crate::{
     account::Account,
     record::Records,
-    store::{Access, Exported, FeedHead, RawCustomer, RawEvent, SigningKey, UnusableKey, UsedSignature},
+    store::{
+        Access, Exported, FeedHead, RawCustomer, RawEvent, SigningKey, Store, UnusableKey, UsedSignature,
+    },
 };
 
 /// Print all keys, events and customers, a line of JSON each
@@ -20,8 +22,8 @@ use crate::{
 /// The lines are the database as it is when the command begins: {"Key": …} for each key, also a revoked one, {"Signature": …}
 /// for each signature that carried out a write and has not expired, {"Event": …} for what happened to customers, and after
 /// {"Pruned": …} where older events are gone, then {"Customer": …}, account by account in the order of creation. Records are plain in them, also those that the database
-/// keeps sealed. What cannot be read is reported and left out; then the exit code is 1. The last line, {"End": …}, says how
-/// many came before: without it the export was cut off.
+/// keeps sealed. Endpoints of webhooks are left out. What cannot be read is reported and left out; then the exit code is 1. The
+/// last line, {"End": …}, says how many came before: without it the export was cut off.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Export {
@@ -65,6 +67,7 @@ impl Export {
         }
         let Output { keys, customers, events, damaged, progress, .. } = output;
         progress.end();
+        note_webhooks(&store, account.as_ref()).await?;
         if let Some(account) = account {
             ensure!(
                 keys + customers + events + damaged > 0,
@@ -77,6 +80,19 @@ impl Export {
         output::note(format_args!("exported {customers} customers, {keys} keys and {events} events"));
         Ok(())
     }
+}
+
+/// Says that endpoints of webhooks are left out, if there are any.
+async fn note_webhooks(store: &Store, account: Option<&Account>) -> anyhow::Result<()> {
+    let mut webhooks = store.webhooks().await?;
+    webhooks.retain(|webhook| account.is_none_or(|account| *account == webhook.account));
+    if !webhooks.is_empty() {
+        output::note(format_args!(
+            "note: endpoints of webhooks are left out: {}; `customers-api webhooks add` adds them to the other database",
+            webhooks.len()
+        ));
+    }
+    Ok(())
 }
 
 /// What was exported so far, and the lines that were not printed yet.

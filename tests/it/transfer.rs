@@ -3,6 +3,7 @@
 mod interrupted;
 mod large;
 mod walks;
+mod webhooks;
 
 use std::{
     fs,
