@@ -10,7 +10,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 
 /// The first bytes of the SHA-256 of each file. A released migration has run in somebody's database: a change of it reaches
 /// nobody.
-const CHECKSUMS: [(&str, &str); 20] = [
+const CHECKSUMS: [(&str, &str); 24] = [
     ("postgres/2026-11-22-000000_create_customers/down.sql", "a0cfc0d725208707"),
     ("postgres/2026-11-22-000000_create_customers/up.sql", "5ef096a715a65bb6"),
     ("postgres/2026-11-26-120000_remember_garbage/down.sql", "ab00848862c4a611"),
@@ -21,6 +21,8 @@ const CHECKSUMS: [(&str, &str); 20] = [
     ("postgres/2026-11-30-150000_limit_keys/up.sql", "d1653d2ff13e835f"),
     ("postgres/2026-11-30-180000_add_events/down.sql", "b46a66e5b75934f6"),
     ("postgres/2026-11-30-180000_add_events/up.sql", "02e309f72a735231"),
+    ("postgres/2026-12-01-090000_add_webhooks/down.sql", "9066a8897a4c0d66"),
+    ("postgres/2026-12-01-090000_add_webhooks/up.sql", "a7b09410f564ac3d"),
     ("sqlite/2026-11-22-000000_create_customers/down.sql", "e1900c2c9c1a4018"),
     ("sqlite/2026-11-22-000000_create_customers/up.sql", "e85ce6759050ef42"),
     ("sqlite/2026-11-26-120000_remember_garbage/down.sql", "b2ba44cc86381fb7"),
@@ -31,6 +33,8 @@ const CHECKSUMS: [(&str, &str); 20] = [
     ("sqlite/2026-11-30-150000_limit_keys/up.sql", "27516a49ccf37d92"),
     ("sqlite/2026-11-30-180000_add_events/down.sql", "bc0d57613d468e55"),
     ("sqlite/2026-11-30-180000_add_events/up.sql", "d4e945df9bc473c8"),
+    ("sqlite/2026-12-01-090000_add_webhooks/down.sql", "9066a8897a4c0d66"),
+    ("sqlite/2026-12-01-090000_add_webhooks/up.sql", "7adeac408b7ade95"),
 ];
 
 /// Every file of every migration: its path below `migrations`, and its content.
