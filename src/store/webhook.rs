@@ -59,10 +59,10 @@ impl WebhookState {
     const ALL: [Self; 5] =
         [Self::Active, Self::PausedByOperator, Self::PausedByReceiver, Self::PausedByFailures, Self::Gone];
 
-    /// Whether it failed so much that somebody should look.
+    /// Whether somebody should look: it gets no events, and no operator wanted that.
     #[must_use]
-    pub const fn is_paused_by_failure(self) -> bool {
-        matches!(self, Self::PausedByReceiver | Self::PausedByFailures)
+    pub const fn is_stopped_by_failure(self) -> bool {
+        matches!(self, Self::PausedByReceiver | Self::PausedByFailures | Self::Gone)
     }
 
     /// As it is kept and shown.

@@ -100,7 +100,7 @@ impl WebhookMetrics {
             )?,
             paused: IntGauge::new(
                 "customers_webhooks_paused",
-                "Webhooks that get no more events because they failed too long, or said that they are gone.",
+                "Webhooks that get no more events, though no operator paused them.",
             )?,
         })
     }

@@ -178,7 +178,7 @@ impl Keeper {
             webhooks = self.store.webhooks().await?;
         }
         self.metrics
-            .note_paused(webhooks.iter().filter(|webhook| webhook.state.is_paused_by_failure()).count());
+            .note_paused(webhooks.iter().filter(|webhook| webhook.state.is_stopped_by_failure()).count());
         self.follow(webhooks).await?;
         if let Some(sender) = &self.sender
             && (is_due || self.renewed.is_none())
@@ -205,7 +205,11 @@ impl Keeper {
                 Some(_) => drop(running.order.send_replace(Order::Finish)),
                 None => running.task.abort(),
             }
-            !running.task.is_finished() && webhook.is_some()
+            let goes_on = !running.task.is_finished() && webhook.is_some();
+            if !goes_on && let Some(sender) = &self.sender {
+                sender.note_oldest(id, None);
+            }
+            goes_on
         });
         let is_new = |webhook: &Webhook| {
             webhook.state == WebhookState::Active && !self.running.contains_key(&webhook.id)

@@ -4,6 +4,7 @@
 mod admin;
 mod packaging;
 mod scrape;
+mod webhooks;
 
 use std::{cell::RefCell, fs, process::Stdio};
 

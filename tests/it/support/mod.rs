@@ -11,6 +11,7 @@ mod operations;
 mod people;
 mod raw;
 mod service;
+mod statuses;
 
 pub(crate) use answer::Answer;
 pub(crate) use api::{
@@ -24,3 +25,4 @@ pub(crate) use operations::{Operation, operations};
 pub(crate) use people::{full, mia, without};
 pub(crate) use raw::{Raw, RawAnswer};
 pub(crate) use service::{Service, command};
+pub(crate) use statuses::statuses;
