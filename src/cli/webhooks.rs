@@ -16,7 +16,7 @@ use crate::{
         Access, Cursor, EventPage, EventTypes, FeedStart, Progress, Store, StoredEvent, Webhook,
         WebhookSecret, WebhookState,
     },
-    webhooks::{Client, InvalidTarget, Secret, Secrets, Target, TargetError, message},
+    webhooks::{Client, ENDPOINTS_MAX, InvalidTarget, Secret, Secrets, Target, TargetError, message},
 };
 
 /// Send each change of a customer to other services
@@ -39,13 +39,13 @@ Examples:
   customers-api webhooks replay ID --from 2026-01-31T12:00:00Z
   customers-api webhooks remove ID";
 
-/// How many endpoints an account has at most.
-const ENDPOINTS_MAX: usize = 16;
-
 /// How many secrets of an endpoint sign at the same time, at most.
 const SECRETS_MAX: usize = 4;
 
 const NO_ENDPOINT: &str = "there is no endpoint with this id: see `webhooks list`";
+
+/// An error shows no secret, also if nothing else does.
+const NO_SECRET_SHOWN: &str = "its secret could not be shown: `webhooks rotate-secret` makes another one";
 
 /// How many events are looked at together.
 const PAGE_EVENTS: u32 = 1000;
@@ -61,7 +61,7 @@ enum Command {
         #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
         account: Account,
         /// Where they are sent: a URL with https
-        #[arg(long, value_name = "URL")]
+        #[arg(id = "webhook_url", long = "url", value_name = "URL")]
         url: String,
         /// Which types of events, repeated or with commas [default: all]
         #[arg(long, value_name = "TYPE", value_delimiter = ',', value_parser = event_type)]
@@ -187,7 +187,8 @@ async fn add(
     let row = sealing.seal(&webhook.id, &secret)?;
     store.add_webhook(&webhook, &row).await?;
     sealing.end(&store).await;
-    output::report(&format!("{} {}", webhook.id, &*secret.reveal()))
+    output::print(format_args!("{} {}", webhook.id, &*secret.reveal()))
+        .with_context(|| format!("added the endpoint {}, but {NO_SECRET_SHOWN}", webhook.id))
 }
 
 async fn test(named: &Named, allow: &WebhookOptions, seal: &SealKeysFile) -> anyhow::Result<()> {
@@ -232,7 +233,7 @@ async fn rotate(named: &Named, is_now: bool, seal: &SealKeysFile) -> anyhow::Res
     }
     store.prune_webhook_secrets().await?;
     sealing.end(&store).await;
-    output::report(&*secret.reveal())
+    output::print(&*secret.reveal()).with_context(|| format!("a new secret signs, but {NO_SECRET_SHOWN}"))
 }
 
 async fn pause(named: &Named) -> anyhow::Result<()> {

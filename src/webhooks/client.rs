@@ -32,14 +32,16 @@ use super::{
 use crate::clock;
 
 /// From the start of a request, with the look-up of the name, to the end of the answer's head.
-const HEAD_TIME_MAX: Duration = Duration::from_secs(15);
+pub const HEAD_TIME_MAX: Duration = Duration::from_secs(15);
 
 /// How long a connection is used again.
 const CONNECTION_TIME_MAX: Duration = Duration::from_secs(60);
 
-/// How long the body of an answer is waited for, and how much of it is read. Otherwise the connection is closed.
+/// How long the body of an answer is waited for. Otherwise the connection is closed.
 const BODY_TIME_MAX: Duration = Duration::from_secs(1);
-const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// How much of the body of an answer is read, in bytes. Otherwise the connection is closed.
+pub const BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// How many addresses of a name are tried.
 const ADDRESSES_MAX: usize = 4;

@@ -19,12 +19,16 @@ mod steps;
 mod target;
 
 pub use address::is_public;
-pub use client::{Client, Message, Settings as ClientSettings};
+pub use client::{BODY_BYTES_MAX, Client, HEAD_TIME_MAX, Message, Settings as ClientSettings};
 pub use failure::{Failure, FailureKind, UnknownFailureKind};
 pub use message::message;
 pub use network::{Network, System};
+pub use schedule::{HELD_CUSTOMERS_MAX, SENDING_MAX};
 pub use secrets::{Secrets, Signer};
 pub use service::{Settings, Webhooks};
 pub use signing::{InvalidSecret, Secret, signatures};
 pub use steps::Steps;
-pub use target::{Allowed, AllowedHost, InvalidHost, InvalidTarget, Target, TargetError};
+pub use target::{Allowed, AllowedHost, InvalidHost, InvalidTarget, Target, TargetError, URL_BYTES_MAX};
+
+/// How many endpoints an account has at most.
+pub const ENDPOINTS_MAX: usize = 16;

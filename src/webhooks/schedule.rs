@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How many requests an endpoint gets at a time.
-pub(super) const SENDING_MAX: usize = 32;
+pub const SENDING_MAX: usize = 32;
 
 /// How many of these may be for customers that are held back, so that they leave room for all others.
 const HELD_SENDING_MAX: usize = 16;
@@ -32,7 +32,7 @@ const WINDOW_EVENTS_MAX: usize = 1024;
 pub(super) const PAGE_EVENTS: u32 = 256;
 
 /// How many customers of an endpoint are held back before no new events are read.
-const HELD_CUSTOMERS_MAX: usize = 10_000;
+pub const HELD_CUSTOMERS_MAX: usize = 10_000;
 
 /// How long a try may hold up the window before its customer gets a row of its own, in microseconds.
 const PATIENCE_MICROS: i64 = 1_000_000;

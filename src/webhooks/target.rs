@@ -14,8 +14,8 @@ use super::{
     network::{Network as _, System},
 };
 
-/// How long a URL may be, as it is given and as it is kept.
-const URL_BYTES_MAX: usize = 2048;
+/// How long a URL may be, as it is given and as it is kept, in bytes.
+pub const URL_BYTES_MAX: usize = 2048;
 
 /// A host that the operator allows, though it is not public: a name or an address, as the URL standard normalises it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

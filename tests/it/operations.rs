@@ -76,6 +76,7 @@ sections! {
     serve_https: "Serve HTTPS" after INSTALLED,
     watch: "Watch" after INSTALLED,
     follow_changes: "Follow changes" after [],
+    send_webhooks: "Send webhooks" after INSTALLED,
     back_up_and_restore: "Back up and restore" after INSTALLED,
     rotate_keys: "Rotate keys" after INSTALLED,
     upgrade: "Upgrade" after INSTALLED,

@@ -55,6 +55,7 @@ mod tests {
         },
         model::VIOLATIONS_MAX,
         store::PAGE_BYTES_MAX,
+        webhooks::{self, ENDPOINTS_MAX, HEAD_TIME_MAX, HELD_CUSTOMERS_MAX, SENDING_MAX, URL_BYTES_MAX},
     };
 
     const PAGE: &str = include_str!("../../../docs/operations.md");
@@ -94,6 +95,12 @@ mod tests {
             ("lists, or large wrong bodies, that wait for their turn", WAITING_MAX.to_string()),
             ("the time that they wait", time(TURN_TIMEOUT)),
             ("violations in an answer", VIOLATIONS_MAX.to_string()),
+            ("webhooks: endpoints of an account", ENDPOINTS_MAX.to_string()),
+            ("webhooks: the URL of an endpoint", format!("{URL_BYTES_MAX} bytes")),
+            ("webhooks: requests to an endpoint at a time", SENDING_MAX.to_string()),
+            ("webhooks: customers of an endpoint that are held back", HELD_CUSTOMERS_MAX.to_string()),
+            ("webhooks: the time for the head of an answer", time(HEAD_TIME_MAX)),
+            ("webhooks: how much of the body of an answer is read", bytes(webhooks::BODY_BYTES_MAX)),
         ];
         let table =
             PAGE.split("| limit | number |").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap();

@@ -14,7 +14,7 @@ use super::Place;
 use crate::support::command;
 
 /// A good value of each argument that has no default.
-const GOOD: [(&str, &str); 25] = [
+const GOOD: [(&str, &str); 30] = [
     ("account", "acme"),
     ("admin_listen", "127.0.0.1:0"),
     ("allow_incomplete", "true"),
@@ -23,10 +23,12 @@ const GOOD: [(&str, &str); 25] = [
     ("expires", "2126-01-31T12:00:00Z"),
     ("file", "backup.db"),
     ("follow", "true"),
+    ("from", "1"),
     ("id", "k1"),
     ("key", "private.pem"),
     ("key_id", "k-1"),
     ("method", "GET"),
+    ("now", "true"),
     ("out", "new.pem"),
     ("path", "/customers"),
     ("public_key", "public.pem"),
@@ -38,7 +40,10 @@ const GOOD: [(&str, &str); 25] = [
     ("since", "2026-01-31T12:00:00Z"),
     ("tls_cert", "server.crt"),
     ("tls_key", "server.key"),
+    ("types", "CustomerCreated"),
     ("url", "http://127.0.0.1:1/"),
+    ("webhook_allow", "127.0.0.1"),
+    ("webhook_url", "https://example.com/hook"),
     ("workers", "1"),
 ];
 

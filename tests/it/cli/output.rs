@@ -11,8 +11,24 @@ use std::{
 use super::{Place, arguments::leaves};
 use crate::support::command;
 
-/// How each command is called, in a folder with a database, a key pair and an id that can be revoked.
-const CALLS: [&[&str]; 19] = [
+/// Stands for the id of an endpoint.
+const ENDPOINT: &str = "ENDPOINT";
+
+const ADD_ENDPOINT: &[&str] = &[
+    "webhooks",
+    "add",
+    "--account",
+    "acme",
+    "--url",
+    "http://127.0.0.1:1/",
+    "--webhook-allow",
+    "127.0.0.1",
+    "--seal-keys",
+    "seal-keys",
+];
+
+/// How each command is called, in a folder with a database, a key pair, an id that can be revoked, and an endpoint if one is named.
+const CALLS: [&[&str]; 27] = [
     &["--help"],
     &["--version"],
     &["serve", "--help"],
@@ -32,6 +48,14 @@ const CALLS: [&[&str]; 19] = [
     &["export"],
     &["import", "--allow-incomplete"],
     &["healthcheck"],
+    ADD_ENDPOINT,
+    &["webhooks", "list"],
+    &["webhooks", "test", "--help"],
+    &["webhooks", "rotate-secret", ENDPOINT, "--seal-keys", "seal-keys"],
+    &["webhooks", "pause", ENDPOINT],
+    &["webhooks", "resume", ENDPOINT],
+    &["webhooks", "replay", "--help"],
+    &["webhooks", "remove", ENDPOINT],
 ];
 
 /// Runs a command in a new folder. Returns its exit code and what it says on standard error.
@@ -40,8 +64,11 @@ fn run(arguments: &[&str], stdout: Stdio) -> (Option<i32>, String) {
     place.succeeds(&["keys", "generate", "--account", "acme", "--out", "private.pem", "--key-id", "k-1"]);
     std::fs::write(place.file("public.pem"), super::public_pem()).unwrap();
     place.seal_keys();
+    let added = if arguments.contains(&ENDPOINT) { place.succeeds(ADD_ENDPOINT) } else { String::new() };
+    let endpoint = added.split(' ').next().unwrap();
     let mut command = command();
-    command.args(arguments).current_dir(place.0.path()).stdin(Stdio::null()).stdout(stdout);
+    command.args(arguments.iter().map(|word| if *word == ENDPOINT { endpoint } else { word }));
+    command.current_dir(place.0.path()).stdin(Stdio::null()).stdout(stdout);
     if arguments == ["healthcheck"] {
         command.env("CUSTOMERS_HEALTHCHECK_URL", ready());
     }
@@ -97,11 +124,19 @@ fn a_command_fails_in_one_line_if_its_output_cannot_be_written() {
 
 #[test]
 fn a_change_that_was_made_is_told_even_if_standard_output_cannot_be_written() {
-    for (call, done) in
-        [(CALLS[3], "customers.db is up to date"), (CALLS[5], "registered "), (CALLS[7], "revoked k-1")]
-    {
+    for (call, done) in [
+        (CALLS[3], "customers.db is up to date"),
+        (CALLS[5], "registered "),
+        (CALLS[7], "revoked k-1"),
+        (CALLS[19], "added the endpoint "),
+        (CALLS[22], "a new secret signs, "),
+        (CALLS[23], "paused "),
+        (CALLS[24], "resumed "),
+        (CALLS[26], "removed "),
+    ] {
         let (_, said) = run(call, Stdio::from(File::options().write(true).open("/dev/full").unwrap()));
         assert!(said.starts_with("error: ") && said.contains(done), "{call:?}: {said}");
+        assert!(!said.contains("whsec_"), "no error has a secret: {said}");
     }
 }
 

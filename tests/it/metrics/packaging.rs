@@ -19,7 +19,7 @@ const OF_PROMETHEUS: [&str; 1] = ["up"];
 const OF_TLS: [&str; 1] = ["customers_tls_certificate_expiry_timestamp_seconds"];
 
 /// Words of PromQL that no parenthesis follows.
-const KEYWORDS: [&str; 4] = ["and", "or", "sum", "unless"];
+const KEYWORDS: [&str; 5] = ["and", "max", "or", "sum", "unless"];
 
 fn path(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(file)

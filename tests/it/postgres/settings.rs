@@ -14,7 +14,7 @@ use super::{account, id, ids, open, put};
 use crate::{
     operations::repository,
     postgres_cluster::{blank_database, connect, database, execute},
-    support::{Client, Service, Signer, command, eventually, mia, token_for},
+    support::{Client, Service, Signer, command, eventually, mia, statuses, token_for},
 };
 
 /// What others may set, and what a statement would not survive.
@@ -88,6 +88,18 @@ fn grants() -> String {
     block.split_once("```").unwrap().0.to_owned()
 }
 
+/// Adds an endpoint that acknowledges everything, and one that fails.
+fn add_endpoints(url: &str, seal_keys: &str) {
+    let receiver = statuses();
+    for status in [204, 500] {
+        let to = format!("{receiver}/{status}");
+        let add = ["webhooks", "add", "--account", "acme", "--url", &to, "--webhook-allow", "127.0.0.1"];
+        let mut command = command();
+        command.args(add).args(["--seal-keys", seal_keys, "--database-url", url]);
+        assert!(command.status().unwrap().success());
+    }
+}
+
 #[actix_web::test]
 async fn the_grants_of_the_page_are_enough_to_serve() {
     let url = blank_database().await;
@@ -116,7 +128,9 @@ async fn the_grants_of_the_page_are_enough_to_serve() {
     fs::set_permissions(file("seal-keys"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
 
     let log = directory.path().join("log");
-    let running = Service::start(&of(&service), &log, &["--seal-keys", &file("seal-keys")]);
+    let arguments = ["--seal-keys", &file("seal-keys"), "--webhook-allow", "127.0.0.1"];
+    let running = Service::start(&of(&service), &log, &arguments);
+    add_endpoints(&of(&owner), &file("seal-keys"));
     let signer = Signer { account: account(), key, key_id: "k-1".to_owned() };
     let client = Client::new();
     let body = serde_json::to_string(&serde_json::from_value::<CustomerInput>(mia()).unwrap()).unwrap();
@@ -136,19 +150,28 @@ async fn the_grants_of_the_page_are_enough_to_serve() {
         let answered = request.header("Api-Signature", token).status().await;
         assert_eq!(answered, status, "{method} {path}: {:?}", fs::read_to_string(&log));
     }
+    let admin = connect(&url).await;
+    let count = async |rows: &str| {
+        let count = admin.query_one(&format!("SELECT count(*) FROM {rows}"), &[]).await;
+        count.unwrap().get::<_, i64>(0)
+    };
+    eventually(
+        "one endpoint has got the three events, and the other one holds back the customer",
+        async || {
+            count("webhooks WHERE position = 3 AND failures = 0").await == 1
+                && count("held_customers").await == 1
+        },
+    )
+    .await;
     // Expired signatures are pruned every few seconds, and notes are renewed.
     let renewed = "SELECT max(expires_at) FROM sealers";
-    let admin = connect(&url).await;
     let first: i64 = admin.query_one(renewed, &[]).await.unwrap().get(0);
     eventually("the note is renewed", || async {
         sleep(std::time::Duration::from_millis(100)).await;
         admin.query_one(renewed, &[]).await.unwrap().get::<_, i64>(0) > first
     })
     .await;
-    eventually("the use of the key is noted", || async {
-        admin.query_one("SELECT count(*) FROM key_uses", &[]).await.unwrap().get::<_, i64>(0) == 1
-    })
-    .await;
+    eventually("the use of the key is noted", async || count("key_uses").await == 1).await;
     running.signal("-TERM");
     assert!(running.wait().success());
     let lines = fs::read_to_string(log).unwrap();
