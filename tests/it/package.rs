@@ -25,10 +25,13 @@ fn the_environment_file_has_each_option_of_serve_with_its_default() {
     let serve = command.find_subcommand("serve").unwrap();
     let (mut named, variables) = (Vec::new(), variables());
     for argument in serve.get_arguments() {
-        let variable = argument.get_env().unwrap_or_else(|| panic!("{argument} has a variable"));
+        let variable = argument.get_env().unwrap_or_else(|| panic!("{} has a variable", argument.get_id()));
         let name = variable.to_str().unwrap();
         let (_, value, comment) = variables.iter().find(|(known, ..)| *known == name).unwrap_or_else(|| {
-            panic!("packaging/environment has a comment and a line #{name}=DEFAULT for {argument}")
+            panic!(
+                "packaging/environment has a comment and a line #{name}=DEFAULT for --{}",
+                argument.get_id()
+            )
         });
         assert!(comment.starts_with("# "), "{name} is explained: {comment:?}");
         // The package has its own place for the database. A flag's default is not shown as a value.
