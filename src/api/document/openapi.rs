@@ -49,7 +49,7 @@ fn name_actions(document: &mut OpenApi, operations: &[Operation]) {
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
     servers((url = "/")),
-    tags((name = "Customers"), (name = "Events")),
+    tags((name = "Customers"), (name = "Events"), (name = "Webhooks")),
     security(),
     components(schemas(
         CustomerId, CustomerInput, Customer, Customers, FullName, Date, CustomerIdentity, IdType, StreetAddress,

@@ -14,6 +14,9 @@ use super::responses::{JSON, content};
 /// As many signatures as there may be secrets at a time.
 const SIGNATURES: &str = "^v1,[A-Za-z0-9+/]{43}=( v1,[A-Za-z0-9+/]{43}=){0,3}$";
 
+/// A tag of its own: generators write a file for each, and would write this over that of the operations on events.
+const TAG: &str = "Webhooks";
+
 /// `webhooks`.
 pub(super) fn webhooks() -> Paths {
     let text = || ObjectBuilder::new().schema_type(Type::String);
@@ -36,7 +39,7 @@ pub(super) fn webhooks() -> Paths {
     let answers = [("204", answer()), ("410", answer()), ("429", later()), ("503", later())];
     let operation = OperationBuilder::new()
         .operation_id(Some("receiveCustomerEvent"))
-        .tag("Events")
+        .tag(TAG)
         .parameters(Some(headers))
         .request_body(Some(body.build()))
         .responses(answers.into_iter().collect::<Responses>());
