@@ -1,6 +1,8 @@
 //! Real processes: who sends is killed, frozen, or loses the database, and nothing is lost or overtakes.
 
-use std::{cell::RefCell, fs, os::unix::fs::PermissionsExt as _, path::PathBuf, time::Duration};
+use std::{
+    cell::RefCell, collections::HashSet, fs, os::unix::fs::PermissionsExt as _, path::PathBuf, time::Duration,
+};
 
 use actix_web::rt::{task::spawn_blocking, time::sleep};
 use customers_api::{
@@ -150,12 +152,13 @@ impl Fleet {
     }
 }
 
-/// Fails now and then, and takes a moment for the others.
+/// Fails now and then, for each customer once, because the second failure of an event is tried again after half a minute only.
+/// Takes a moment for the others.
 async fn moody() -> Hook {
-    let mut dice = Dice::new(3);
-    Hook::deciding(move |_| match dice.roll(40) {
-        0 => Reply::Status(500),
-        1 => Reply::Close,
+    let (mut dice, mut failed) = (Dice::new(3), HashSet::new());
+    Hook::deciding(move |delivery| match dice.roll(40) {
+        0 if failed.insert(delivery.customer().to_owned()) => Reply::Status(500),
+        1 if failed.insert(delivery.customer().to_owned()) => Reply::Close,
         _ => Reply::Late(Duration::from_millis(5), 204),
     })
     .await
