@@ -6,7 +6,7 @@ use super::{
     error::StoreError,
     feed::{Cursor, FeedHead},
     query::{either, query, statements},
-    schema::{events, held_customers, webhook_secrets, webhooks},
+    schema::{events, feed_heads, held_customers, webhook_secrets, webhooks},
     version::Version,
     webhook::{
         HeldCustomer, HeldRow, Progress, Webhook, WebhookChanges, WebhookRow, WebhookSecret, WebhookState,
@@ -224,8 +224,12 @@ impl Store {
 
     /// Where the events of an account begin and end; `None` if it has none.
     pub async fn feed_head(&self, account: &Account) -> Result<Option<FeedHead>, StoreError> {
-        let heads = self.feed_heads().await?;
-        Ok(heads.into_iter().find(|head| head.account == account.as_str()))
+        let account = account.to_string();
+        let mut heads: Vec<FeedHead> = query!(self, |connection| feed_heads::table
+            .find(&account)
+            .select(FeedHead::as_select())
+            .load(connection))?;
+        Ok(heads.pop())
     }
 
     /// The place after the event at this position; `None` if it is not kept, and is not the last one that was pruned.

@@ -96,7 +96,8 @@ impl Endpoint {
                 if reading.is_none() && self.schedule.wants_more() {
                     reading = Some(self.read().boxed_local());
                 }
-            } else if told == Order::End || (running.is_empty() && saving.is_none()) {
+            } else if saving.is_none() && (told == Order::End || running.is_empty()) {
+                // Never without what is being written down: the cursor may be past a customer that only this notes as held back.
                 break;
             }
             let due = self.until_due().filter(|_| may_begin).map(sleep);
@@ -217,7 +218,7 @@ impl Endpoint {
     fn take_events(&mut self, read: Read) {
         match read {
             Ok(Some(events)) => {
-                self.outage.end("the events of a webhook can be read again");
+                self.outage.end("the events of a webhook can be read and noted again");
                 self.schedule.read(events);
             }
             Ok(None) => self.schedule.lost(),
@@ -228,7 +229,10 @@ impl Endpoint {
     /// Returns false if the endpoint is somebody else's now, or was started anew.
     fn take_saved(&mut self, (changes, saved): Saved) -> bool {
         match saved {
-            Ok(is_ours) => return is_ours,
+            Ok(is_ours) => {
+                self.outage.end("the events of a webhook can be read and noted again");
+                return is_ours;
+            }
             Err(error) => {
                 self.note_outage(&error);
                 self.schedule.keep_changes(changes);

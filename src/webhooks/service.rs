@@ -129,6 +129,8 @@ struct Keeper {
     /// Made for the first endpoint: most services have none.
     sender: Option<Rc<Sender>>,
     running: HashMap<String, Running>,
+    /// Whether an endpoint may be this process's own, also if no answer of the database said so.
+    has_claimed: bool,
     renewed: Option<Instant>,
     pruned: Instant,
     outage: Outage,
@@ -151,6 +153,7 @@ impl Keeper {
             holder: random::uuid().simple().to_string(),
             sender: None,
             running: HashMap::new(),
+            has_claimed: false,
             renewed: None,
             pruned: Instant::now(),
             outage: Outage::new(),
@@ -175,7 +178,7 @@ impl Keeper {
     async fn look_after(&mut self) -> Result<(), Failure> {
         let began = Instant::now();
         let is_due = self.renewed.is_none_or(|renewed| renewed.elapsed() >= RENEWAL);
-        if is_due && !self.running.is_empty() {
+        if is_due && self.has_claimed {
             self.store.renew_webhooks(&self.holder).await?;
         }
         let mut webhooks = self.store.webhooks().await?;
@@ -183,6 +186,7 @@ impl Keeper {
             webhook.state == WebhookState::Active && webhook.holder.as_deref() != Some(&*self.holder)
         };
         if webhooks.iter().any(is_free) {
+            self.has_claimed = true;
             self.store.claim_webhooks(&self.holder).await?;
             webhooks = self.store.webhooks().await?;
         }
@@ -190,7 +194,7 @@ impl Keeper {
             .note_paused(webhooks.iter().filter(|webhook| webhook.state.is_stopped_by_failure()).count());
         self.follow(webhooks).await?;
         if let Some(sender) = &self.sender
-            && (is_due || self.renewed.is_none())
+            && is_due
         {
             sender.set_lease(began + LEASE);
             self.renewed = Some(began);
@@ -214,11 +218,7 @@ impl Keeper {
                 Some(_) => drop(running.order.send_replace(Order::Finish)),
                 None => running.task.abort(),
             }
-            let goes_on = !running.task.is_finished() && webhook.is_some();
-            if !goes_on && let Some(sender) = &self.sender {
-                sender.note_oldest(id, None);
-            }
-            goes_on
+            !running.task.is_finished() && webhook.is_some()
         });
         let is_new = |webhook: &Webhook| {
             webhook.state == WebhookState::Active && !self.running.contains_key(&webhook.id)
@@ -269,7 +269,7 @@ impl Keeper {
                 finished.await;
             }
         }
-        if self.renewed.is_some()
+        if self.has_claimed
             && let Err(error) = self.store.release_webhooks(&self.holder).await
         {
             tracing::warn!(cause = chain(&error), "the webhooks of this process were not given back");
