@@ -39,6 +39,30 @@ impl Threads {
     }
 }
 
+/// Lets all other threads go first: from now on, this one runs on processors that have nothing else to do, and gives way at once
+/// when they have. Only Linux knows such threads.
+pub fn give_way() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = linux::give_way() {
+        tracing::debug!(?error, "a thread has the same priority as the others");
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use thread_priority::{
+        Error, NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy,
+        set_thread_priority_and_policy, thread_native_id,
+    };
+
+    pub(super) const POLICY: ThreadSchedulePolicy =
+        ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+
+    pub(super) fn give_way() -> Result<(), Error> {
+        set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, POLICY)
+    }
+}
+
 /// Reports the end of a thread, by a return as by a panic.
 struct Guard {
     name: &'static str,
@@ -56,6 +80,19 @@ mod tests {
     use futures_util::FutureExt as _;
 
     use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_thread_that_gives_way_is_for_idle_processors() {
+        let policy = || thread_priority::thread_schedule_policy().unwrap();
+        assert_ne!(policy(), linux::POLICY);
+        let given_way = thread::spawn(move || {
+            give_way();
+            policy()
+        });
+        assert_eq!(given_way.join().unwrap(), linux::POLICY);
+        assert_ne!(policy(), linux::POLICY);
+    }
 
     #[tokio::test]
     #[allow(clippy::panic, reason = "what is tested is a panic")]

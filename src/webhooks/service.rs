@@ -11,7 +11,6 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use rustix::process::setpriority_process;
 use tokio::{
     runtime::Builder,
     sync::watch,
@@ -32,7 +31,7 @@ use crate::{
     record::Records,
     store::{Store, Webhook, WebhookState},
     telemetry::{Outage, WebhookMetrics, chain},
-    threads::Threads,
+    threads::{Threads, give_way},
 };
 
 /// How often the endpoints are read.
@@ -41,9 +40,6 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// How often the lease is renewed, and how long it is trusted from the beginning of a renewal on: less than it lasts.
 const RENEWAL: Duration = Duration::from_secs(5);
 const LEASE: Duration = Duration::from_secs(12);
-
-/// The priority of the thread, from -20 (first) to 19.
-const NICE: i32 = 15;
 
 /// How often expired secrets are forgotten.
 const PRUNE_PAUSE: Duration = Duration::from_secs(60);
@@ -77,7 +73,7 @@ impl Webhooks {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let threads = Threads::default();
         threads.spawn("webhooks", move || {
-            give_way_to_requests();
+            give_way();
             let keeper = Keeper::new(store, records, settings, metrics);
             LocalSet::new().block_on(&runtime, keeper.run(orders));
             drop(guard);
@@ -107,16 +103,6 @@ impl Webhooks {
 }
 
 type Failure = Box<dyn Error + Send + Sync>;
-
-/// Lets the threads that serve requests have the processors first: only what they leave is for webhooks.
-fn give_way_to_requests() {
-    // Elsewhere it would be the priority of the whole process.
-    if cfg!(target_os = "linux")
-        && let Err(error) = setpriority_process(None, NICE)
-    {
-        tracing::debug!(%error, "webhooks have the same priority as requests");
-    }
-}
 
 /// Looks after the endpoints of this process.
 struct Keeper {
