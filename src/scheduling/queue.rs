@@ -7,9 +7,9 @@ use tokio::sync::Notify;
 use super::yielding::behind_ready_tasks;
 use crate::{by_account::ByAccount, lock::lock};
 
-/// Makes a queue for at most so many items. As soon as there are `enough`, the receiver need not wait for more.
-pub(crate) fn channel<T>(max: usize, enough: usize, account_of: fn(&T) -> &str) -> (Sender<T>, Receiver<T>) {
-    let waiting = Waiting { enough, items: ByAccount::new(max, account_of), is_closed: false };
+/// Makes a queue for at most so many items.
+pub(crate) fn channel<T>(max: usize, account_of: fn(&T) -> &str) -> (Sender<T>, Receiver<T>) {
+    let waiting = Waiting { items: ByAccount::new(max, account_of), is_closed: false };
     let shared = Arc::new(Shared { waiting: Mutex::new(waiting), changed: Notify::new() });
     (Sender(Arc::clone(&shared)), Receiver(shared))
 }
@@ -26,7 +26,6 @@ struct Shared<T> {
 }
 
 struct Waiting<T> {
-    enough: usize,
     items: ByAccount<T>,
     is_closed: bool,
 }
@@ -36,18 +35,12 @@ impl<T> Sender<T> {
     /// items, or this one.
     ///
     /// The receiver is woken when all tasks of this thread whose turn it is have had it, and so may have added theirs. If it
-    /// were woken at once, it would often take the first of many items alone. But it is woken when there are enough.
+    /// were woken at once, it would often take the first of many items alone.
     pub(crate) async fn send(&self, item: T) -> Result<(), T> {
-        let (added, refused) = lock(&self.0.waiting).add(item);
-        match added {
-            Added::First => {
-                let _wakes = WakesReceiver(&self.0.changed);
-                behind_ready_tasks().await;
-            }
-            Added::Enough => {
-                self.0.changed.notify_one();
-            }
-            Added::Another => {}
+        let (is_first, refused) = lock(&self.0.waiting).add(item);
+        if is_first {
+            let _wakes = WakesReceiver(&self.0.changed);
+            behind_ready_tasks().await;
         }
         refused.map_or(Ok(()), Err)
     }
@@ -56,15 +49,6 @@ impl<T> Sender<T> {
     pub(crate) fn len(&self) -> usize {
         lock(&self.0.waiting).items.len()
     }
-}
-
-/// What an item changes.
-enum Added {
-    /// Nothing waited before.
-    First,
-    /// There are enough now.
-    Enough,
-    Another,
 }
 
 /// Wakes the receiver when it is dropped, even if the sender is given up.
@@ -107,20 +91,13 @@ impl<T> Waiting<T> {
         self.items.is_empty() && !self.is_closed
     }
 
-    /// Returns what the item changes, and the item that had to go.
-    fn add(&mut self, item: T) -> (Added, Option<T>) {
+    /// Returns whether nothing waited before, and the item that had to go.
+    fn add(&mut self, item: T) -> (bool, Option<T>) {
         if self.is_closed {
-            return (Added::Another, Some(item));
+            return (false, Some(item));
         }
-        let before = self.items.len();
-        let refused = self.items.add(item);
-        let added = match self.items.len() {
-            now if now == before => Added::Another,
-            1 => Added::First,
-            now if now == self.enough => Added::Enough,
-            _ => Added::Another,
-        };
-        (added, refused)
+        let is_first = self.items.is_empty();
+        (is_first, self.items.add(item))
     }
 }
 
@@ -142,7 +119,7 @@ mod tests {
     }
 
     fn queue(max: usize) -> (Sender<String>, Receiver<String>) {
-        channel(max, 20, |item| item.split('-').next().unwrap())
+        channel(max, |item| item.split('-').next().unwrap())
     }
 
     fn gather(receiver: &mut Receiver<String>, max: usize) -> Option<Vec<String>> {
@@ -159,17 +136,6 @@ mod tests {
         assert!(first.await.is_ok());
         assert!(receiver.0.changed.notified().now_or_never().is_some());
         assert_eq!(gather(&mut receiver, 100).unwrap().len(), 9);
-    }
-
-    #[tokio::test]
-    async fn the_receiver_is_woken_when_there_are_enough_items() {
-        let (sender, receiver) = queue(100);
-        let mut first = pin!(sender.send("a-0".to_owned()));
-        assert!(poll!(&mut first).is_pending(), "it lets others go first");
-        assert!(send(&sender, "a", 1..19).await.is_empty());
-        assert!(receiver.0.changed.notified().now_or_never().is_none(), "nobody has woken it");
-        assert!(send(&sender, "a", 19..20).await.is_empty());
-        assert!(receiver.0.changed.notified().now_or_never().is_some());
     }
 
     #[tokio::test]

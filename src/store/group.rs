@@ -35,10 +35,6 @@ pub(super) const QUEUE_WRITES_MAX: usize = 1024;
 /// How many writes one transaction takes, unless told otherwise: beyond this, a group gets slower but not cheaper.
 pub const GROUP_WRITES_MAX: usize = 128;
 
-/// How many writes a lane begins with at once if another lane can take those that come next: then the database works while
-/// more requests are verified.
-const ENOUGH_WRITES: usize = 24;
-
 /// How long no write must come before an engine does what can wait.
 const IDLE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -143,9 +139,7 @@ impl Queue {
         group_writes_max: usize,
         metrics: &StoreMetrics,
     ) -> (Self, [Lane; LANES]) {
-        // One lane alone is busy until it has committed, and then takes what has come.
-        let enough = if LANES == 1 { group_writes_max } else { ENOUGH_WRITES.min(group_writes_max) };
-        let (sender, writes) = queue::channel(QUEUE_WRITES_MAX, enough, |write: &Write| &write.account);
+        let (sender, writes) = queue::channel(QUEUE_WRITES_MAX, |write: &Write| &write.account);
         let (writes, stamps) = (Arc::new(Turn::new(writes)), Arc::new(Stamps::default()));
         let (in_progress, stall) = (InProgress::default(), Arc::new(Stall::default()));
         let lanes = array::from_fn(|number| Lane {
@@ -181,7 +175,7 @@ impl Queue {
             // It may be this one.
             refused.fail(StoreError::Busy, &self.metrics);
         }
-        told.receive().await.ok_or_else(|| StoreError::unavailable("the writer has ended"))?
+        told.await.map_err(|_| StoreError::unavailable("the writer has ended"))?
     }
 }
 
@@ -271,7 +265,7 @@ impl Stamps {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::{FutureExt as _, future::join_all, poll};
+    use futures_util::future::join_all;
 
     use super::{
         super::{
@@ -330,25 +324,6 @@ mod tests {
 
     fn refused() -> Result<(), Failure> {
         Err(StoreError::failed("refused").into())
-    }
-
-    #[tokio::test]
-    async fn a_caller_that_is_given_up_does_not_keep_the_others_of_its_thread_from_their_outcomes() {
-        for given_up in [[true, false, false], [false, true, false], [false, false, true]] {
-            let (queue, [lane]) = Queue::with_lanes(GROUP_WRITES_MAX, &StoreMetrics::new().unwrap());
-            let mut puts: Vec<_> = (0..3).map(|id| Box::pin(put(&queue, id))).collect();
-            for put in &mut puts {
-                assert!(poll!(put).is_pending());
-            }
-            assert!(poll!(&mut puts[0]).is_pending(), "the first one wakes the lane when it is asked again");
-            let mut lane = Box::pin(lane.run(Script(vec![Ok(())], Arc::default())));
-            assert!(poll!(&mut lane).is_pending(), "they are committed");
-            let left: Vec<_> = puts.into_iter().zip(given_up).filter(|(_, given_up)| !given_up).collect();
-            // The last one is told first.
-            for (put, _) in left.into_iter().rev() {
-                assert!(matches!(put.now_or_never(), Some(Ok(_))), "{given_up:?}");
-            }
-        }
     }
 
     #[tokio::test]

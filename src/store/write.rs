@@ -1,5 +1,7 @@
 //! What waits to be written, and how its caller is told what became of it.
 
+use tokio::sync::oneshot;
+
 use super::{
     decide::{Change, Outcome},
     error::StoreError,
@@ -7,7 +9,6 @@ use super::{
 };
 use crate::{
     model::EventType,
-    scheduling::answers::{self, Answer, Letter, Reply},
     telemetry::{EventKind, StoreMetrics, WriteOutcome},
 };
 
@@ -18,7 +19,7 @@ pub(super) struct Write {
     /// When the write was taken from the queue, in microseconds since the Unix epoch.
     pub timestamp: i64,
     pub change: Change,
-    reply: Reply<Told>,
+    reply: oneshot::Sender<Told>,
 }
 
 /// An outcome, and whether it is that of an earlier write.
@@ -35,8 +36,8 @@ pub(super) type Told = Result<Done, StoreError>;
 
 impl Write {
     /// A write, and where its caller is told what became of it.
-    pub(super) fn new((account, customer_id): (String, String), change: Change) -> (Self, Answer<Told>) {
-        let (reply, told) = answers::reply();
+    pub(super) fn new((account, customer_id): (String, String), change: Change) -> (Self, oneshot::Receiver<Told>) {
+        let (reply, told) = oneshot::channel();
         (Self { account, customer_id, timestamp: 0, change, reply }, told)
     }
 
@@ -47,10 +48,11 @@ impl Write {
 
     /// Whether the caller gave up.
     pub(super) fn is_abandoned(&self) -> bool {
-        self.reply.is_abandoned()
+        self.reply.is_closed()
     }
 
-    fn letter(self, told: Told, metrics: &StoreMetrics) -> Letter {
+    /// Tells the caller.
+    fn tell(self, told: Told, metrics: &StoreMetrics) {
         metrics.count(match &told {
             Ok(Done { is_repeated: true, .. }) => WriteOutcome::Replayed,
             Ok(Done { outcome, .. }) => kind(*outcome),
@@ -63,12 +65,13 @@ impl Write {
                 EventType::CustomerDeleted => EventKind::Deleted,
             });
         }
-        self.reply.letter(told)
+        // The caller may have given up.
+        let _ = self.reply.send(told);
     }
 
     /// Tells the caller that the write was not made.
     pub(super) fn fail(self, error: StoreError, metrics: &StoreMetrics) {
-        self.letter(Err(error), metrics).deliver();
+        self.tell(Err(error), metrics);
     }
 }
 
@@ -95,6 +98,7 @@ const fn kind(outcome: Outcome) -> WriteOutcome {
 
 /// Tells the callers of writes that are committed.
 pub(super) fn tell_committed(writes: Vec<Write>, told: Vec<Told>, metrics: &StoreMetrics) {
-    let letters = writes.into_iter().zip(told).map(|(write, told)| write.letter(told, metrics));
-    answers::deliver_all(letters);
+    for (write, told) in writes.into_iter().zip(told) {
+        write.tell(told, metrics);
+    }
 }

@@ -23,11 +23,9 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl as _;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use tokio::sync::oneshot;
 
-use crate::scheduling::{
-    answers::{self, Reply},
-    queue,
-};
+use crate::scheduling::queue;
 
 /// How many look-ups may wait.
 const QUEUE_LOOKUPS_MAX: usize = 1024;
@@ -46,27 +44,34 @@ pub(super) struct Lookups(Arc<queue::Sender<Lookup>>);
 struct Lookup {
     account: String,
     customer_id: String,
-    reply: Reply<Found>,
+    reply: oneshot::Sender<Found>,
 }
 
 type Found = Result<Option<CustomerRow>, StoreError>;
+
+impl Lookup {
+    /// Tells the caller, who may have given up.
+    fn tell(self, found: Found) {
+        let _ = self.reply.send(found);
+    }
+}
 
 impl Lookups {
     pub(super) fn new(connector: &Arc<Connector>) -> (Self, Desk) {
         let readers = Readers::new(connector, READERS, BY_INDEX);
         let (sender, lookups) =
-            queue::channel(QUEUE_LOOKUPS_MAX, GROUP_LOOKUPS_MAX, |lookup: &Lookup| &lookup.account);
+            queue::channel(QUEUE_LOOKUPS_MAX, |lookup: &Lookup| &lookup.account);
         (Self(Arc::new(sender)), Desk { lookups, readers })
     }
 
     pub(super) async fn find(&self, account: &str, customer_id: &str) -> Found {
         let (account, customer_id) = (account.to_owned(), customer_id.to_owned());
-        let (reply, found) = answers::reply();
+        let (reply, found) = oneshot::channel();
         if let Err(refused) = self.0.send(Lookup { account, customer_id, reply }).await {
             // It may be this one.
-            refused.reply.letter(Err(StoreError::Busy)).deliver();
+            refused.tell(Err(StoreError::Busy));
         }
-        found.receive().await.ok_or_else(|| StoreError::unavailable("the engine has ended"))?
+        found.await.map_err(|_| StoreError::unavailable("the engine has ended"))?
     }
 }
 
@@ -96,20 +101,23 @@ impl Desk {
 
 /// If the database refuses a group, each look-up is tried alone, so that a damaged row does not hide the others.
 async fn answer(readers: &Readers, mut group: Vec<Lookup>) {
-    group.retain(|lookup| !lookup.reply.is_abandoned());
+    group.retain(|lookup| !lookup.reply.is_closed());
     match find(readers, &group).await {
         Ok(found) => {
-            let found = group.into_iter().zip(found);
-            answers::deliver_all(found.map(|(lookup, row)| lookup.reply.letter(Ok(row))));
+            for (lookup, row) in group.into_iter().zip(found) {
+                lookup.tell(Ok(row));
+            }
         }
         Err(StoreError::Failed(_)) if group.len() > 1 => {
             for lookup in group {
                 let found = find(readers, slice::from_ref(&lookup)).await;
-                lookup.reply.letter(found.map(|mut rows| rows.pop().flatten())).deliver();
+                lookup.tell(found.map(|mut rows| rows.pop().flatten()));
             }
         }
         Err(error) => {
-            answers::deliver_all(group.into_iter().map(|lookup| lookup.reply.letter(Err(error.duplicate()))));
+            for lookup in group {
+                lookup.tell(Err(error.duplicate()));
+            }
         }
     }
 }
