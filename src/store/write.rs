@@ -36,7 +36,10 @@ pub(super) type Told = Result<Done, StoreError>;
 
 impl Write {
     /// A write, and where its caller is told what became of it.
-    pub(super) fn new((account, customer_id): (String, String), change: Change) -> (Self, oneshot::Receiver<Told>) {
+    pub(super) fn new(
+        (account, customer_id): (String, String),
+        change: Change,
+    ) -> (Self, oneshot::Receiver<Told>) {
         let (reply, told) = oneshot::channel();
         (Self { account, customer_id, timestamp: 0, change, reply }, told)
     }

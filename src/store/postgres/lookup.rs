@@ -59,8 +59,7 @@ impl Lookup {
 impl Lookups {
     pub(super) fn new(connector: &Arc<Connector>) -> (Self, Desk) {
         let readers = Readers::new(connector, READERS, BY_INDEX);
-        let (sender, lookups) =
-            queue::channel(QUEUE_LOOKUPS_MAX, |lookup: &Lookup| &lookup.account);
+        let (sender, lookups) = queue::channel(QUEUE_LOOKUPS_MAX, |lookup: &Lookup| &lookup.account);
         (Self(Arc::new(sender)), Desk { lookups, readers })
     }
 
