@@ -77,6 +77,12 @@ impl Store {
         self.followers.wait(collection.as_str(), position, poll).await;
     }
 
+    /// Whether whoever awaits [`Self::event_after`] would know by now of an event from a second ago: then there is nothing to read.
+    #[must_use]
+    pub fn is_followed(&self) -> bool {
+        self.followers.are_up_to_date()
+    }
+
     /// Gives all events that are committed by now their positions, which otherwise happens soon.
     pub async fn number_events(&self) -> Result<(), StoreError> {
         within(ANSWER_TIMEOUT, async { on!(self.number_events()) }).await

@@ -12,7 +12,7 @@ use std::{
 
 use tokio::{
     sync::{Mutex as Turn, watch},
-    time::sleep,
+    time::{Instant, sleep},
 };
 
 use super::error::StoreError;
@@ -20,6 +20,9 @@ use crate::lock::lock;
 
 /// How often the database is asked.
 const POLL_PAUSE: Duration = Duration::from_millis(50);
+
+/// How old what it answered may be.
+const ANSWER_AGE_MAX: Duration = Duration::from_secs(1);
 
 /// All who wait. Clones share them.
 #[derive(Clone, Default)]
@@ -31,6 +34,8 @@ struct Shared {
     accounts: Mutex<HashMap<String, watch::Sender<News>>>,
     /// Whose turn it is to ask the database.
     poller: Turn<()>,
+    /// When it answered last.
+    answered: Mutex<Option<Instant>>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -80,6 +85,11 @@ impl Followers {
         }
     }
 
+    /// Whether those who wait would have been told of an event: the database has answered just now.
+    pub(super) fn are_up_to_date(&self) -> bool {
+        lock(&self.0.answered).is_some_and(|answered| answered.elapsed() < ANSWER_AGE_MAX)
+    }
+
     async fn poll(
         &self,
         poll: impl AsyncFn(Vec<String>) -> Result<Vec<(String, i64)>, StoreError>,
@@ -89,6 +99,7 @@ impl Followers {
             let accounts = lock(&self.0.accounts).keys().cloned().collect();
             match poll(accounts).await {
                 Ok(newest) => {
+                    *lock(&self.0.answered) = Some(Instant::now());
                     self.publish(newest.iter().map(|(account, newest)| (account.as_str(), *newest)));
                 }
                 // Each of those who wait asks for itself, and gets to know the error.
@@ -116,5 +127,27 @@ impl Drop for Waiting<'_> {
         if accounts.get(self.account).is_some_and(|news| news.receiver_count() <= 1) {
             accounts.remove(self.account);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::pending, pin::pin};
+
+    use futures_util::poll;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn they_are_up_to_date_only_if_the_database_answers() {
+        let followers = Followers::default();
+        {
+            let mut waiting = pin!(followers.wait("acme", 0, async |_| pending().await));
+            assert!(poll!(&mut waiting).is_pending());
+            assert!(!followers.are_up_to_date());
+        }
+        let mut waiting = pin!(followers.wait("acme", 0, async |_| Ok(Vec::new())));
+        assert!(poll!(&mut waiting).is_pending());
+        assert!(followers.are_up_to_date());
     }
 }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use actix_web::web::Data;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
 use super::{
     feed_token::{self, List},
@@ -59,19 +59,16 @@ async fn read_or_wait(
     let (deadline, mut start) = (Instant::now() + wait, start);
     loop {
         let page = page::read(api, account, None, start, limit).await?;
-        let has_ended = Instant::now() >= deadline || api.readiness.is_stopping();
-        if !page.events.is_empty() || has_ended {
+        if !page.events.is_empty() || Instant::now() >= deadline {
             return Ok(page);
         }
         start = FeedStart::After(page.next);
-        let event = api.store.event_after(account, page.next.position);
-        let waited = async {
-            tokio::select! {
-                () = event => {}
-                () = api.readiness.stopped() => {}
-            }
-        };
-        // After a timeout, what is there by then is the answer.
-        let _ = timeout_at(deadline, waited).await;
+        tokio::select! {
+            () = api.store.event_after(account, page.next.position) => {}
+            () = api.readiness.stopped() => return Ok(page),
+            () = sleep_until(deadline) => if api.store.is_followed() {
+                return Ok(page);
+            },
+        }
     }
 }
