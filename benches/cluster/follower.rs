@@ -18,9 +18,17 @@ const GONE_MAX: Duration = Duration::from_secs(20);
 /// How long to wait before a request is sent again.
 const AGAIN: Duration = Duration::from_millis(200);
 
+/// Longer than any acknowledgement takes.
+const ACKNOWLEDGED: Duration = Duration::from_secs(3);
+
 #[derive(Default)]
 pub(crate) struct Follower {
     replicas: Vec<usize>,
+    begins_anew: bool,
+    /// Where it began; `None` for the oldest event.
+    first: RefCell<Option<String>>,
+    /// What was acknowledged before, and so may have no event after that.
+    tags_before: RefCell<HashSet<String>>,
     events: RefCell<Vec<Value>>,
     copy: RefCell<BTreeMap<String, Content>>,
     token: RefCell<Option<String>>,
@@ -41,7 +49,19 @@ pub(crate) fn start(load: &Rc<Load>, follower: &Rc<Follower>) -> Vec<JoinHandle<
 impl Follower {
     pub(crate) fn new(options: &Options) -> Self {
         let replicas = if options.without_events { Vec::new() } else { options.with_history() };
-        Self { replicas, ..Self::default() }
+        Self { replicas, begins_anew: options.begin_anew, ..Self::default() }
+    }
+
+    /// Takes the place after the newest event, and then all customers.
+    pub(crate) async fn begin_anew(&self, load: &Load) {
+        let page = self.get(load, "/events?From=Newest").await.unwrap_or_default();
+        let token = page["PageToken"].as_str().map(str::to_owned);
+        self.first.replace(token.clone());
+        self.token.replace(token);
+        self.copy.replace(lookup::all(load, &load.replicas[self.replicas[0]]).await);
+        // What was written before the page was read is acknowledged by now.
+        sleep(ACKNOWLEDGED).await;
+        self.tags_before.replace(load.tags().into_iter().collect());
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -50,8 +70,7 @@ impl Follower {
 
     /// Reads a page, and each customer that it names. False if it was empty.
     async fn read(&self, load: &Load, wait: u32) -> bool {
-        let start =
-            self.token.borrow().as_ref().map(|token| format!("&PageToken={token}")).unwrap_or_default();
+        let start = page_token(self.token.borrow().as_deref());
         let Some(page) = self.get(load, &format!("/events?PageSize=50&Wait={wait}{start}")).await else {
             return true;
         };
@@ -111,7 +130,7 @@ impl Follower {
         found.extend(
             load.tags()
                 .into_iter()
-                .filter(|tag| !versions.contains(tag))
+                .filter(|tag| !versions.contains(tag) && !self.tags_before.borrow().contains(tag))
                 .map(|tag| format!("{tag} has no event")),
         );
         if self.read_again(load).await != *self.events.borrow() {
@@ -124,7 +143,11 @@ impl Follower {
         let (mut versions, mut broken) = (BTreeMap::<String, Value>::new(), Vec::new());
         for event in &*self.events.borrow() {
             let id = event["CustomerID"].as_str().unwrap_or_default().to_owned();
-            let before = versions.insert(id.clone(), event["Version"].clone()).unwrap_or_default();
+            let before = versions.insert(id.clone(), event["Version"].clone());
+            if before.is_none() && self.begins_anew {
+                continue;
+            }
+            let before = before.unwrap_or_default();
             if event["Previous"] != before {
                 broken.push(format!("{id}: {event} does not follow {before}"));
             }
@@ -137,7 +160,7 @@ impl Follower {
     }
 
     async fn read_again(&self, load: &Load) -> Vec<Value> {
-        let (mut events, mut start) = (Vec::new(), String::new());
+        let (mut events, mut start) = (Vec::new(), page_token(self.first.borrow().as_deref()));
         loop {
             let page = self.get(load, &format!("/events?PageSize=100{start}")).await.unwrap_or_default();
             let items = page["Items"].as_array().cloned().unwrap_or_default();
@@ -145,7 +168,11 @@ impl Follower {
                 return events;
             }
             events.extend(items);
-            start = format!("&PageToken={}", page["PageToken"].as_str().unwrap_or_default());
+            start = page_token(page["PageToken"].as_str());
         }
     }
+}
+
+fn page_token(token: Option<&str>) -> String {
+    token.map(|token| format!("&PageToken={token}")).unwrap_or_default()
 }

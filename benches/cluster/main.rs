@@ -54,12 +54,16 @@ async fn run(options: &Options) -> serde_json::Value {
         histories::start(&load, &histories, options),
         ledger::start(&load, &ledger, options),
         freshness::start(&load, &freshness, options),
-        follower::start(&load, &follower),
     ];
+    if options.begin_anew {
+        spawn_blocking(|| std::io::stdin().read_line(&mut String::new())).await.unwrap().unwrap();
+        follower.begin_anew(&load).await;
+    }
+    let following = follower::start(&load, &follower);
     spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await.unwrap().unwrap();
     let ended = Instant::now();
     load.stop();
-    join_all(clients.into_iter().flatten()).await;
+    join_all(clients.into_iter().flatten().chain(following)).await;
     join_all(load.replicas.iter().map(|replica| load.until_it_writes(replica))).await;
     let lost = ledger.lost(&load).await;
     histories.look_up(&load).await;

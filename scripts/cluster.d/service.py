@@ -61,6 +61,11 @@ class Load:
         if read_line(self.process, 60) != "running\n":
             raise Failed(f"the load does not start:\n{stage.tail('load')}")
 
+    def begin_anew(self):
+        """Has a load that was started with --begin-anew follow from now on."""
+        self.process.stdin.write(b"\n")
+        self.process.stdin.flush()
+
     def finish(self):
         """Ends the load, and returns what it found."""
         self.process.stdin.close()

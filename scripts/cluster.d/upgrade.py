@@ -1,5 +1,9 @@
-"""The binary of an older revision and that of now, side by side over one Postgres; the old one goes under load."""
+"""The binary of an older revision and that of now, side by side over one Postgres; the old one goes under load.
 
+Whoever follows begins anew when it has gone, because an old one may have written without events.
+"""
+
+import json
 import os
 import shutil
 import signal
@@ -7,7 +11,7 @@ import subprocess
 import time
 
 from nodes import ask, programs
-from service import Load, Replica, generate_key
+from service import Load, Replica, environment, generate_key
 from stage import Failed, until
 
 # Longer than HAProxy takes to notice.
@@ -26,18 +30,37 @@ def run(stage, binary, driver, revision):
     proxy = Proxy(stage, [old, new])
     proxy.start()
     # 0.1.0 may carry a request out twice that is sent to two replicas.
-    load = Load(stage, driver, [proxy], key, ["--clients=6", "--no-repeats", "--without-events"])
+    load = Load(stage, driver, [proxy], key, ["--clients=6", "--no-repeats", "--begin-anew"])
     time.sleep(3)
     new.start()
     until("the new version serves", lambda: ask(f"http://{new.address}/readyz")[0] == 204)
     time.sleep(5)
     old.process.send_signal(signal.SIGTERM)
     until("the old version has ended", lambda: not old.is_running(), 30)
-    time.sleep(3)
-    return judge(revision, old, load.finish())
+    load.begin_anew()
+    time.sleep(8)
+    found = load.finish()
+    return judge(revision, old, found, breaks(binary, postgres.url), verify(binary, postgres.url))
 
 
-def judge(revision, old, found):
+def breaks(binary, url):
+    """How many events do not follow the one before of their customer: while the old version wrote, it had none."""
+    command = [binary, "events", "--account", "upgrade", "--database-url", url]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True, env=environment()).stdout.splitlines()
+    versions, broken = {}, 0
+    for event in map(json.loads, lines):
+        broken += versions.get(event["CustomerID"]) != event.get("Previous")
+        versions[event["CustomerID"]] = event.get("Version")
+    return broken, len(lines)
+
+
+def verify(binary, url):
+    """What is wrong with the database, in words; nothing if all is right."""
+    done = subprocess.run([binary, "verify", "--database-url", url], capture_output=True, text=True, env=environment())
+    return done.stderr.splitlines()[-5:] if done.returncode else []
+
+
+def judge(revision, old, found, broken, faults):
     failed = {name: count for name, count in found["answers"].items() if name.endswith(("503", "broken"))}
     longest = found["replicas"]["proxy"]["longest_answer"]
     print(
@@ -45,9 +68,16 @@ def judge(revision, old, found):
         f"{len(found['lost'])}, without order {len(found['without_order'])}/{found['histories']}, "
         f"the longest answer took {longest:.2f} s"
     )
+    print(
+        f"  events: {broken[0]} of {broken[1]} do not follow the one before; who began anew when the old version was gone read "
+        f"{found['events']}, {len(found['differences'])} differences"
+    )
     wrong = [f"{count} times {name}" for name, count in failed.items()]
     wrong += [f"lost: {lost}" for lost in found["lost"][:5]] + [f"no order: {text}" for text in found["without_order"][:2]]
     wrong += [f"not expected: {fault}" for fault in found["faults"][:5]]
+    wrong += [f"the copy of a follower: {difference}" for difference in found["differences"][:5]]
+    wrong += [] if found["events"] else ["nothing to follow"]
+    wrong += [f"verify: {fault}" for fault in faults]
     wrong += [f"the old version ended with {old.process.returncode}"] if old.process.returncode else []
     for reason in wrong:
         print(f"  WRONG: {reason}")
