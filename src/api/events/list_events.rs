@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 use actix_web::web::Data;
 use tokio::time::{Instant, sleep_until};
@@ -66,9 +66,18 @@ async fn read_or_wait(
         tokio::select! {
             () = api.store.event_after(account, page.next.position) => {}
             () = api.readiness.stopped() => return Ok(page),
-            () = sleep_until(deadline) => if api.store.is_followed() {
+            () = sleep_until(on_the_beat(deadline)) => if api.store.is_followed() {
                 return Ok(page);
             },
         }
     }
+}
+
+/// At this time, or less than a tenth of a second later. So several of those who wait are answered at the same time, and ask again
+/// at the same time: a worker that wakes up for each costs twice as much.
+fn on_the_beat(deadline: Instant) -> Instant {
+    const BEAT_NANOS: u32 = 100_000_000;
+    static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let since = deadline.saturating_duration_since(*FIRST).subsec_nanos() % BEAT_NANOS;
+    deadline + Duration::from_nanos((BEAT_NANOS - since).into())
 }
