@@ -73,10 +73,10 @@ async fn read_or_wait(
     }
 }
 
-/// At this time, or less than a tenth of a second later. So several of those who wait are answered at the same time, and ask again
+/// At this time, or less than a fifth of a second later. So several of those who wait are answered at the same time, and ask again
 /// at the same time: a worker that wakes up for each costs twice as much.
 fn on_the_beat(deadline: Instant) -> Instant {
-    const BEAT_NANOS: u32 = 100_000_000;
+    const BEAT_NANOS: u32 = 200_000_000;
     static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
     let since = deadline.saturating_duration_since(*FIRST).subsec_nanos() % BEAT_NANOS;
     deadline + Duration::from_nanos((BEAT_NANOS - since).into())
