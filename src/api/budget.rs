@@ -16,7 +16,7 @@ use crate::{account::Account, lock::lock};
 pub(super) const BODIES_BYTES_MAX: usize = 24 * 1024 * 1024;
 
 /// What the answers that wait to be sent may occupy together, in bytes.
-pub(super) const ANSWERS_BYTES_MAX: usize = 16 * 1024 * 1024;
+pub(super) const ANSWERS_BYTES_MAX: usize = 24 * 1024 * 1024;
 
 /// What each connection may occupy besides, in bytes. So large bodies and answers never keep small ones out.
 pub(super) const CONNECTION_BYTES_MAX: usize = 16 * 1024;
