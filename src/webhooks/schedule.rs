@@ -91,6 +91,8 @@ pub(super) struct Schedule {
     /// The customers whose row is not as the database has it.
     changed: HashSet<CustomerId>,
     has_changed: bool,
+    /// Those whose row is being written down. Whether it was is not known yet.
+    taken: Option<HashSet<CustomerId>>,
 }
 
 /// An event of the window.
@@ -131,6 +133,7 @@ impl Schedule {
             due: BTreeSet::new(),
             changed: HashSet::new(),
             has_changed: false,
+            taken: None,
         };
         for HeldCustomer { customer_id, position, occurred, tries, due } in held {
             schedule.due.insert((due, position, customer_id.clone()));
@@ -319,7 +322,7 @@ impl Schedule {
 
     /// Whether something waits, is under way, or is not written down.
     pub(super) fn is_busy(&self) -> bool {
-        self.has_changed || !self.window.is_empty() || !self.held.is_empty()
+        self.has_changed || self.taken.is_some() || !self.window.is_empty() || !self.held.is_empty()
     }
 
     /// When the oldest event happened that is not acknowledged, as far as was read.
@@ -328,13 +331,18 @@ impl Schedule {
         self.held.values().map(|held| held.occurred).chain(first).min()
     }
 
-    /// What the database does not know yet.
+    /// What the database may not know yet: also what was taken before, until [`Self::noted`].
     pub(super) fn take_changes(&mut self) -> Option<WebhookChanges> {
+        if let Some(taken) = self.taken.take() {
+            self.changed.extend(taken);
+            self.has_changed = true;
+        }
         if !std::mem::take(&mut self.has_changed) {
             return None;
         }
+        let taken = self.taken.insert(std::mem::take(&mut self.changed));
         let (mut held, mut freed) = (Vec::new(), Vec::new());
-        for customer_id in self.changed.drain() {
+        for customer_id in taken.iter().cloned() {
             match self.held.get(&customer_id) {
                 Some(&Held { position, occurred, tries, due }) => {
                     held.push(HeldCustomer { customer_id, position, occurred, tries, due });
@@ -345,11 +353,9 @@ impl Schedule {
         Some(WebhookChanges { progress: self.progress.clone(), state: self.ended, held, freed })
     }
 
-    /// Takes back what was not written down, to write it down the next time.
-    pub(super) fn keep_changes(&mut self, changes: WebhookChanges) {
-        let WebhookChanges { progress: _, state: _, held, freed } = changes;
-        self.changed.extend(held.into_iter().map(|held| held.customer_id).chain(freed));
-        self.has_changed = true;
+    /// What was taken last is written down.
+    pub(super) fn noted(&mut self) {
+        self.taken = None;
     }
 
     /// From this position on, a customer has a row, and what waits of it is read again when it is due.

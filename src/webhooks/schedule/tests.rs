@@ -171,6 +171,20 @@ fn a_request_that_hangs_does_not_hold_up_what_is_read_ahead() {
     assert_eq!(schedule.take_changes().unwrap().freed, vec![customer(1)]);
 }
 
+#[test]
+fn what_is_being_written_down_is_written_once_more_until_it_is_known_to_be() {
+    let mut schedule = fresh(EventTypes::ALL);
+    schedule.read(created([(1, 1), (2, 2)]));
+    while schedule.next(0).is_some() {}
+    schedule.failed(&customer(1), failure(Meaning::Customer, None), 0);
+    assert_eq!(schedule.take_changes().unwrap().held.len(), 1);
+    schedule.succeeded(&customer(2), 0);
+    let changes = schedule.take_changes().unwrap();
+    assert_eq!((changes.progress.cursor.position, changes.held.len()), (2, 1), "no answer to the first");
+    schedule.noted();
+    assert_eq!(schedule.take_changes(), None);
+}
+
 /// Something that happens to an endpoint, its receiver, or the process.
 #[derive(Debug, Clone)]
 enum Step {
@@ -180,7 +194,13 @@ enum Step {
     /// What is under way gets an answer: success, or a failure.
     Answer(Index, Option<Meaning>),
     Wait(i64),
+    /// It is begun to write down how far it is; what is being written down already is given up.
     Save,
+    /// That comes to an end: whether it happened, and whether that is known.
+    Saved {
+        happened: bool,
+        is_known: bool,
+    },
     /// The process is killed, and begins again with what was saved.
     Crash,
 }
@@ -200,6 +220,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<Index>().prop_map(|index| Step::Answer(index, Some(Meaning::Endpoint))),
         3 => (1..40_i64).prop_map(|seconds| Step::Wait(seconds * SECOND)),
         3 => Just(Step::Save),
+        3 => (any::<bool>(), any::<bool>())
+            .prop_map(|(happened, is_known)| Step::Saved { happened, is_known: happened && is_known }),
         1 => Just(Step::Crash),
     ]
 }
@@ -217,6 +239,7 @@ struct World {
     feed: Vec<StoredEvent>,
     schedule: Schedule,
     saved: (Progress, BTreeMap<CustomerId, HeldCustomer>),
+    saving: Option<WebhookChanges>,
     under_way: Vec<UnderWay>,
     acknowledged: BTreeSet<i64>,
     now: i64,
@@ -229,6 +252,7 @@ impl World {
             feed: Vec::new(),
             schedule: fresh(types),
             saved: (started(), BTreeMap::new()),
+            saving: None,
             under_way: Vec::new(),
             acknowledged: BTreeSet::new(),
             now: 0,
@@ -252,9 +276,11 @@ impl World {
             }
             Step::Answer(..) => {}
             Step::Wait(time) => self.now += time,
-            Step::Save => self.save(),
+            Step::Save => self.saving = self.schedule.take_changes(),
+            Step::Saved { happened, is_known } => self.end_save(happened, is_known),
             Step::Crash => {
                 self.under_way.clear();
+                self.saving = None;
                 let (progress, held) = self.saved.clone();
                 let held = held.into_values().collect();
                 self.schedule = Schedule::new(self.types, Steps::default(), progress, held);
@@ -317,11 +343,15 @@ impl World {
         }
     }
 
-    fn save(&mut self) {
-        let Some(WebhookChanges { progress, state, held, freed }) = self.schedule.take_changes() else {
-            return;
-        };
+    fn end_save(&mut self, happened: bool, is_known: bool) {
+        let Some(WebhookChanges { progress, state, held, freed }) = self.saving.take() else { return };
         assert_eq!(state, None);
+        if is_known {
+            self.schedule.noted();
+        }
+        if !happened {
+            return;
+        }
         self.saved.0 = progress;
         for freed in freed {
             self.saved.1.remove(&freed);
@@ -379,7 +409,9 @@ proptest! {
         let is_sent = |event: &&StoredEvent| types.contains(event.event.event_type);
         let sent: BTreeSet<i64> = world.feed.iter().filter(is_sent).map(|event| event.position).collect();
         prop_assert_eq!(&world.acknowledged, &sent, "nothing is lost, and nothing is sent that was not asked for");
-        world.save();
+        world.take(&Step::Save);
+        world.end_save(true, true);
+        prop_assert_eq!(world.schedule.take_changes(), None);
         prop_assert!(world.saved.1.is_empty(), "no row is left");
         prop_assert_eq!(world.schedule.oldest_unsent(), None);
     }
