@@ -158,11 +158,6 @@ async fn add(
 ) -> anyhow::Result<()> {
     let target = Target::parse(url, &allow.allowed()).map_err(misuse)?;
     let store = database.open(Access::Existing).await?;
-    let endpoints = store.webhooks().await?.into_iter().filter(|webhook| webhook.account == account).count();
-    ensure!(
-        endpoints < ENDPOINTS_MAX,
-        "the account {account} has {ENDPOINTS_MAX} endpoints, which is the most"
-    );
     match target.resolve().await {
         Err(error @ TargetError::NotPublic) => return Err(error.into()),
         Err(error @ TargetError::Unresolved) => output::note(format_args!("note: {error} yet")),
@@ -185,8 +180,9 @@ async fn add(
     };
     let secret = Secret::random();
     let row = sealing.seal(&webhook.id, &secret)?;
-    store.add_webhook(&webhook, &row).await?;
+    let is_added = store.add_webhook(&webhook, &row, ENDPOINTS_MAX).await;
     sealing.end(&store).await;
+    ensure!(is_added?, "the account {} has {ENDPOINTS_MAX} endpoints, which is the most", webhook.account);
     output::print(format_args!("{} {}", webhook.id, &*secret.reveal()))
         .with_context(|| format!("added the endpoint {}, but {NO_SECRET_SHOWN}", webhook.id))
 }

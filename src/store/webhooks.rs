@@ -15,7 +15,7 @@ use super::{
 use crate::{account::Account, clock, model::CustomerId};
 use diesel::{
     BoolExpressionMethods as _, ExpressionMethods as _, JoinOnDsl as _, QueryDsl as _, SelectableHelper as _,
-    delete, dsl::sql, expression::SqlLiteral, insert_into, sql_types::Bool, update,
+    delete, dsl::sql, expression::SqlLiteral, insert_into, sql_query, sql_types::Bool, update,
 };
 
 /// How long an endpoint is somebody's, by the database's clock.
@@ -31,16 +31,39 @@ fn is_free(engine: &Engine) -> SqlLiteral<Bool> {
     })
 }
 
+/// Whoever adds an endpoint has this lock on Postgres: any number that is no hash of a customer's key, here `webhooks` in ASCII.
+const ADDING_LOCK: i64 = 0x7765_6268_6f6f_6b73;
+
+/// Waits, in a transaction, until nobody else adds an endpoint.
+fn one_at_a_time(engine: &Engine) -> String {
+    match engine {
+        // The transaction is the only one that writes.
+        Engine::Sqlite(_) => "SELECT 1".to_owned(),
+        Engine::Postgres(_) => format!("SELECT pg_advisory_xact_lock({ADDING_LOCK})"),
+    }
+}
+
 impl Store {
-    /// Adds an endpoint with its first secret.
-    pub async fn add_webhook(&self, webhook: &Webhook, secret: &WebhookSecret) -> Result<(), StoreError> {
+    /// Adds an endpoint with its first secret; false, and nothing happens, if its account has so many already.
+    pub async fn add_webhook(
+        &self,
+        webhook: &Webhook,
+        secret: &WebhookSecret,
+        endpoints_max: i64,
+    ) -> Result<bool, StoreError> {
         let (row, secret) = (WebhookRow::new(webhook, secret.created_at), secret.clone());
-        let added = statements!(
-            self,
-            insert_into(webhooks::table).values(&row),
-            insert_into(webhook_secrets::table).values(&secret)
-        );
-        added.map(drop)
+        let (lock, account) = (one_at_a_time(&self.engine), webhook.account.to_string());
+        either!(self.transaction(|connection| {
+            run!(sql_query(&lock).execute(connection))?;
+            let endpoints = webhooks::table.filter(webhooks::account.eq(&account)).count();
+            let endpoints: i64 = run!(endpoints.get_result(connection))?;
+            if endpoints >= endpoints_max {
+                return Ok(false);
+            }
+            run!(insert_into(webhooks::table).values(&row).execute(connection))?;
+            run!(insert_into(webhook_secrets::table).values(&secret).execute(connection))?;
+            Ok(true)
+        }))
     }
 
     /// All endpoints by account, the oldest first. A damaged row does not hide the others.

@@ -9,3 +9,4 @@ mod https;
 mod place;
 mod processes;
 mod receiver;
+mod stored;
