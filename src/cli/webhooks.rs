@@ -258,7 +258,7 @@ async fn replay(named: &Named, from: From) -> anyhow::Result<()> {
         From::Position(position) => before_position(&store, &webhook.account, position).await?,
         From::Time(time) => before_time(&store, &webhook.account, time).await?,
     };
-    ensure!(store.replay_webhook(&webhook, after).await?, NO_ENDPOINT);
+    ensure!(store.replay_webhook(&webhook.id, after).await?, NO_ENDPOINT);
     output::report(&format!("{} goes on with the event at position {}", webhook.id, after.position + 1))
 }
 

@@ -15,7 +15,12 @@ use super::{
 use crate::{account::Account, clock, model::CustomerId};
 use diesel::{
     BoolExpressionMethods as _, ExpressionMethods as _, JoinOnDsl as _, QueryDsl as _, SelectableHelper as _,
-    delete, dsl::sql, expression::SqlLiteral, insert_into, sql_query, sql_types::Bool, update,
+    delete,
+    dsl::{case_when, sql},
+    expression::SqlLiteral,
+    insert_into, sql_query,
+    sql_types::Bool,
+    update,
 };
 
 /// How long an endpoint is somebody's, by the database's clock.
@@ -126,7 +131,10 @@ impl Store {
         let mut ids: Vec<String> = freed.into_iter().map(CustomerId::into_string).collect();
         ids.extend(held.iter().map(|held| held.customer_id.as_str().to_owned()));
         let rows: Vec<_> = held.into_iter().map(|held| HeldRow::new(&webhook_id, held)).collect();
-        let state = state.map(|state| webhooks::state.eq(state.as_str()));
+        // If an operator paused it meanwhile, it stays so.
+        let is_paused = webhooks::state.ne(WebhookState::Active.as_str());
+        let state = state
+            .map(|state| webhooks::state.eq(case_when(is_paused, webhooks::state).otherwise(state.as_str())));
         statements!(
             self,
             update(webhooks::table.find(&webhook_id).filter(webhooks::epoch.eq(epoch))).set((
@@ -203,16 +211,14 @@ impl Store {
 
     /// Sends the events after this one again, and forgets the failures among them. An endpoint that an operator paused stays
     /// paused. False if there is no such endpoint.
-    pub async fn replay_webhook(&self, webhook: &Webhook, after: Cursor) -> Result<bool, StoreError> {
-        let webhook_id = webhook.id.clone();
-        let state = match webhook.state {
-            WebhookState::PausedByOperator => WebhookState::PausedByOperator,
-            _ => WebhookState::Active,
-        };
+    pub async fn replay_webhook(&self, webhook_id: &str, after: Cursor) -> Result<bool, StoreError> {
+        let webhook_id = webhook_id.to_owned();
+        let is_paused = webhooks::state.eq(WebhookState::PausedByOperator.as_str());
+        let state = case_when(is_paused, webhooks::state).otherwise(WebhookState::Active.as_str());
         statements!(
             self,
             update(webhooks::table.find(&webhook_id)).set((
-                webhooks::state.eq(state.as_str()),
+                webhooks::state.eq(state),
                 webhooks::position.eq(after.position),
                 webhooks::position_id.eq(after.id.as_bytes()),
                 webhooks::position_at.eq(after.occurred),

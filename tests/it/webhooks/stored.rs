@@ -1,7 +1,7 @@
 //! Endpoints in the database: what happens when two change one at the same time.
 
 use customers_api::{
-    store::EventTypes,
+    store::{Cursor, EventTypes, WebhookChanges, WebhookState},
     webhooks::{ENDPOINTS_MAX, Secret},
 };
 use futures_util::future::{join, join_all};
@@ -11,6 +11,7 @@ use crate::support::{Engine, eventually, on_each_engine};
 
 on_each_engine! {
     two_who_add_at_once_make_no_17th_endpoint,
+    an_endpoint_that_an_operator_paused_stays_so,
 }
 
 async fn two_who_add_at_once_make_no_17th_endpoint(engine: Engine) {
@@ -37,4 +38,21 @@ async fn two_who_add_at_once_make_no_17th_endpoint(engine: Engine) {
     assert_eq!(place.api.database.count("webhooks").await, ENDPOINTS_MAX);
     assert_eq!(place.api.database.count("webhook_secrets").await, ENDPOINTS_MAX);
     place.add_for("other", &hook, EventTypes::ALL).await;
+}
+
+async fn an_endpoint_that_an_operator_paused_stays_so(engine: Engine) {
+    let (place, hook) = (Place::start(engine).await, Hook::start().await);
+    let (id, _) = place.add(&hook, EventTypes::ALL).await;
+    assert!(place.api.store.pause_webhook(&id).await.unwrap());
+    let webhook = place.webhook(&id).await;
+    let changes = WebhookChanges {
+        progress: webhook.progress,
+        state: Some(WebhookState::PausedByReceiver),
+        held: Vec::new(),
+        freed: Vec::new(),
+    };
+    assert!(place.api.store.save_webhook(&id, webhook.epoch, changes).await.unwrap());
+    assert_eq!(place.webhook(&id).await.state, WebhookState::PausedByOperator, "410 came later");
+    assert!(place.api.store.replay_webhook(&id, Cursor::START).await.unwrap());
+    assert_eq!(place.webhook(&id).await.state, WebhookState::PausedByOperator);
 }
