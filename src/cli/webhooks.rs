@@ -177,6 +177,7 @@ async fn add(
         progress: Progress { cursor, failures: 0, failing_since: None, held_until: 0, last_failure: None },
         epoch: 0,
         holder: None,
+        lease_seconds: 0,
     };
     let secret = Secret::random();
     let row = sealing.seal(&webhook.id, &secret)?;

@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 
 use super::{
     hook::{Happened, Hook, Reply},
-    place::{Place, send},
+    place::{Place, held, send},
 };
 use crate::support::{Dice, Engine, eventually, on_each_engine};
 
@@ -101,7 +101,7 @@ async fn a_customer_that_fails_holds_back_nobody_else(engine: Engine) {
     change(&place, 6, 8).await;
     eventually("the others are acknowledged", async || hook.acknowledged() == 4 * 8).await;
     eventually("who fails has a row", async || {
-        let held = place.api.store.held_customers(&id).await.unwrap();
+        let held = held(&place.api.store, &place.webhook(&id).await).await;
         held.iter().any(|held| held.customer_id.as_str() == "c-0" && held.tries > 1)
     })
     .await;

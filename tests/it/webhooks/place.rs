@@ -6,7 +6,7 @@ use customers_api::{
     account::Account,
     clock,
     record::{Records, SealKeys, generate_key_line},
-    store::{EventTypes, FeedStart, Progress, Store, Webhook, WebhookSecret, WebhookState},
+    store::{EventTypes, FeedStart, HeldCustomer, Progress, Store, Webhook, WebhookSecret, WebhookState},
     telemetry::WebhookMetrics,
     webhooks::{Allowed, AllowedHost, ENDPOINTS_MAX, Secret, Settings, Steps, Webhooks},
 };
@@ -64,6 +64,7 @@ impl Place {
             progress,
             epoch: 0,
             holder: None,
+            lease_seconds: 0,
         }
     }
 
@@ -105,10 +106,20 @@ impl Place {
         let account: Account = "acme".parse().unwrap();
         let newest = store.events(&account, None, FeedStart::Newest, 1).await.unwrap().unwrap().next;
         eventually("everything is acknowledged", async || {
-            self.webhook(id).await.progress.cursor == newest
-                && store.held_customers(id).await.unwrap().is_empty()
+            let webhook = self.webhook(id).await;
+            webhook.progress.cursor == newest && held(store, &webhook).await.is_empty()
         })
         .await;
+    }
+}
+
+/// The customers that an endpoint holds back.
+pub(super) async fn held(store: &Store, webhook: &Webhook) -> Vec<HeldCustomer> {
+    loop {
+        // The database may be busy.
+        if let Ok(held) = store.held_customers(webhook).await {
+            return held.unwrap_or_default();
+        }
     }
 }
 

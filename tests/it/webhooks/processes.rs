@@ -13,7 +13,10 @@ use futures_util::future::{join, join_all};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::hook::{Hook, Reply};
+use super::{
+    hook::{Hook, Reply},
+    place::held,
+};
 use crate::{
     postgres_cluster::Cluster,
     support::{Client, Database, Dice, Engine, Service, command, eventually, mia},
@@ -142,8 +145,9 @@ impl Fleet {
         let newest = self.store.events(&"sandbox".parse().unwrap(), None, FeedStart::Newest, 1).await;
         let newest = newest.unwrap().unwrap().next;
         eventually("everything is acknowledged", async || {
-            self.webhook().await.progress.cursor == newest
-                && self.store.held_customers(id).await.unwrap().is_empty()
+            let webhook = self.webhook().await;
+            assert_eq!(webhook.id, id);
+            webhook.progress.cursor == newest && held(&self.store, &webhook).await.is_empty()
         })
         .await;
         let (code, said, why) = self.run(&["events", "--account", "sandbox"]);
@@ -180,6 +184,9 @@ async fn nothing_is_lost_on_sqlite_while_the_process_is_killed() {
     let kill = async || {
         for _ in 0..3 {
             sleep(Duration::from_millis(700)).await;
+            fleet.kill(0);
+            // As if it had ended: the test need not wait for that.
+            fleet.database.execute("UPDATE webhooks SET lease_ends_at = 0").await;
             fleet.restart(0).await;
         }
     };
