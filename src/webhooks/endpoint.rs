@@ -106,7 +106,7 @@ impl Endpoint {
             }
             let due = self.until_due().filter(|_| may_begin).map(sleep);
             tokio::select! {
-                Some(done) = running.next() => if let Some(event) = self.take(done) {
+                Some(done) = running.next() => if let Some(event) = self.take(done, *order.borrow()) {
                     running.push(self.send(event, &target));
                 },
                 Some(read) = OptionFuture::from(reading.as_mut()) => {
@@ -204,12 +204,17 @@ impl Endpoint {
     }
 
     /// Takes what came of something. Returns the event that is to be sent now, if it is one that was looked for.
-    fn take(&mut self, done: Done) -> Option<StoredEvent> {
+    fn take(&mut self, done: Done, told: Order) -> Option<StoredEvent> {
         match done {
             Done::Sent(customer_id, Ok(())) => self.schedule.succeeded(&customer_id, now()),
             Done::Sent(customer_id, Err(failed)) => self.schedule.failed(&customer_id, failed, now()),
+            Done::LookedUp(customer_id, Ok(LookedUp::Found(_)))
+                if told != Order::Run || !self.sender.has_lease() =>
+            {
+                self.schedule.put_off(&customer_id, now());
+            }
             Done::LookedUp(_, Ok(LookedUp::Found(event))) => {
-                return self.schedule.found(&event).then_some(event);
+                return self.schedule.found(&event, now()).then_some(event);
             }
             Done::LookedUp(customer_id, Ok(LookedUp::Nothing { up_to })) => {
                 self.schedule.found_nothing(&customer_id, up_to, now());
@@ -315,3 +320,6 @@ async fn held_event(
 fn now() -> i64 {
     clock::now().timestamp_micros()
 }
+
+#[cfg(test)]
+mod tests;

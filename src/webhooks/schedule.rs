@@ -40,6 +40,10 @@ const PATIENCE_MICROS: i64 = 1_000_000;
 /// How long nothing may succeed until the endpoint is paused, in microseconds.
 const FAILING_MICROS_MAX: i64 = 5 * 24 * 60 * 60 * 1_000_000;
 
+/// How long the longest wait for a try is at the most, in microseconds. What is to wait for longer was noted before the clock was set
+/// back, and waits no more.
+const WAIT_MICROS_MAX: i64 = 15 * 60 * 60 * 1_000_000;
+
 /// What became of a try.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Failed {
@@ -175,7 +179,7 @@ impl Schedule {
 
     /// The next try, which begins now. What becomes of it must be told.
     pub(super) fn next(&mut self, now: i64) -> Option<Next> {
-        if self.ended.is_some() || now < self.progress.held_until {
+        if self.is_stopped(now) {
             return None;
         }
         let is_probing = self.progress.failures >= FAILURES_MAX;
@@ -193,9 +197,16 @@ impl Schedule {
         self.next_event(now)
     }
 
+    /// Whether no try may begin.
+    fn is_stopped(&self, now: i64) -> bool {
+        self.ended.is_some() || !has_come(self.progress.held_until, now)
+    }
+
     fn next_held(&mut self, now: i64) -> Option<Next> {
-        self.due.first().filter(|(due, ..)| *due <= now)?;
-        let (_, position, customer_id) = self.due.pop_first()?;
+        let ends = [self.due.first(), self.due.last()];
+        let next = ends.into_iter().flatten().find(|(due, ..)| has_come(*due, now))?.clone();
+        self.due.remove(&next);
+        let (_, position, customer_id) = next;
         let occurred = self.held.get(&customer_id)?.occurred;
         self.sending.insert(customer_id.clone(), Try { position, occurred, began: now });
         Some(Next::Held(customer_id, position))
@@ -213,17 +224,20 @@ impl Schedule {
         Some(Next::Event(event))
     }
 
-    /// The event that was asked for with [`Next::Held`]. False if it need not be sent now: its customer is not held back any
-    /// more, and the event is read in its turn.
-    pub(super) fn found(&mut self, event: &StoredEvent) -> bool {
+    /// The event that was asked for with [`Next::Held`]. False if it is not to be sent now: no try may begin any more, or its
+    /// customer is not held back any more, and the event is read in its turn.
+    pub(super) fn found(&mut self, event: &StoredEvent, now: i64) -> bool {
         let is_read = event.position <= self.read_to().position;
         if !is_read {
             self.sending.remove(&event.customer_id);
             self.free(&event.customer_id);
+        } else if self.is_stopped(now) {
+            self.put_off(&event.customer_id, now);
         } else if let Some(under_way) = self.sending.get_mut(&event.customer_id) {
             (under_way.position, under_way.occurred) = (event.position, event.event.occurred);
+            return true;
         }
-        is_read
+        false
     }
 
     /// There is no event for [`Next::Held`] up to this position.
@@ -237,7 +251,7 @@ impl Schedule {
         }
     }
 
-    /// What [`Next::Held`] asked for could not be looked up.
+    /// What [`Next::Held`] asked for could not be looked up, or is not to be sent now.
     pub(super) fn put_off(&mut self, customer_id: &CustomerId, due: i64) {
         self.sending.remove(customer_id);
         if let Some(held) = self.held.get(customer_id).copied() {
@@ -403,6 +417,11 @@ impl Schedule {
             self.has_changed = true;
         }
     }
+}
+
+/// Whether this time has come.
+fn has_come(time: i64, now: i64) -> bool {
+    time <= now || time > now.saturating_add(WAIT_MICROS_MAX)
 }
 
 #[cfg(test)]

@@ -105,6 +105,37 @@ fn what_speaks_of_the_endpoint_holds_up_all_of_it() {
 }
 
 #[test]
+fn what_was_looked_up_meanwhile_is_not_sent_to_an_endpoint_that_asks_to_wait_or_is_gone() {
+    for meaning in [Meaning::Endpoint, Meaning::Gone] {
+        let mut schedule = fresh(EventTypes::ALL);
+        let events = created([(1, 1), (2, 2)]);
+        schedule.read(events.clone());
+        schedule.next(0);
+        schedule.failed(&customer(1), failure(Meaning::Customer, None), 0);
+        schedule.next(6 * SECOND);
+        schedule.next(6 * SECOND);
+        schedule.failed(&customer(2), failure(meaning, None), 6 * SECOND);
+        assert!(!schedule.found(&events[0], 6 * SECOND), "{meaning:?}");
+        let changes = schedule.take_changes().unwrap();
+        assert!(changes.held.iter().any(|held| held.position == 1), "{meaning:?}: it waits");
+        assert_eq!(schedule.next(18 * SECOND).is_some(), meaning == Meaning::Endpoint);
+    }
+}
+
+#[test]
+fn nobody_waits_for_a_time_that_was_noted_before_the_clock_was_set_back() {
+    const YEAR: i64 = 365 * 24 * 60 * 60 * SECOND;
+    let held =
+        |number, due| HeldCustomer { customer_id: customer(number), position: 1, occurred: 1, tries: 1, due };
+    let progress = Progress { held_until: YEAR, ..started() };
+    let held = vec![held(1, 5 * SECOND), held(2, YEAR)];
+    let mut schedule = Schedule::new(EventTypes::ALL, Steps::default(), progress, held);
+    assert_eq!(schedule.next(0), Some(Next::Held(customer(2), 1)));
+    assert_eq!(schedule.next(0), None, "this time will come");
+    assert_eq!(schedule.next(5 * SECOND), Some(Next::Held(customer(1), 1)));
+}
+
+#[test]
 fn after_ten_failures_in_a_row_one_request_is_made_at_a_time_until_one_succeeds() {
     let mut schedule = fresh(EventTypes::ALL);
     schedule.read(created((1..=20).map(|number| (number.into(), number))));
@@ -197,10 +228,7 @@ enum Step {
     /// It is begun to write down how far it is; what is being written down already is given up.
     Save,
     /// That comes to an end: whether it happened, and whether that is known.
-    Saved {
-        happened: bool,
-        is_known: bool,
-    },
+    Saved(bool, bool),
     /// The process is killed, and begins again with what was saved.
     Crash,
 }
@@ -221,7 +249,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (1..40_i64).prop_map(|seconds| Step::Wait(seconds * SECOND)),
         3 => Just(Step::Save),
         3 => (any::<bool>(), any::<bool>())
-            .prop_map(|(happened, is_known)| Step::Saved { happened, is_known: happened && is_known }),
+            .prop_map(|(happened, is_known)| Step::Saved(happened, happened && is_known)),
         1 => Just(Step::Crash),
     ]
 }
@@ -277,7 +305,7 @@ impl World {
             Step::Answer(..) => {}
             Step::Wait(time) => self.now += time,
             Step::Save => self.saving = self.schedule.take_changes(),
-            Step::Saved { happened, is_known } => self.end_save(happened, is_known),
+            Step::Saved(happened, is_known) => self.end_save(happened, is_known),
             Step::Crash => {
                 self.under_way.clear();
                 self.saving = None;
@@ -320,6 +348,10 @@ impl World {
             assert!(self.acknowledged.contains(&earlier.position), "{event:?} overtakes {earlier:?}");
         }
         assert!(self.types.contains(event.event.event_type));
+        assert!(
+            self.now >= self.schedule.progress.held_until,
+            "{event:?} is sent although the receiver asked to wait"
+        );
         self.under_way.push(UnderWay::Request(event));
     }
 
@@ -333,7 +365,7 @@ impl World {
                 self.schedule.failed(&event.customer_id, failure(meaning, None), self.now);
             }
             (UnderWay::LookUp(_, Some(event), _), _) => {
-                if self.schedule.found(&event) {
+                if self.schedule.found(&event, self.now) {
                     self.send(event);
                 }
             }
