@@ -4,6 +4,7 @@ mod cli;
 mod client;
 mod connections;
 mod delivery;
+mod environment;
 mod hook;
 mod https;
 mod place;
