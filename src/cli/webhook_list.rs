@@ -31,7 +31,7 @@ pub(super) async fn print(store: &Store) -> anyhow::Result<()> {
 
 async fn cells(store: &Store, webhook: Webhook) -> Result<[String; 10], StoreError> {
     let newest = store.feed_head(&webhook.account).await?.map_or(0, |head| head.newest);
-    let held = store.held_customers(&webhook.id).await?;
+    let held = store.held_customers(&webhook).await?.unwrap_or_default();
     let cursor = webhook.progress.cursor;
     let behind = (newest - cursor.position).max(0) + store.held_events(&webhook).await?;
     let next = store.events(&webhook.account, None, FeedStart::After(cursor), 1).await?;

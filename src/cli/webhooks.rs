@@ -158,11 +158,6 @@ async fn add(
 ) -> anyhow::Result<()> {
     let target = Target::parse(url, &allow.allowed()).map_err(misuse)?;
     let store = database.open(Access::Existing).await?;
-    let endpoints = store.webhooks().await?.into_iter().filter(|webhook| webhook.account == account).count();
-    ensure!(
-        endpoints < ENDPOINTS_MAX,
-        "the account {account} has {ENDPOINTS_MAX} endpoints, which is the most"
-    );
     match target.resolve().await {
         Err(error @ TargetError::NotPublic) => return Err(error.into()),
         Err(error @ TargetError::Unresolved) => output::note(format_args!("note: {error} yet")),
@@ -182,11 +177,13 @@ async fn add(
         progress: Progress { cursor, failures: 0, failing_since: None, held_until: 0, last_failure: None },
         epoch: 0,
         holder: None,
+        lease_seconds: 0,
     };
     let secret = Secret::random();
     let row = sealing.seal(&webhook.id, &secret)?;
-    store.add_webhook(&webhook, &row).await?;
+    let is_added = store.add_webhook(&webhook, &row, ENDPOINTS_MAX).await;
     sealing.end(&store).await;
+    ensure!(is_added?, "the account {} has {ENDPOINTS_MAX} endpoints, which is the most", webhook.account);
     output::print(format_args!("{} {}", webhook.id, &*secret.reveal()))
         .with_context(|| format!("added the endpoint {}, but {NO_SECRET_SHOWN}", webhook.id))
 }
@@ -262,7 +259,7 @@ async fn replay(named: &Named, from: From) -> anyhow::Result<()> {
         From::Position(position) => before_position(&store, &webhook.account, position).await?,
         From::Time(time) => before_time(&store, &webhook.account, time).await?,
     };
-    ensure!(store.replay_webhook(&webhook, after).await?, NO_ENDPOINT);
+    ensure!(store.replay_webhook(&webhook.id, after).await?, NO_ENDPOINT);
     output::report(&format!("{} goes on with the event at position {}", webhook.id, after.position + 1))
 }
 

@@ -37,7 +37,7 @@ pub(super) fn after(engine: &Engine, seconds: u32) -> SqlLiteral<BigInt> {
         Engine::Sqlite(_) => "unixepoch()",
         Engine::Postgres(_) => "CAST(extract(epoch FROM clock_timestamp()) AS BIGINT)",
     };
-    sql(&format!("{now} + {seconds}"))
+    sql(&format!("({now} + {seconds})"))
 }
 
 impl Store {

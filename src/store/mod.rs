@@ -53,5 +53,8 @@ pub use self::{
     },
     url::{DatabaseUrl, InvalidDatabaseUrl},
     version::{InvalidVersion, NewVersion, Version},
-    webhook::{EventTypes, HeldCustomer, Progress, Webhook, WebhookChanges, WebhookSecret, WebhookState},
+    webhook::{
+        EventTypes, HeldCustomer, LEASE_SECONDS, Progress, Webhook, WebhookChanges, WebhookSecret,
+        WebhookState,
+    },
 };

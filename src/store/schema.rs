@@ -3,7 +3,9 @@
 
 diesel::joinable!(key_limits -> signing_keys (key_id));
 diesel::allow_tables_to_appear_in_same_query!(key_limits, signing_keys);
+diesel::joinable!(held_customers -> webhooks (webhook_id));
 diesel::allow_tables_to_appear_in_same_query!(events, held_customers);
+diesel::allow_tables_to_appear_in_same_query!(held_customers, webhooks);
 
 diesel::table! {
     customers (account, customer_id) {

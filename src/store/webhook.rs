@@ -12,6 +12,9 @@ use crate::{
     model::{CustomerId, EventType},
 };
 
+/// How long an endpoint is somebody's, from each renewal on.
+pub const LEASE_SECONDS: u32 = 15;
+
 /// Which types of events an endpoint is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EventTypes(i64);
@@ -112,6 +115,8 @@ pub struct Webhook {
     pub epoch: i64,
     /// Who sends, or did so last.
     pub holder: Option<String>,
+    /// How long it is still the holder's, in seconds, by the database's clock.
+    pub lease_seconds: u32,
 }
 
 /// A customer whose events an endpoint does not get, because one failed.
@@ -183,7 +188,7 @@ pub(super) struct WebhookRow {
 
 impl WebhookRow {
     pub(super) fn new(webhook: &Webhook, created_at: i64) -> Self {
-        let Webhook { id, account, url, types, state, progress, epoch, holder } = webhook;
+        let Webhook { id, account, url, types, state, progress, epoch, holder, lease_seconds: _ } = webhook;
         let Progress { cursor, failures, failing_since, held_until, last_failure } = progress;
         Self {
             webhook_id: id.clone(),
@@ -204,8 +209,8 @@ impl WebhookRow {
         }
     }
 
-    /// The endpoint; `None` if the row is damaged.
-    pub(super) fn webhook(self) -> Option<Webhook> {
+    /// The endpoint, with so much left of its lease; `None` if the row is damaged.
+    pub(super) fn webhook(self, lease_seconds: i64) -> Option<Webhook> {
         let cursor = Cursor {
             position: self.position,
             id: Version::from_bytes(&self.position_id)?,
@@ -226,6 +231,11 @@ impl WebhookRow {
             },
             epoch: self.epoch,
             holder: self.holder,
+            // One that ends later was made before the clock was set back.
+            lease_seconds: u32::try_from(lease_seconds)
+                .ok()
+                .filter(|left| *left <= LEASE_SECONDS)
+                .unwrap_or(0),
         })
     }
 }

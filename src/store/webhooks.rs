@@ -9,58 +9,73 @@ use super::{
     schema::{events, feed_heads, held_customers, webhook_secrets, webhooks},
     version::Version,
     webhook::{
-        HeldCustomer, HeldRow, Progress, Webhook, WebhookChanges, WebhookRow, WebhookSecret, WebhookState,
+        HeldCustomer, HeldRow, LEASE_SECONDS, Progress, Webhook, WebhookChanges, WebhookRow, WebhookSecret,
+        WebhookState,
     },
 };
 use crate::{account::Account, clock, model::CustomerId};
 use diesel::{
     BoolExpressionMethods as _, ExpressionMethods as _, JoinOnDsl as _, QueryDsl as _, SelectableHelper as _,
-    delete, dsl::sql, expression::SqlLiteral, insert_into, sql_types::Bool, update,
+    delete, dsl::case_when, insert_into, sql_query, update,
 };
 
-/// How long an endpoint is somebody's, by the database's clock.
-const LEASE_SECONDS: u32 = 15;
+/// Whoever adds an endpoint has this lock on Postgres: any number that is no hash of a customer's key, here `webhooks` in ASCII.
+const ADDING_LOCK: i64 = 0x7765_6268_6f6f_6b73;
 
-/// Whether nobody else sends. Only one process serves an SQLite database, and so nobody else is there.
-fn is_free(engine: &Engine) -> SqlLiteral<Bool> {
-    sql(match engine {
-        Engine::Sqlite(_) => "TRUE",
-        Engine::Postgres(_) => {
-            "(holder IS NULL OR lease_ends_at <= CAST(extract(epoch FROM clock_timestamp()) AS BIGINT))"
-        }
-    })
+/// Waits, in a transaction, until nobody else adds an endpoint.
+fn one_at_a_time(engine: &Engine) -> String {
+    match engine {
+        // The transaction is the only one that writes.
+        Engine::Sqlite(_) => "SELECT 1".to_owned(),
+        Engine::Postgres(_) => format!("SELECT pg_advisory_xact_lock({ADDING_LOCK})"),
+    }
 }
 
 impl Store {
-    /// Adds an endpoint with its first secret.
-    pub async fn add_webhook(&self, webhook: &Webhook, secret: &WebhookSecret) -> Result<(), StoreError> {
+    /// Adds an endpoint with its first secret; false, and nothing happens, if its account has so many already.
+    pub async fn add_webhook(
+        &self,
+        webhook: &Webhook,
+        secret: &WebhookSecret,
+        endpoints_max: i64,
+    ) -> Result<bool, StoreError> {
         let (row, secret) = (WebhookRow::new(webhook, secret.created_at), secret.clone());
-        let added = statements!(
-            self,
-            insert_into(webhooks::table).values(&row),
-            insert_into(webhook_secrets::table).values(&secret)
-        );
-        added.map(drop)
+        let (lock, account) = (one_at_a_time(&self.engine), webhook.account.to_string());
+        either!(self.transaction(|connection| {
+            run!(sql_query(&lock).execute(connection))?;
+            let endpoints = webhooks::table.filter(webhooks::account.eq(&account)).count();
+            let endpoints: i64 = run!(endpoints.get_result(connection))?;
+            if endpoints >= endpoints_max {
+                return Ok(false);
+            }
+            run!(insert_into(webhooks::table).values(&row).execute(connection))?;
+            run!(insert_into(webhook_secrets::table).values(&secret).execute(connection))?;
+            Ok(true)
+        }))
     }
 
     /// All endpoints by account, the oldest first. A damaged row does not hide the others.
     pub async fn webhooks(&self) -> Result<Vec<Webhook>, StoreError> {
-        let rows: Vec<WebhookRow> = query!(self, |connection| webhooks::table
+        let now = after(&self.engine, 0);
+        let rows: Vec<(WebhookRow, i64)> = query!(self, |connection| webhooks::table
             .order_by((webhooks::account, webhooks::created_at, webhooks::webhook_id))
-            .select(WebhookRow::as_select())
+            .select((WebhookRow::as_select(), webhooks::lease_ends_at - now.clone()))
             .load(connection))?;
-        Ok(rows.into_iter().filter_map(WebhookRow::webhook).collect())
+        Ok(rows.into_iter().filter_map(|(row, lease_seconds)| row.webhook(lease_seconds)).collect())
     }
 
     /// Takes over all endpoints that nobody sends to. They are this holder's for 15 seconds.
     pub async fn claim_webhooks(&self, holder: &str) -> Result<(), StoreError> {
         let holder = holder.to_owned();
-        let (is_free, ends_at) = (is_free(&self.engine), after(&self.engine, LEASE_SECONDS));
+        let (now, ends_at) = (after(&self.engine, 0), after(&self.engine, LEASE_SECONDS));
         let claimed = query!(self, |connection| update(
             webhooks::table
                 .filter(webhooks::state.eq(WebhookState::Active.as_str()))
                 .filter(webhooks::holder.is_null().or(webhooks::holder.ne(&holder)))
-                .filter(is_free.clone())
+                // One that ends later was made before the clock was set back.
+                .filter(
+                    webhooks::lease_ends_at.le(now.clone()).or(webhooks::lease_ends_at.gt(ends_at.clone()))
+                )
         )
         .set((
             webhooks::epoch.eq(webhooks::epoch + 1),
@@ -103,7 +118,10 @@ impl Store {
         let mut ids: Vec<String> = freed.into_iter().map(CustomerId::into_string).collect();
         ids.extend(held.iter().map(|held| held.customer_id.as_str().to_owned()));
         let rows: Vec<_> = held.into_iter().map(|held| HeldRow::new(&webhook_id, held)).collect();
-        let state = state.map(|state| webhooks::state.eq(state.as_str()));
+        // If an operator paused it meanwhile, it stays so.
+        let is_paused = webhooks::state.ne(WebhookState::Active.as_str());
+        let state = state
+            .map(|state| webhooks::state.eq(case_when(is_paused, webhooks::state).otherwise(state.as_str())));
         statements!(
             self,
             update(webhooks::table.find(&webhook_id).filter(webhooks::epoch.eq(epoch))).set((
@@ -125,15 +143,20 @@ impl Store {
         )
     }
 
-    /// The customers that are held back, the one that is tried first at the beginning.
-    pub async fn held_customers(&self, webhook_id: &str) -> Result<Vec<HeldCustomer>, StoreError> {
-        let webhook_id = webhook_id.to_owned();
-        let rows: Vec<HeldRow> = query!(self, |connection| held_customers::table
-            .filter(held_customers::webhook_id.eq(&webhook_id))
+    /// The customers that are held back, the one that is tried first at the beginning; `None` if somebody took the endpoint
+    /// over or started it anew since it was read.
+    pub async fn held_customers(&self, webhook: &Webhook) -> Result<Option<Vec<HeldCustomer>>, StoreError> {
+        let (webhook_id, epoch) = (webhook.id.clone(), webhook.epoch);
+        let rows: Vec<Option<HeldRow>> = query!(self, |connection| webhooks::table
+            .left_join(held_customers::table)
+            .filter(webhooks::webhook_id.eq(&webhook_id))
+            .filter(webhooks::epoch.eq(epoch))
             .order_by((held_customers::due_at, held_customers::position))
-            .select(HeldRow::as_select())
+            .select(Option::<HeldRow>::as_select())
             .load(connection))?;
-        Ok(rows.into_iter().filter_map(HeldRow::held).collect())
+        let is_as_it_was = !rows.is_empty();
+        let held = rows.into_iter().flatten().filter_map(HeldRow::held).collect();
+        Ok(is_as_it_was.then_some(held))
     }
 
     /// How many events of customers that are held back stand before the cursor of an endpoint.
@@ -180,16 +203,14 @@ impl Store {
 
     /// Sends the events after this one again, and forgets the failures among them. An endpoint that an operator paused stays
     /// paused. False if there is no such endpoint.
-    pub async fn replay_webhook(&self, webhook: &Webhook, after: Cursor) -> Result<bool, StoreError> {
-        let webhook_id = webhook.id.clone();
-        let state = match webhook.state {
-            WebhookState::PausedByOperator => WebhookState::PausedByOperator,
-            _ => WebhookState::Active,
-        };
+    pub async fn replay_webhook(&self, webhook_id: &str, after: Cursor) -> Result<bool, StoreError> {
+        let webhook_id = webhook_id.to_owned();
+        let is_paused = webhooks::state.eq(WebhookState::PausedByOperator.as_str());
+        let state = case_when(is_paused, webhooks::state).otherwise(WebhookState::Active.as_str());
         statements!(
             self,
             update(webhooks::table.find(&webhook_id)).set((
-                webhooks::state.eq(state.as_str()),
+                webhooks::state.eq(state),
                 webhooks::position.eq(after.position),
                 webhooks::position_id.eq(after.id.as_bytes()),
                 webhooks::position_at.eq(after.occurred),

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     clock,
     model::CustomerId,
-    store::{FeedStart, HeldCustomer, Store, StoreError, StoredEvent, Webhook, WebhookChanges},
+    store::{FeedStart, HeldCustomer, Store, StoreError, StoredEvent, Webhook},
     telemetry::{Outage, chain},
 };
 
@@ -73,7 +73,7 @@ type Running = FuturesUnordered<LocalBoxFuture<'static, Done>>;
 /// A page of the feed, or that what comes next is not kept any more.
 type Read = Result<Option<Vec<StoredEvent>>, StoreError>;
 
-type Saved = (WebhookChanges, Result<bool, StoreError>);
+type Saved = Result<bool, StoreError>;
 
 impl Endpoint {
     pub(super) fn new(webhook: Webhook, held: Vec<HeldCustomer>, sender: Rc<Sender>, store: Store) -> Self {
@@ -96,13 +96,17 @@ impl Endpoint {
                 if reading.is_none() && self.schedule.wants_more() {
                     reading = Some(self.read().boxed_local());
                 }
-            } else if saving.is_none() && (told == Order::End || running.is_empty()) {
-                // Never without what is being written down: the cursor may be past a customer that only this notes as held back.
+            } else if told == Order::End {
                 break;
+            } else if running.is_empty() && saving.is_none() {
+                saving = self.begin_to_save();
+                if saving.is_none() {
+                    break;
+                }
             }
             let due = self.until_due().filter(|_| may_begin).map(sleep);
             tokio::select! {
-                Some(done) = running.next() => if let Some(event) = self.take(done) {
+                Some(done) = running.next() => if let Some(event) = self.take(done, *order.borrow()) {
                     running.push(self.send(event, &target));
                 },
                 Some(read) = OptionFuture::from(reading.as_mut()) => {
@@ -119,7 +123,7 @@ impl Endpoint {
                     self.schedule.give_way(now());
                     self.sender.note_oldest(&self.webhook.id, self.schedule.oldest_unsent());
                     if saving.is_none() {
-                        saving = self.schedule.take_changes().map(|changes| self.save(changes).boxed_local());
+                        saving = self.begin_to_save();
                     }
                 }
                 Some(()) = OptionFuture::from(due) => {}
@@ -185,24 +189,32 @@ impl Endpoint {
         }
     }
 
-    fn save(&self, changes: WebhookChanges) -> impl Future<Output = Saved> + use<> {
+    /// Begins to write down how far it is, if it is not.
+    fn begin_to_save(&mut self) -> Option<LocalBoxFuture<'static, Saved>> {
+        let changes = self.schedule.take_changes()?;
         let (store, webhook_id, epoch) = (self.store.clone(), self.webhook.id.clone(), self.webhook.epoch);
-        async move {
-            let saved = store.save_webhook(&webhook_id, epoch, changes.clone()).await;
+        let save = async move {
+            let saved = store.save_webhook(&webhook_id, epoch, changes).await;
             if saved.is_err() {
                 sleep(STORE_PAUSE).await;
             }
-            (changes, saved)
-        }
+            saved
+        };
+        Some(save.boxed_local())
     }
 
     /// Takes what came of something. Returns the event that is to be sent now, if it is one that was looked for.
-    fn take(&mut self, done: Done) -> Option<StoredEvent> {
+    fn take(&mut self, done: Done, told: Order) -> Option<StoredEvent> {
         match done {
             Done::Sent(customer_id, Ok(())) => self.schedule.succeeded(&customer_id, now()),
             Done::Sent(customer_id, Err(failed)) => self.schedule.failed(&customer_id, failed, now()),
+            Done::LookedUp(customer_id, Ok(LookedUp::Found(_)))
+                if told != Order::Run || !self.sender.has_lease() =>
+            {
+                self.schedule.put_off(&customer_id, now());
+            }
             Done::LookedUp(_, Ok(LookedUp::Found(event))) => {
-                return self.schedule.found(&event).then_some(event);
+                return self.schedule.found(&event, now()).then_some(event);
             }
             Done::LookedUp(customer_id, Ok(LookedUp::Nothing { up_to })) => {
                 self.schedule.found_nothing(&customer_id, up_to, now());
@@ -227,18 +239,18 @@ impl Endpoint {
     }
 
     /// Returns false if the endpoint is somebody else's now, or was started anew.
-    fn take_saved(&mut self, (changes, saved): Saved) -> bool {
+    fn take_saved(&mut self, saved: Saved) -> bool {
         match saved {
             Ok(is_ours) => {
                 self.outage.end("the events of a webhook can be read and noted again");
-                return is_ours;
+                self.schedule.noted();
+                is_ours
             }
             Err(error) => {
                 self.note_outage(&error);
-                self.schedule.keep_changes(changes);
+                true
             }
         }
-        true
     }
 
     /// How long nothing can begin, if nothing else happens.
@@ -247,10 +259,10 @@ impl Endpoint {
         u64::try_from(wait).ok().map(Duration::from_micros)
     }
 
-    /// Writes down how far it is, and why it ends.
+    /// Writes down how far it is, if it was cut off before, and says why it ends.
     async fn end(mut self) {
-        if let Some(changes) = self.schedule.take_changes()
-            && let (_, Err(error)) = self.save(changes).await
+        if let Some(save) = self.begin_to_save()
+            && let Err(error) = save.await
         {
             self.note_outage(&error);
         }
@@ -308,3 +320,6 @@ async fn held_event(
 fn now() -> i64 {
     clock::now().timestamp_micros()
 }
+
+#[cfg(test)]
+mod tests;

@@ -31,4 +31,4 @@ pub use steps::Steps;
 pub use target::{Allowed, AllowedHost, InvalidHost, InvalidTarget, Target, TargetError, URL_BYTES_MAX};
 
 /// How many endpoints an account has at most.
-pub const ENDPOINTS_MAX: usize = 16;
+pub const ENDPOINTS_MAX: i64 = 16;

@@ -40,6 +40,10 @@ const PATIENCE_MICROS: i64 = 1_000_000;
 /// How long nothing may succeed until the endpoint is paused, in microseconds.
 const FAILING_MICROS_MAX: i64 = 5 * 24 * 60 * 60 * 1_000_000;
 
+/// How long the longest wait for a try is at the most, in microseconds. What is to wait for longer was noted before the clock was set
+/// back, and waits no more.
+const WAIT_MICROS_MAX: i64 = 15 * 60 * 60 * 1_000_000;
+
 /// What became of a try.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Failed {
@@ -91,6 +95,8 @@ pub(super) struct Schedule {
     /// The customers whose row is not as the database has it.
     changed: HashSet<CustomerId>,
     has_changed: bool,
+    /// Those whose row is being written down. Whether it was is not known yet.
+    taken: Option<HashSet<CustomerId>>,
 }
 
 /// An event of the window.
@@ -131,6 +137,7 @@ impl Schedule {
             due: BTreeSet::new(),
             changed: HashSet::new(),
             has_changed: false,
+            taken: None,
         };
         for HeldCustomer { customer_id, position, occurred, tries, due } in held {
             schedule.due.insert((due, position, customer_id.clone()));
@@ -172,7 +179,7 @@ impl Schedule {
 
     /// The next try, which begins now. What becomes of it must be told.
     pub(super) fn next(&mut self, now: i64) -> Option<Next> {
-        if self.ended.is_some() || now < self.progress.held_until {
+        if self.is_stopped(now) {
             return None;
         }
         let is_probing = self.progress.failures >= FAILURES_MAX;
@@ -190,9 +197,16 @@ impl Schedule {
         self.next_event(now)
     }
 
+    /// Whether no try may begin.
+    fn is_stopped(&self, now: i64) -> bool {
+        self.ended.is_some() || !has_come(self.progress.held_until, now)
+    }
+
     fn next_held(&mut self, now: i64) -> Option<Next> {
-        self.due.first().filter(|(due, ..)| *due <= now)?;
-        let (_, position, customer_id) = self.due.pop_first()?;
+        let ends = [self.due.first(), self.due.last()];
+        let next = ends.into_iter().flatten().find(|(due, ..)| has_come(*due, now))?.clone();
+        self.due.remove(&next);
+        let (_, position, customer_id) = next;
         let occurred = self.held.get(&customer_id)?.occurred;
         self.sending.insert(customer_id.clone(), Try { position, occurred, began: now });
         Some(Next::Held(customer_id, position))
@@ -210,17 +224,20 @@ impl Schedule {
         Some(Next::Event(event))
     }
 
-    /// The event that was asked for with [`Next::Held`]. False if it need not be sent now: its customer is not held back any
-    /// more, and the event is read in its turn.
-    pub(super) fn found(&mut self, event: &StoredEvent) -> bool {
+    /// The event that was asked for with [`Next::Held`]. False if it is not to be sent now: no try may begin any more, or its
+    /// customer is not held back any more, and the event is read in its turn.
+    pub(super) fn found(&mut self, event: &StoredEvent, now: i64) -> bool {
         let is_read = event.position <= self.read_to().position;
         if !is_read {
             self.sending.remove(&event.customer_id);
             self.free(&event.customer_id);
+        } else if self.is_stopped(now) {
+            self.put_off(&event.customer_id, now);
         } else if let Some(under_way) = self.sending.get_mut(&event.customer_id) {
             (under_way.position, under_way.occurred) = (event.position, event.event.occurred);
+            return true;
         }
-        is_read
+        false
     }
 
     /// There is no event for [`Next::Held`] up to this position.
@@ -234,7 +251,7 @@ impl Schedule {
         }
     }
 
-    /// What [`Next::Held`] asked for could not be looked up.
+    /// What [`Next::Held`] asked for could not be looked up, or is not to be sent now.
     pub(super) fn put_off(&mut self, customer_id: &CustomerId, due: i64) {
         self.sending.remove(customer_id);
         if let Some(held) = self.held.get(customer_id).copied() {
@@ -319,7 +336,7 @@ impl Schedule {
 
     /// Whether something waits, is under way, or is not written down.
     pub(super) fn is_busy(&self) -> bool {
-        self.has_changed || !self.window.is_empty() || !self.held.is_empty()
+        self.has_changed || self.taken.is_some() || !self.window.is_empty() || !self.held.is_empty()
     }
 
     /// When the oldest event happened that is not acknowledged, as far as was read.
@@ -328,13 +345,18 @@ impl Schedule {
         self.held.values().map(|held| held.occurred).chain(first).min()
     }
 
-    /// What the database does not know yet.
+    /// What the database may not know yet: also what was taken before, until [`Self::noted`].
     pub(super) fn take_changes(&mut self) -> Option<WebhookChanges> {
+        if let Some(taken) = self.taken.take() {
+            self.changed.extend(taken);
+            self.has_changed = true;
+        }
         if !std::mem::take(&mut self.has_changed) {
             return None;
         }
+        let taken = self.taken.insert(std::mem::take(&mut self.changed));
         let (mut held, mut freed) = (Vec::new(), Vec::new());
-        for customer_id in self.changed.drain() {
+        for customer_id in taken.iter().cloned() {
             match self.held.get(&customer_id) {
                 Some(&Held { position, occurred, tries, due }) => {
                     held.push(HeldCustomer { customer_id, position, occurred, tries, due });
@@ -345,11 +367,9 @@ impl Schedule {
         Some(WebhookChanges { progress: self.progress.clone(), state: self.ended, held, freed })
     }
 
-    /// Takes back what was not written down, to write it down the next time.
-    pub(super) fn keep_changes(&mut self, changes: WebhookChanges) {
-        let WebhookChanges { progress: _, state: _, held, freed } = changes;
-        self.changed.extend(held.into_iter().map(|held| held.customer_id).chain(freed));
-        self.has_changed = true;
+    /// What was taken last is written down.
+    pub(super) fn noted(&mut self) {
+        self.taken = None;
     }
 
     /// From this position on, a customer has a row, and what waits of it is read again when it is due.
@@ -397,6 +417,11 @@ impl Schedule {
             self.has_changed = true;
         }
     }
+}
+
+/// Whether this time has come.
+fn has_come(time: i64, now: i64) -> bool {
+    time <= now || time > now.saturating_add(WAIT_MICROS_MAX)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    convert::Infallible,
     error::Error,
     future::pending,
     io,
@@ -37,9 +38,14 @@ use crate::{
 /// How often the endpoints are read.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// How often the lease is renewed, and how long it is trusted from the beginning of a renewal on: less than it lasts.
-const RENEWAL: Duration = Duration::from_secs(5);
-const LEASE: Duration = Duration::from_secs(12);
+/// With so much left of it, a lease is renewed.
+const RENEWAL_SECONDS: u32 = 10;
+
+/// How often it is renewed while what is under way at a stop finishes.
+const LAST_RENEWAL_PAUSE: Duration = Duration::from_secs(5);
+
+/// How much of a lease is not used, because it is counted in whole seconds, and what was sent takes a moment.
+const MARGIN_SECONDS: u32 = 3;
 
 /// How often expired secrets are forgotten.
 const PRUNE_PAUSE: Duration = Duration::from_secs(60);
@@ -117,7 +123,6 @@ struct Keeper {
     running: HashMap<String, Running>,
     /// Whether an endpoint may be this process's own, also if no answer of the database said so.
     has_claimed: bool,
-    renewed: Option<Instant>,
     pruned: Instant,
     outage: Outage,
 }
@@ -140,51 +145,54 @@ impl Keeper {
             sender: None,
             running: HashMap::new(),
             has_claimed: false,
-            renewed: None,
             pruned: Instant::now(),
             outage: Outage::new(),
         }
     }
 
     async fn run(mut self, mut orders: watch::Receiver<Order>) {
-        while *orders.borrow() == Order::Run {
-            match self.look_after().await {
-                Ok(()) => self.outage.end("webhooks are looked after again"),
-                Err(error) => self.outage.go_on(&chain(error.as_ref()), "webhooks cannot be looked after"),
-            }
-            tokio::select! {
-                () = sleep(PAUSE) => {}
-                _ = orders.changed() => {}
-            }
+        tokio::select! {
+            biased;
+            // At once, also while the database does not answer.
+            _ = orders.wait_for(|order| *order != Order::Run) => {}
+            never = self.look_after_all() => match never {},
         }
         self.end(orders).await;
     }
 
+    async fn look_after_all(&mut self) -> Infallible {
+        loop {
+            match self.look_after().await {
+                Ok(()) => self.outage.end("webhooks are looked after again"),
+                Err(error) => self.outage.go_on(&chain(error.as_ref()), "webhooks cannot be looked after"),
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
     /// Takes over what nobody sends to, and follows what the database says of the endpoints.
     async fn look_after(&mut self) -> Result<(), Failure> {
-        let began = Instant::now();
-        let is_due = self.renewed.is_none_or(|renewed| renewed.elapsed() >= RENEWAL);
-        if is_due && self.has_claimed {
+        let mut began = Instant::now();
+        let mut webhooks = self.store.webhooks().await?;
+        let is_due = |webhook: &Webhook| self.is_sent_to(webhook) && webhook.lease_seconds <= RENEWAL_SECONDS;
+        let is_free = |webhook: &Webhook| {
+            webhook.state == WebhookState::Active && !self.is_ours(webhook) && webhook.lease_seconds == 0
+        };
+        let (renews, claims) = (webhooks.iter().any(is_due), webhooks.iter().any(is_free));
+        if renews {
             self.store.renew_webhooks(&self.holder).await?;
         }
-        let mut webhooks = self.store.webhooks().await?;
-        let is_free = |webhook: &Webhook| {
-            webhook.state == WebhookState::Active && webhook.holder.as_deref() != Some(&*self.holder)
-        };
-        if webhooks.iter().any(is_free) {
+        if claims {
             self.has_claimed = true;
             self.store.claim_webhooks(&self.holder).await?;
+        }
+        if renews || claims {
+            began = Instant::now();
             webhooks = self.store.webhooks().await?;
         }
         self.metrics
             .note_paused(webhooks.iter().filter(|webhook| webhook.state.is_stopped_by_failure()).count());
-        self.follow(webhooks).await?;
-        if let Some(sender) = &self.sender
-            && is_due
-        {
-            sender.set_lease(began + LEASE);
-            self.renewed = Some(began);
-        }
+        self.follow(webhooks, began).await?;
         if self.pruned.elapsed() >= PRUNE_PAUSE {
             self.store.prune_webhook_secrets().await?;
             self.pruned = Instant::now();
@@ -192,11 +200,28 @@ impl Keeper {
         Ok(())
     }
 
-    /// Starts and ends endpoints, so that exactly those are sent to that this process may.
-    async fn follow(&mut self, webhooks: Vec<Webhook>) -> Result<(), Failure> {
-        let of_this = |webhook: &Webhook| webhook.holder.as_deref() == Some(&*self.holder);
-        let webhooks: HashMap<_, _> =
-            webhooks.into_iter().filter(of_this).map(|webhook| (webhook.id.clone(), webhook)).collect();
+    fn is_ours(&self, webhook: &Webhook) -> bool {
+        webhook.holder.as_deref() == Some(&*self.holder)
+    }
+
+    /// Whether this process sends to an endpoint, or is to.
+    fn is_sent_to(&self, webhook: &Webhook) -> bool {
+        let is_active = webhook.state == WebhookState::Active || self.running.contains_key(&webhook.id);
+        self.is_ours(webhook) && is_active
+    }
+
+    /// Starts and ends endpoints, so that exactly those are sent to that this process may. They were read at this time or later.
+    async fn follow(&mut self, webhooks: Vec<Webhook>, began: Instant) -> Result<(), Failure> {
+        let ours = webhooks.into_iter().filter(|webhook| self.is_ours(webhook));
+        let webhooks: HashMap<_, _> = ours.map(|webhook| (webhook.id.clone(), webhook)).collect();
+        let sent_to = webhooks.values().filter(|webhook| self.is_sent_to(webhook));
+        let lease_seconds = sent_to.map(|webhook| webhook.lease_seconds).min();
+        // What ended by itself is begun anew only after it is read again: these may be from before it wrote down why.
+        let is_new = |webhook: &&Webhook| {
+            webhook.state == WebhookState::Active
+                && self.running.get(&webhook.id).is_none_or(|running| running.epoch != webhook.epoch)
+        };
+        let new: Vec<Webhook> = webhooks.values().filter(is_new).cloned().collect();
         self.running.retain(|id, running| {
             let webhook = webhooks.get(id).filter(|webhook| webhook.epoch == running.epoch);
             match webhook.map(|webhook| webhook.state) {
@@ -206,18 +231,14 @@ impl Keeper {
             }
             !running.task.is_finished() && webhook.is_some()
         });
-        let is_new = |webhook: &Webhook| {
-            webhook.state == WebhookState::Active && !self.running.contains_key(&webhook.id)
-        };
-        let new: Vec<Webhook> = webhooks.into_values().filter(is_new).collect();
-        if new.is_empty() && self.running.is_empty() {
-            return Ok(());
-        }
+        let Some(lease_seconds) = lease_seconds else { return Ok(()) };
         let signers = self.secrets.read(&self.store).await?;
         let sender = self.sender()?;
         sender.set_signers(signers);
+        // The answer of the database alone says how long: whether an endpoint was claimed or renewed just now does not count.
+        sender.set_lease(began + Duration::from_secs(lease_seconds.saturating_sub(MARGIN_SECONDS).into()));
         for webhook in new {
-            let held = self.store.held_customers(&webhook.id).await?;
+            let Some(held) = self.store.held_customers(&webhook).await? else { continue };
             let (id, epoch) = (webhook.id.clone(), webhook.epoch);
             let endpoint = Endpoint::new(webhook, held, Rc::clone(&sender), self.store.clone());
             let (order, orders) = watch::channel(Order::Run);
@@ -248,8 +269,18 @@ impl Keeper {
         };
         tell(Order::Finish);
         let mut finished = pin!(join_all(tasks));
+        let keeps_lease = async || -> Infallible {
+            loop {
+                if self.has_claimed {
+                    // Without an answer, the lease just ends earlier.
+                    drop(self.store.renew_webhooks(&self.holder).await);
+                }
+                sleep(LAST_RENEWAL_PAUSE).await;
+            }
+        };
         tokio::select! {
             _ = &mut finished => {}
+            never = keeps_lease() => match never {},
             _ = orders.wait_for(|order| *order == Order::End) => {
                 tell(Order::End);
                 finished.await;
@@ -262,3 +293,6 @@ impl Keeper {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -105,6 +105,37 @@ fn what_speaks_of_the_endpoint_holds_up_all_of_it() {
 }
 
 #[test]
+fn what_was_looked_up_meanwhile_is_not_sent_to_an_endpoint_that_asks_to_wait_or_is_gone() {
+    for meaning in [Meaning::Endpoint, Meaning::Gone] {
+        let mut schedule = fresh(EventTypes::ALL);
+        let events = created([(1, 1), (2, 2)]);
+        schedule.read(events.clone());
+        schedule.next(0);
+        schedule.failed(&customer(1), failure(Meaning::Customer, None), 0);
+        schedule.next(6 * SECOND);
+        schedule.next(6 * SECOND);
+        schedule.failed(&customer(2), failure(meaning, None), 6 * SECOND);
+        assert!(!schedule.found(&events[0], 6 * SECOND), "{meaning:?}");
+        let changes = schedule.take_changes().unwrap();
+        assert!(changes.held.iter().any(|held| held.position == 1), "{meaning:?}: it waits");
+        assert_eq!(schedule.next(18 * SECOND).is_some(), meaning == Meaning::Endpoint);
+    }
+}
+
+#[test]
+fn nobody_waits_for_a_time_that_was_noted_before_the_clock_was_set_back() {
+    const YEAR: i64 = 365 * 24 * 60 * 60 * SECOND;
+    let held =
+        |number, due| HeldCustomer { customer_id: customer(number), position: 1, occurred: 1, tries: 1, due };
+    let progress = Progress { held_until: YEAR, ..started() };
+    let held = vec![held(1, 5 * SECOND), held(2, YEAR)];
+    let mut schedule = Schedule::new(EventTypes::ALL, Steps::default(), progress, held);
+    assert_eq!(schedule.next(0), Some(Next::Held(customer(2), 1)));
+    assert_eq!(schedule.next(0), None, "this time will come");
+    assert_eq!(schedule.next(5 * SECOND), Some(Next::Held(customer(1), 1)));
+}
+
+#[test]
 fn after_ten_failures_in_a_row_one_request_is_made_at_a_time_until_one_succeeds() {
     let mut schedule = fresh(EventTypes::ALL);
     schedule.read(created((1..=20).map(|number| (number.into(), number))));
@@ -171,6 +202,20 @@ fn a_request_that_hangs_does_not_hold_up_what_is_read_ahead() {
     assert_eq!(schedule.take_changes().unwrap().freed, vec![customer(1)]);
 }
 
+#[test]
+fn what_is_being_written_down_is_written_once_more_until_it_is_known_to_be() {
+    let mut schedule = fresh(EventTypes::ALL);
+    schedule.read(created([(1, 1), (2, 2)]));
+    while schedule.next(0).is_some() {}
+    schedule.failed(&customer(1), failure(Meaning::Customer, None), 0);
+    assert_eq!(schedule.take_changes().unwrap().held.len(), 1);
+    schedule.succeeded(&customer(2), 0);
+    let changes = schedule.take_changes().unwrap();
+    assert_eq!((changes.progress.cursor.position, changes.held.len()), (2, 1), "no answer to the first");
+    schedule.noted();
+    assert_eq!(schedule.take_changes(), None);
+}
+
 /// Something that happens to an endpoint, its receiver, or the process.
 #[derive(Debug, Clone)]
 enum Step {
@@ -180,7 +225,10 @@ enum Step {
     /// What is under way gets an answer: success, or a failure.
     Answer(Index, Option<Meaning>),
     Wait(i64),
+    /// It is begun to write down how far it is; what is being written down already is given up.
     Save,
+    /// That comes to an end: whether it happened, and whether that is known.
+    Saved(bool, bool),
     /// The process is killed, and begins again with what was saved.
     Crash,
 }
@@ -200,6 +248,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<Index>().prop_map(|index| Step::Answer(index, Some(Meaning::Endpoint))),
         3 => (1..40_i64).prop_map(|seconds| Step::Wait(seconds * SECOND)),
         3 => Just(Step::Save),
+        3 => (any::<bool>(), any::<bool>())
+            .prop_map(|(happened, is_known)| Step::Saved(happened, happened && is_known)),
         1 => Just(Step::Crash),
     ]
 }
@@ -217,6 +267,7 @@ struct World {
     feed: Vec<StoredEvent>,
     schedule: Schedule,
     saved: (Progress, BTreeMap<CustomerId, HeldCustomer>),
+    saving: Option<WebhookChanges>,
     under_way: Vec<UnderWay>,
     acknowledged: BTreeSet<i64>,
     now: i64,
@@ -229,6 +280,7 @@ impl World {
             feed: Vec::new(),
             schedule: fresh(types),
             saved: (started(), BTreeMap::new()),
+            saving: None,
             under_way: Vec::new(),
             acknowledged: BTreeSet::new(),
             now: 0,
@@ -252,9 +304,11 @@ impl World {
             }
             Step::Answer(..) => {}
             Step::Wait(time) => self.now += time,
-            Step::Save => self.save(),
+            Step::Save => self.saving = self.schedule.take_changes(),
+            Step::Saved(happened, is_known) => self.end_save(happened, is_known),
             Step::Crash => {
                 self.under_way.clear();
+                self.saving = None;
                 let (progress, held) = self.saved.clone();
                 let held = held.into_values().collect();
                 self.schedule = Schedule::new(self.types, Steps::default(), progress, held);
@@ -294,6 +348,10 @@ impl World {
             assert!(self.acknowledged.contains(&earlier.position), "{event:?} overtakes {earlier:?}");
         }
         assert!(self.types.contains(event.event.event_type));
+        assert!(
+            self.now >= self.schedule.progress.held_until,
+            "{event:?} is sent although the receiver asked to wait"
+        );
         self.under_way.push(UnderWay::Request(event));
     }
 
@@ -307,7 +365,7 @@ impl World {
                 self.schedule.failed(&event.customer_id, failure(meaning, None), self.now);
             }
             (UnderWay::LookUp(_, Some(event), _), _) => {
-                if self.schedule.found(&event) {
+                if self.schedule.found(&event, self.now) {
                     self.send(event);
                 }
             }
@@ -317,11 +375,15 @@ impl World {
         }
     }
 
-    fn save(&mut self) {
-        let Some(WebhookChanges { progress, state, held, freed }) = self.schedule.take_changes() else {
-            return;
-        };
+    fn end_save(&mut self, happened: bool, is_known: bool) {
+        let Some(WebhookChanges { progress, state, held, freed }) = self.saving.take() else { return };
         assert_eq!(state, None);
+        if is_known {
+            self.schedule.noted();
+        }
+        if !happened {
+            return;
+        }
         self.saved.0 = progress;
         for freed in freed {
             self.saved.1.remove(&freed);
@@ -379,7 +441,9 @@ proptest! {
         let is_sent = |event: &&StoredEvent| types.contains(event.event.event_type);
         let sent: BTreeSet<i64> = world.feed.iter().filter(is_sent).map(|event| event.position).collect();
         prop_assert_eq!(&world.acknowledged, &sent, "nothing is lost, and nothing is sent that was not asked for");
-        world.save();
+        world.take(&Step::Save);
+        world.end_save(true, true);
+        prop_assert_eq!(world.schedule.take_changes(), None);
         prop_assert!(world.saved.1.is_empty(), "no row is left");
         prop_assert_eq!(world.schedule.oldest_unsent(), None);
     }

@@ -99,6 +99,18 @@ impl Database {
         self.lock_table("customers").await
     }
 
+    /// Keeps everybody else from writing secrets of webhooks, until [`Lock::release`].
+    pub(crate) async fn lock_webhook_secrets(&self) -> Lock {
+        self.lock_table("webhook_secrets").await
+    }
+
+    /// How many sessions wait for a lock; on SQLite nobody knows.
+    pub(crate) async fn waiting(&self) -> Option<i64> {
+        let is_postgres = !self.url.starts_with("sqlite:");
+        let waiting = "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        if is_postgres { Some(self.count(waiting).await) } else { None }
+    }
+
     async fn lock_table(&self, table: &str) -> Lock {
         if let Some(path) = self.url.strip_prefix("sqlite:") {
             let mut connection = SqliteConnection::establish(path).unwrap();

@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 
 use super::{
     hook::{Happened, Hook, Reply},
-    place::{Place, send},
+    place::{Place, held, send},
 };
 use crate::support::{Dice, Engine, eventually, on_each_engine};
 
@@ -101,7 +101,7 @@ async fn a_customer_that_fails_holds_back_nobody_else(engine: Engine) {
     change(&place, 6, 8).await;
     eventually("the others are acknowledged", async || hook.acknowledged() == 4 * 8).await;
     eventually("who fails has a row", async || {
-        let held = place.api.store.held_customers(&id).await.unwrap();
+        let held = held(&place.api.store, &place.webhook(&id).await).await;
         held.iter().any(|held| held.customer_id.as_str() == "c-0" && held.tries > 1)
     })
     .await;
@@ -209,7 +209,7 @@ async fn events_are_sent_again_from_where_a_replay_says(engine: Engine) {
     change(&place, 1, 6).await;
     place.settled(&id).await;
     let third = place.api.store.cursor_at(&"acme".parse().unwrap(), 3).await.unwrap().unwrap();
-    assert!(place.api.store.replay_webhook(&place.webhook(&id).await, third).await.unwrap());
+    assert!(place.api.store.replay_webhook(&id, third).await.unwrap());
     eventually("three come again", async || hook.deliveries().len() == 9).await;
     place.settled(&id).await;
     assert_eq!(hook.assert_complete_and_in_order(&place.feed().await), 3);
@@ -228,7 +228,7 @@ async fn an_endpoint_whose_events_are_pruned_is_gone_until_a_replay(engine: Engi
     assert!(!place.api.store.resume_webhook(&id).await.unwrap(), "nothing is skipped silently");
     assert_eq!(hook.deliveries().len(), 0);
     let second = place.api.store.cursor_at(&"acme".parse().unwrap(), 2).await.unwrap().unwrap();
-    assert!(place.api.store.replay_webhook(&place.webhook(&id).await, second).await.unwrap());
+    assert!(place.api.store.replay_webhook(&id, second).await.unwrap());
     place.settled(&id).await;
     assert_eq!(hook.deliveries().len(), 1);
 }

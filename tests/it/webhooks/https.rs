@@ -19,17 +19,17 @@ const NAME: &str = "hooks.example";
 const PUBLIC: &str = "93.184.216.34";
 
 /// A certificate authority, and a receiver with its certificate.
-struct Place(TempDir);
+pub(super) struct Place(TempDir);
 
 impl Place {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let place = Self(tempfile::tempdir().unwrap());
         certify(place.0.path(), "ca", &[]);
         place
     }
 
     /// A receiver with a certificate of the authority for this name.
-    async fn receiver(&self, name: &str) -> Receiver {
+    pub(super) async fn receiver(&self, name: &str) -> Receiver {
         let names = format!("subjectAltName={name}");
         let issuer = ["-CA", "ca.crt", "-CAkey", "ca.key"];
         let words = ["-addext", &names, "-addext", "basicConstraints=critical,CA:FALSE"];
@@ -67,6 +67,11 @@ impl Place {
             )
             .unwrap();
         Receiver::start_tls(&[ACCEPTED], TlsAcceptor::from(Arc::new(config))).await
+    }
+
+    /// The file with the certificate of the authority.
+    pub(super) fn certificate(&self) -> String {
+        self.0.path().join("ca.crt").to_str().unwrap().to_owned()
     }
 
     /// Settings that trust the authority.

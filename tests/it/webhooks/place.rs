@@ -6,9 +6,9 @@ use customers_api::{
     account::Account,
     clock,
     record::{Records, SealKeys, generate_key_line},
-    store::{EventTypes, FeedStart, Progress, Store, Webhook, WebhookSecret, WebhookState},
+    store::{EventTypes, FeedStart, HeldCustomer, Progress, Store, Webhook, WebhookSecret, WebhookState},
     telemetry::WebhookMetrics,
-    webhooks::{Allowed, AllowedHost, Secret, Settings, Steps, Webhooks},
+    webhooks::{Allowed, AllowedHost, ENDPOINTS_MAX, Secret, Settings, Steps, Webhooks},
 };
 use serde_json::Value;
 
@@ -40,19 +40,32 @@ impl Place {
     }
 
     pub(super) async fn add_for(&self, account: &str, hook: &Hook, types: EventTypes) -> (String, Secret) {
+        let webhook = Webhook { types, ..self.endpoint(account, hook).await };
+        let secret = Secret::random();
+        let row = self.sealed(&webhook.id, &secret);
+        assert!(self.api.store.add_webhook(&webhook, &row, ENDPOINTS_MAX).await.unwrap());
+        (webhook.id, secret)
+    }
+
+    /// An endpoint that is sent all events from now on, once it is added.
+    pub(super) async fn endpoint(&self, account: &str, hook: &Hook) -> Webhook {
         let account: Account = account.parse().unwrap();
         let store = &self.api.store;
         store.number_events().await.unwrap();
         let cursor = store.events(&account, None, FeedStart::Newest, 1).await.unwrap().unwrap().next;
-        let id = customers_api::random::uuid().simple().to_string();
         let progress =
             Progress { cursor, failures: 0, failing_since: None, held_until: 0, last_failure: None };
-        let (url, state) = (hook.url.clone(), WebhookState::Active);
-        let webhook =
-            Webhook { id: id.clone(), account, url, types, state, progress, epoch: 0, holder: None };
-        let secret = Secret::random();
-        store.add_webhook(&webhook, &self.sealed(&id, &secret)).await.unwrap();
-        (id, secret)
+        Webhook {
+            id: customers_api::random::uuid().simple().to_string(),
+            account,
+            url: hook.url.clone(),
+            types: EventTypes::ALL,
+            state: WebhookState::Active,
+            progress,
+            epoch: 0,
+            holder: None,
+            lease_seconds: 0,
+        }
     }
 
     pub(super) fn sealed(&self, webhook_id: &str, secret: &Secret) -> WebhookSecret {
@@ -73,8 +86,12 @@ impl Place {
     }
 
     pub(super) async fn webhook(&self, id: &str) -> Webhook {
-        let webhooks = self.api.store.webhooks().await.unwrap();
-        webhooks.into_iter().find(|webhook| webhook.id == id).unwrap()
+        loop {
+            // The database may be busy.
+            if let Ok(webhooks) = self.api.store.webhooks().await {
+                return webhooks.into_iter().find(|webhook| webhook.id == id).unwrap();
+            }
+        }
     }
 
     /// All events of the account `acme`, as its feed has them.
@@ -89,10 +106,20 @@ impl Place {
         let account: Account = "acme".parse().unwrap();
         let newest = store.events(&account, None, FeedStart::Newest, 1).await.unwrap().unwrap().next;
         eventually("everything is acknowledged", async || {
-            self.webhook(id).await.progress.cursor == newest
-                && store.held_customers(id).await.unwrap().is_empty()
+            let webhook = self.webhook(id).await;
+            webhook.progress.cursor == newest && held(store, &webhook).await.is_empty()
         })
         .await;
+    }
+}
+
+/// The customers that an endpoint holds back.
+pub(super) async fn held(store: &Store, webhook: &Webhook) -> Vec<HeldCustomer> {
+    loop {
+        // The database may be busy.
+        if let Ok(held) = store.held_customers(webhook).await {
+            return held.unwrap_or_default();
+        }
     }
 }
 

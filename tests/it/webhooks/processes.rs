@@ -13,7 +13,10 @@ use futures_util::future::{join, join_all};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::hook::{Hook, Reply};
+use super::{
+    hook::{Hook, Reply},
+    place::held,
+};
 use crate::{
     postgres_cluster::Cluster,
     support::{Client, Database, Dice, Engine, Service, command, eventually, mia},
@@ -26,20 +29,36 @@ pub(super) struct Fleet {
     pub(super) folder: TempDir,
     services: Vec<RefCell<Option<Service>>>,
     addresses: Vec<RefCell<String>>,
+    /// What is in the environment of each service.
+    variables: Vec<(&'static str, String)>,
     client: Client,
 }
 
 impl Fleet {
     pub(super) async fn start(database: Database, replicas: usize) -> Self {
+        Self::start_with(database, replicas, Vec::new()).await
+    }
+
+    /// With environment variables.
+    pub(super) async fn start_with(
+        database: Database,
+        replicas: usize,
+        variables: Vec<(&'static str, String)>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let keys = folder.path().join("seal-keys");
         fs::write(&keys, &*generate_key_line("k1")).unwrap();
         fs::set_permissions(&keys, fs::Permissions::from_mode(0o600)).unwrap();
-        Self::with_keys(folder, database, replicas).await
+        Self::with_keys(folder, database, replicas, variables).await
     }
 
     /// With the seal keys of this folder.
-    async fn with_keys(folder: TempDir, database: Database, replicas: usize) -> Self {
+    async fn with_keys(
+        folder: TempDir,
+        database: Database,
+        replicas: usize,
+        variables: Vec<(&'static str, String)>,
+    ) -> Self {
         let store = database.open().await;
         let fleet = Self {
             database,
@@ -47,6 +66,7 @@ impl Fleet {
             folder,
             services: (0..replicas).map(|_| RefCell::default()).collect(),
             addresses: (0..replicas).map(|_| RefCell::default()).collect(),
+            variables,
             client: Client::new(),
         };
         for number in 0..replicas {
@@ -67,11 +87,13 @@ impl Fleet {
     pub(super) async fn restart(&self, number: usize) {
         let killed = self.services[number].take();
         let (url, log, keys) = (self.database.url.clone(), self.log(), self.keys());
+        let variables = self.variables.clone();
         let restart = move || {
             drop(killed);
+            let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
             let arguments = ["--sandbox", "--seal-keys", &keys, "--webhook-allow", "127.0.0.1"];
             let arguments = [&arguments[..], &["--database-wait", "30"]].concat();
-            Service::start(&url, &log, &arguments)
+            Service::start_with(&url, &log, &arguments, &variables)
         };
         let service = spawn_blocking(restart).await.unwrap();
         self.addresses[number].replace(service.address.clone());
@@ -95,8 +117,12 @@ impl Fleet {
 
     /// Adds an endpoint of the sandbox's account; returns its id and secret.
     pub(super) fn add(&self, hook: &Hook) -> (String, String) {
+        self.add_at(&hook.url)
+    }
+
+    pub(super) fn add_at(&self, url: &str) -> (String, String) {
         let keys = self.keys();
-        let add = ["webhooks", "add", "--account", "sandbox", "--url", &hook.url, "--seal-keys", &keys];
+        let add = ["webhooks", "add", "--account", "sandbox", "--url", url, "--seal-keys", &keys];
         let (code, said, why) = self.run(&[&add[..], &["--webhook-allow", "127.0.0.1"]].concat());
         assert_eq!(code, 0, "{why}");
         let (id, secret) = said.trim_end().split_once(' ').unwrap();
@@ -142,8 +168,9 @@ impl Fleet {
         let newest = self.store.events(&"sandbox".parse().unwrap(), None, FeedStart::Newest, 1).await;
         let newest = newest.unwrap().unwrap().next;
         eventually("everything is acknowledged", async || {
-            self.webhook().await.progress.cursor == newest
-                && self.store.held_customers(id).await.unwrap().is_empty()
+            let webhook = self.webhook().await;
+            assert_eq!(webhook.id, id);
+            webhook.progress.cursor == newest && held(&self.store, &webhook).await.is_empty()
         })
         .await;
         let (code, said, why) = self.run(&["events", "--account", "sandbox"]);
@@ -180,6 +207,9 @@ async fn nothing_is_lost_on_sqlite_while_the_process_is_killed() {
     let kill = async || {
         for _ in 0..3 {
             sleep(Duration::from_millis(700)).await;
+            fleet.kill(0);
+            // As if it had ended: the test need not wait for that.
+            fleet.database.execute("UPDATE webhooks SET lease_ends_at = 0").await;
             fleet.restart(0).await;
         }
     };
@@ -280,7 +310,7 @@ async fn after_an_older_backup_is_restored_events_come_again_and_nothing_else() 
     let before = hook.deliveries();
     let Fleet { folder, .. } = fleet;
     let restored = Database::at(format!("sqlite:{}", backup.display()));
-    let restored = Fleet::with_keys(folder, restored, 1).await;
+    let restored = Fleet::with_keys(folder, restored, 1, Vec::new()).await;
     restored.put("c-9").await;
     let feed = restored.settled(&id).await;
     let after: Vec<_> = hook.deliveries().split_off(before.len());
