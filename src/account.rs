@@ -13,13 +13,11 @@ pub struct Account(Arc<str>);
 
 impl Account {
     /// The account of unsigned requests in the sandbox.
-    #[must_use]
     pub fn sandbox() -> Self {
         Self(Arc::from("sandbox"))
     }
 
     /// The name as a text.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -128,7 +128,6 @@ impl Registry {
     }
 
     /// How long ago the keys were read.
-    #[must_use]
     pub fn age(&self) -> Duration {
         self.shared.loaded.load().read_at.elapsed()
     }

@@ -81,13 +81,11 @@ impl Operation {
     }
 
     /// The `operationId`.
-    #[must_use]
     pub fn id(&self) -> &str {
         &self.id
     }
 
     /// The path below the base path, its parameters by name.
-    #[must_use]
     pub fn path(&self) -> &str {
         &self.path
     }

@@ -73,7 +73,6 @@ impl Api {
     }
 
     /// The registered keys.
-    #[must_use]
     pub fn registry(&self) -> &Registry {
         &self.registry
     }

@@ -85,7 +85,6 @@ enum Command {
 }
 
 /// Runs the command line of this process.
-#[must_use]
 pub fn main() -> ExitCode {
     let done = arguments::parse::<Cli>(env::args_os()).map_err(anyhow::Error::from).and_then(Cli::run);
     let Err(error) = done else { return ExitCode::SUCCESS };

@@ -47,7 +47,6 @@ pub fn read_secret(file: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
 }
 
 /// How a file is opened for writing that only its owner can read, if it is made.
-#[must_use]
 pub fn secret_options() -> OpenOptions {
     let mut options = File::options();
     options.write(true).mode(0o600);

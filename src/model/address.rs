@@ -129,7 +129,6 @@ pub struct InvalidCountryCode;
 
 impl CountryCode {
     /// The two letters.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         self.0
     }

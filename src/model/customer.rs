@@ -61,13 +61,11 @@ pub struct CustomerId(Text<1, 36>);
 
 impl CustomerId {
     /// The id as a text.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
 
     /// Converts into the text.
-    #[must_use]
     pub fn into_string(self) -> String {
         self.0.into()
     }

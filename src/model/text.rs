@@ -24,7 +24,6 @@ pub struct InvalidText(usize, usize);
 
 impl<const MIN: usize, const MAX: usize> Text<MIN, MAX> {
     /// The text.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }

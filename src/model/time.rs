@@ -62,19 +62,16 @@ pub struct Timestamp(DateTime<Utc>);
 
 impl Timestamp {
     /// Microseconds since the Unix epoch.
-    #[must_use]
     pub fn micros(self) -> i64 {
         self.0.timestamp_micros()
     }
 
     /// Whole seconds since the Unix epoch.
-    #[must_use]
     pub fn seconds(self) -> i64 {
         self.0.timestamp()
     }
 
     /// The timestamp so many microseconds after the Unix epoch; `None` if it is too far from it.
-    #[must_use]
     pub fn from_micros(micros: i64) -> Option<Self> {
         DateTime::from_timestamp_micros(micros).map(Self)
     }

@@ -96,7 +96,6 @@ impl SealKeys {
     }
 
     /// The id of the key that seals.
-    #[must_use]
     pub fn current(&self) -> &str {
         self.0.first().map_or("", |key| &key.id)
     }
@@ -132,7 +131,6 @@ impl fmt::Debug for SealKeys {
 }
 
 /// Whether a text can be the id of a seal key.
-#[must_use]
 pub fn is_key_id(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     // `-` stands for plain records.
@@ -147,7 +145,6 @@ fn key(line: &str) -> Option<(String, Prk)> {
 }
 
 /// A new key as a line for the file.
-#[must_use]
 pub fn generate_key_line(id: &str) -> Zeroizing<String> {
     let key = Zeroizing::new(random::bytes::<KEY_BYTES>());
     let encoded = Zeroizing::new(BASE64_STANDARD.encode(*key));

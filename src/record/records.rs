@@ -45,20 +45,17 @@ pub enum Resealed {
 
 impl Records {
     /// Seals and opens with these keys, whatever a database knows.
-    #[must_use]
     pub fn new(keys: SealKeys) -> Self {
         let sealing = Sealing { keys: Some(Arc::new(keys)), note: None };
         Self(Arc::new(Shared { sealing: ArcSwap::from_pointee(sealing), ..Shared::default() }))
     }
 
     /// Whether records are sealed.
-    #[must_use]
     pub fn are_sealed(&self) -> bool {
         self.0.sealing.load().keys.is_some()
     }
 
     /// The id of the key that seals, if records are sealed.
-    #[must_use]
     pub fn current_key(&self) -> Option<String> {
         self.0.sealing.load().keys.as_ref().map(|keys| keys.current().to_owned())
     }

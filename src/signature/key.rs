@@ -48,19 +48,16 @@ impl PublicKey {
     }
 
     /// The only algorithm that this key verifies.
-    #[must_use]
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 
     /// SPKI PEM, the point uncompressed.
-    #[must_use]
     pub fn to_pem(&self) -> &str {
         &self.pem
     }
 
     /// The RFC 7638 thumbprint (SHA-256, base64url): a key id that anyone can derive from the key alone.
-    #[must_use]
     pub fn thumbprint(&self) -> &str {
         &self.thumbprint
     }
@@ -114,13 +111,11 @@ impl PrivateKey {
     }
 
     /// The algorithm that this key signs with.
-    #[must_use]
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 
     /// PKCS#8 PEM, not encrypted.
-    #[must_use]
     pub fn to_pem(&self) -> &str {
         &self.pem
     }

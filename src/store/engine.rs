@@ -92,7 +92,6 @@ impl Store {
     }
 
     /// The name of the engine.
-    #[must_use]
     pub fn engine(&self) -> &'static str {
         match self.engine {
             Engine::Sqlite(_) => "sqlite",
@@ -101,13 +100,11 @@ impl Store {
     }
 
     /// What is counted and measured of the writes.
-    #[must_use]
     pub fn metrics(&self) -> &StoreMetrics {
         self.writes.metrics()
     }
 
     /// How many writes wait.
-    #[must_use]
     pub fn queue_writes(&self) -> usize {
         self.writes.len()
     }

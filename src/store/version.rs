@@ -16,7 +16,6 @@ impl Version {
     pub const ZERO: Self = Self(Uuid::nil());
 
     /// A random version, which no customer has ever had.
-    #[must_use]
     pub fn new() -> Self {
         Self(random::uuid())
     }
@@ -26,13 +25,11 @@ impl Version {
     }
 
     /// The bytes of the version.
-    #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }
 
     /// The bytes of the version, by themselves.
-    #[must_use]
     pub const fn into_bytes(self) -> [u8; 16] {
         self.0.into_bytes()
     }
@@ -62,7 +59,6 @@ pub struct NewVersion {
 
 impl NewVersion {
     /// The version that a request with this proof makes.
-    #[must_use]
     pub fn of(proof: Option<Proof>) -> Self {
         let version =
             proof.as_ref().map_or_else(Version::new, |proof| Version(Uuid::from_bytes(proof.signature.hash)));
@@ -70,7 +66,6 @@ impl NewVersion {
     }
 
     /// The version itself.
-    #[must_use]
     pub const fn version(&self) -> Version {
         self.version
     }

@@ -26,7 +26,6 @@ pub struct TraceParent {
 impl TraceParent {
     /// Reads the value of the header. An invalid one is ignored. Of a later version it reads what version 00 has; more
     /// may follow after a dash (4.3, Versioning of traceparent).
-    #[must_use]
     pub fn parse(value: &[u8]) -> Option<Self> {
         const INVALID_VERSION: u128 = 0xff;
         let mut fields = str::from_utf8(value).ok()?.splitn(5, '-');

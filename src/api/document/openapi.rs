@@ -15,7 +15,6 @@ use crate::{
 };
 
 /// The OpenAPI document of these operations, as their annotations and the models state it.
-#[must_use]
 pub fn document(operations: &[Operation]) -> OpenApi {
     let mut document = Components::openapi();
     let add =

@@ -111,7 +111,6 @@ impl Certificate {
     }
 
     /// When the certificate expires that was read last.
-    #[must_use]
     pub fn expiry(&self) -> &CertificateExpiry {
         &self.0.expiry
     }

@@ -79,7 +79,6 @@ impl Server {
     }
 
     /// Stops the server later.
-    #[must_use]
     pub fn stopper(&self) -> Stopper {
         let Self { address: _, scheme: _, handle, running: _, connections, api } = self;
         Stopper { handle: handle.clone(), connections: connections.clone(), api: Data::clone(api) }
