@@ -1,6 +1,8 @@
 //! The account: who owns keys and customers.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{str::FromStr, sync::Arc};
+
+use derive_more::Display;
 
 /// The maximum length of an account name, in characters.
 const ACCOUNT_CHARS_MAX: usize = 64;
@@ -8,7 +10,7 @@ const ACCOUNT_CHARS_MAX: usize = 64;
 /// The name of the account that owns a signing key, and every customer put with it.
 ///
 /// 1 to 64 characters, each an ASCII letter, a digit, `.`, `_` or `-`. Cheap to clone.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Display, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Account(Arc<str>);
 
 impl Account {
@@ -38,11 +40,5 @@ impl FromStr for Account {
         } else {
             Err(InvalidAccount)
         }
-    }
-}
-
-impl fmt::Display for Account {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
     }
 }

@@ -152,7 +152,7 @@ async fn list(database: &Database) -> anyhow::Result<()> {
                 let last_use = uses.get(&key_id).and_then(|&day| day_of(day));
                 let [key_id, created] = [printable(&key_id).into_owned(), created.to_string()];
                 let [expires, last_use, revoked] = [or_none(expires), or_none(last_use), or_none(revoked)];
-                let (account, scope) = (account.as_str(), scope.as_str());
+                let (account, scope): (_, &str) = (account.as_str(), scope.into());
                 lines.push(line(&[
                     &key_id, account, &algorithm, scope, &created, &expires, &last_use, &revoked,
                 ]));

@@ -146,18 +146,9 @@ fn bits(content: &[u8]) -> Vec<u8> {
     explicit.or_else(|| content.strip_prefix(&[0])).unwrap_or_default().to_vec()
 }
 
-/// Why the cryptographic library refuses a private key.
-pub(super) fn refused_private(der: &[u8]) -> InvalidKey {
-    refused(der, 1)
-}
-
-/// Why the cryptographic library refuses a public key.
-pub(super) fn refused_public(der: &[u8]) -> InvalidKey {
-    refused(der, 0)
-}
-
-/// What is wrong with a key whose algorithm is the element at this index.
-fn refused(der: &[u8], index: usize) -> InvalidKey {
+/// Why the cryptographic library refuses a key, whose algorithm is the element at this index: 0 in a public key, 1 in a private
+/// one.
+pub(super) fn refused(der: &[u8], index: usize) -> InvalidKey {
     let parts = Vec::<AnyRef<'_>>::from_der(der).unwrap_or_default();
     let algorithm = parts.get(index).and_then(|part| part.decode_as::<AlgorithmIdentifierRef<'_>>().ok());
     let Some(AlgorithmIdentifierRef { oid, parameters }) = algorithm else { return InvalidKey::Curve };

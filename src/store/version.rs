@@ -1,5 +1,6 @@
-use std::{fmt, str::FromStr};
+use std::str::FromStr;
 
+use derive_more::Display;
 use uuid::Uuid;
 
 use crate::{
@@ -7,8 +8,10 @@ use crate::{
     signature_id::{Proof, SignatureId},
 };
 
-/// Names one state of one customer. It never comes back, not even after a delete and a new create.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// Names one state of one customer. It never comes back, not even after a delete and a new create. Its text is 32 lowercase
+/// hexadecimal digits.
+#[derive(Debug, Display, Clone, Copy, PartialEq, Eq, Hash)]
+#[display("{}", _0.as_simple())]
 pub struct Version(Uuid);
 
 impl Version {
@@ -78,13 +81,6 @@ impl NewVersion {
     /// The key that made the signature.
     pub(super) fn key_id(&self) -> Option<&str> {
         self.proof.as_ref().map(|proof| proof.key_id.as_str())
-    }
-}
-
-/// 32 lowercase hexadecimal digits.
-impl fmt::Display for Version {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}", self.0.as_simple())
     }
 }
 
