@@ -106,21 +106,6 @@ pub fn json_at(base_path: &str, document: &Value) -> String {
     document.to_string()
 }
 
-/// A validator of the schema at a JSON pointer of the contract, such as `/components/schemas/Customer`. Formats are
-/// asserted, as the contract says.
-///
-/// # Panics
-/// If there is no such schema; the schemas are fixed when the service is built.
-#[must_use]
-#[allow(
-    clippy::expect_used,
-    reason = "the contract is part of the binary, and a test compiles every schema of it"
-)]
-pub fn validator(pointer: &str) -> jsonschema::Validator {
-    CONTRACT.document.pointer(pointer).expect("the contract has this schema");
-    Compiler::new(&CONTRACT.document).compile(pointer)
-}
-
 impl Contract {
     #[allow(clippy::expect_used, reason = "the contract is part of the binary, and the tests read it")]
     fn load() -> Self {

@@ -4,7 +4,7 @@ use utoipa::{
     openapi::{OpenApi, PathsBuilder, RefOr, Schema},
 };
 
-use super::{errors, head, headers, webhook};
+use super::errors;
 use crate::{
     api::operation::Operation,
     model::{
@@ -20,12 +20,7 @@ pub fn document(operations: &[Operation]) -> OpenApi {
     let add =
         |paths: PathsBuilder, operation: &Operation| paths.path(operation.path(), operation.path_item());
     document.paths = operations.iter().fold(PathsBuilder::new(), add).build();
-    document.webhooks = Some(webhook::webhooks());
-    let components = document.components.get_or_insert_default();
-    components.responses = errors::components();
-    components.headers =
-        headers::components().map(|(name, header)| (name.to_owned(), header.into())).collect();
-    head::add(&mut document);
+    document.components.get_or_insert_default().responses = errors::components();
     name_actions(&mut document, operations);
     document
 }
