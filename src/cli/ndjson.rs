@@ -139,19 +139,13 @@ pub(super) fn read(line: &[u8]) -> Result<Entry, Vec<String>> {
 /// What is wrong with a line that was refused.
 fn explain(line: &[u8]) -> Vec<String> {
     match serde_json::from_slice::<Members<Value>>(line) {
-        Ok(
-            Members::Key(_)
-            | Members::Signature(_)
-            | Members::Pruned(_)
-            | Members::Event(_)
-            | Members::End(_),
-        ) => Vec::new(),
         Ok(Members::Customer(members)) => {
             let mut faults = identity(&members).err().unwrap_or_default();
             let violations = contract::explain("CustomerInput", members.record.to_string().as_bytes());
             if violations.is_empty() {
                 faults.push("a member of the record is given twice".to_owned());
             }
+        Ok(_) => Vec::new(),
             faults.extend(violations.iter().map(describe));
             faults
         }
