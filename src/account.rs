@@ -4,7 +4,6 @@ use std::{str::FromStr, sync::Arc};
 
 use derive_more::Display;
 
-/// The maximum length of an account name, in characters.
 const ACCOUNT_CHARS_MAX: usize = 64;
 
 /// The name of the account that owns a signing key, and every customer put with it.

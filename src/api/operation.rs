@@ -97,7 +97,6 @@ impl Operation {
         }
     }
 
-    /// Whether it has this parameter in the query.
     pub(super) fn has_query_parameter(&self, name: &str) -> bool {
         self.inputs.names(&ParameterIn::Query).any(|known| known == name)
     }
@@ -107,7 +106,6 @@ impl Operation {
         self.inputs.names(&ParameterIn::Header).any(|known| known.eq_ignore_ascii_case(name))
     }
 
-    /// Whether it has a body.
     pub(super) fn has_body(&self) -> bool {
         self.inputs.body.is_some()
     }
@@ -132,7 +130,6 @@ impl Operation {
         methods.map(move |method| (method, (self.route)(self)))
     }
 
-    /// The operation in the document.
     pub(super) fn path_item(&self) -> PathItem {
         PathItem::from_http_methods(self.methods.iter().cloned(), self.annotation.clone())
     }

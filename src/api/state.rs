@@ -78,7 +78,6 @@ impl Api {
         Ok((turn, self.answers.reserve(account, LIST_BYTES_MAX)?))
     }
 
-    /// All metrics as text.
     pub(super) async fn metrics_text(&self) -> Result<String, MetricsError> {
         let is_ready = self.readiness.check(&self.store, &self.registry).await.is_ok();
         let (queue_writes, registry_age) = (self.store.queue_writes(), self.registry.age());

@@ -40,7 +40,6 @@ use std::{env, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-/// The exit code after misuse.
 const MISUSE: u8 = 2;
 
 /// The version, and what is built in.

@@ -10,7 +10,6 @@ use std::{
 use anyhow::Context as _;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// Prints a line.
 pub(super) fn print(line: impl Display) -> anyhow::Result<()> {
     print_raw(&format!("{line}\n"))
 }

@@ -154,7 +154,6 @@ async fn follow(records: &Records, store: &Store, certificate: Option<&Certifica
     }
 }
 
-/// Begins to send webhooks.
 fn start_webhooks(
     options: &WebhookOptions,
     store: &Store,

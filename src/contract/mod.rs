@@ -123,7 +123,6 @@ impl Schema {
     }
 }
 
-/// The schemas that a body of an operation has.
 fn bodies(compiler: &Compiler<'_>) -> HashMap<String, Schema> {
     let operations = members(&compiler.document["paths"]).flat_map(|(_, item)| members(item));
     let contents = operations.flat_map(|(_, operation)| members(&operation["requestBody"]["content"]));

@@ -10,7 +10,6 @@ use crate::store::{Kind, StoredCustomer};
 const OPEN: &[u8] = b"{\"";
 const CLOSE: &[u8] = b"}";
 
-/// Fields as canonical JSON.
 pub(super) fn encode(fields: &impl Serialize) -> Result<Vec<u8>, DamagedRecord> {
     serde_json::to_vec(fields).map_err(|_| DamagedRecord::Unwritable)
 }
@@ -41,7 +40,6 @@ pub(super) fn write(
     Ok(())
 }
 
-/// Fields as one line of JSON.
 pub(super) fn line(fields: &[u8]) -> Result<Box<RawValue>, DamagedRecord> {
     let is_line = fields.starts_with(OPEN) && !fields.contains(&b'\n');
     let line = if is_line { serde_json::from_slice(fields).ok() } else { None };

@@ -21,10 +21,8 @@ use crate::{
     random,
 };
 
-/// The number of bytes of a seal key.
 const KEY_BYTES: usize = 32;
 
-/// The longest id of a key, in bytes.
 const KEY_ID_BYTES_MAX: usize = 64;
 
 /// The salt of HKDF, which names the use.
@@ -46,21 +44,16 @@ struct SealKey {
 /// Why a file of seal keys cannot be used, without a word of its content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSealKeys {
-    /// The file cannot be read, or not only by the service.
     #[error("{0}")]
     File(SecretError),
-    /// The file is binary.
     #[error("is not a text in UTF-8")]
     Binary,
-    /// A line is not a key.
     #[error(
         "line {0} must be ID BASE64: an id of 1 to {KEY_ID_BYTES_MAX} letters, digits, '.', '_' and '-', and {KEY_BYTES} bytes in base64"
     )]
     Line(usize),
-    /// Two keys have the same id.
     #[error("line {0} has the id of an earlier line")]
     Duplicate(usize),
-    /// There is no key.
     #[error("has no key: run `customers-api seal generate-key`")]
     Empty,
 }

@@ -72,7 +72,6 @@ impl Sealing {
     }
 }
 
-/// Reads a file of seal keys.
 pub(super) fn read(file: &Path) -> Result<SealKeys, SealError> {
     SealKeys::read(file).map_err(|error| SealError::File { file: file.to_owned(), error })
 }

@@ -19,7 +19,6 @@ use crate::{scheduling::yielding::behind_new_tasks, telemetry::StoreMetrics, thr
 /// holds when several of them add up.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(12);
 
-/// How long the database may take to answer a check.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long nothing may be committed although it is tried, until a check fails.

@@ -73,12 +73,10 @@ impl NewVersion {
         self.version
     }
 
-    /// The signature that makes it.
     pub(super) fn signature(&self) -> Option<SignatureId> {
         self.proof.as_ref().map(|proof| proof.signature)
     }
 
-    /// The key that made the signature.
     pub(super) fn key_id(&self) -> Option<&str> {
         self.proof.as_ref().map(|proof| proof.key_id.as_str())
     }

@@ -10,7 +10,6 @@ pub(super) const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "
 #[error("{0}")]
 pub struct InvalidTraces(pub(super) String);
 
-/// Whether spans are asked for.
 pub(super) fn is_asked_for() -> bool {
     let is = |name: &str, value: &str| env::var(name).is_ok_and(|set| set.eq_ignore_ascii_case(value));
     let is_off = is("OTEL_SDK_DISABLED", "true") || is("OTEL_TRACES_EXPORTER", "none");

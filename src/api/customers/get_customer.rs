@@ -66,7 +66,6 @@ fn last_modified(updated: Timestamp) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
 }
 
-/// The response of `getCustomer`, unless it fails.
 #[derive(Debug)]
 pub(super) struct GetCustomerResponse {
     stored: StoredCustomer,

@@ -117,7 +117,6 @@ impl Files {
     }
 }
 
-/// Logs and shows when a certificate expires.
 fn tell_expiry(pair: &CertifiedKey, shown: &CertificateExpiry) {
     let certificate = pair.cert.first().and_then(|first| x509_cert::Certificate::from_der(first).ok());
     let Some(certificate) = certificate else { return };

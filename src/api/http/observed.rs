@@ -50,7 +50,6 @@ pub(super) struct Observed {
 }
 
 impl Observed {
-    /// The request begins.
     pub(super) fn begin(id: Uuid, request: &ServiceRequest, operation: OperationCell) -> Self {
         let api = request.app_data::<Data<Api>>();
         let method = known_method(request.method());
@@ -66,7 +65,6 @@ impl Observed {
         }
     }
 
-    /// The request has its answer.
     pub(super) fn answered(&mut self, route: Option<&'static str>, status: StatusCode) {
         self.note(route, status, "answered");
     }

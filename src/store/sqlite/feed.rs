@@ -15,7 +15,6 @@ use super::super::schema::{events, feed_heads};
 /// How many events are pruned in one step. The writer waits while one is made.
 pub(super) const PRUNE_EVENTS_MAX: i64 = 500;
 
-/// How many accounts are noted in one step.
 const NOTED_ACCOUNTS_MAX: i64 = 500;
 
 /// Makes one step of pruning: prunes some events of the account whose oldest event is the oldest of all, if it happened before
