@@ -1,25 +1,24 @@
 //! The account: who owns keys and customers.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{str::FromStr, sync::Arc};
 
-/// The maximum length of an account name, in characters.
+use derive_more::Display;
+
 const ACCOUNT_CHARS_MAX: usize = 64;
 
 /// The name of the account that owns a signing key, and every customer put with it.
 ///
 /// 1 to 64 characters, each an ASCII letter, a digit, `.`, `_` or `-`. Cheap to clone.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Display, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Account(Arc<str>);
 
 impl Account {
     /// The account of unsigned requests in the sandbox.
-    #[must_use]
     pub fn sandbox() -> Self {
         Self(Arc::from("sandbox"))
     }
 
     /// The name as a text.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -40,11 +39,5 @@ impl FromStr for Account {
         } else {
             Err(InvalidAccount)
         }
-    }
-}
-
-impl fmt::Display for Account {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
     }
 }

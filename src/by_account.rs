@@ -4,7 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 
 /// A bounded number of items.
-pub struct ByAccount<T> {
+pub(crate) struct ByAccount<T> {
     max: usize,
     account_of: fn(&T) -> &str,
     /// The items of each account, in the order in which they came. No account is without any.
@@ -16,26 +16,23 @@ pub struct ByAccount<T> {
 
 impl<T> ByAccount<T> {
     /// Room for at most so many items.
-    #[must_use]
-    pub fn new(max: usize, account_of: fn(&T) -> &str) -> Self {
+    pub(crate) fn new(max: usize, account_of: fn(&T) -> &str) -> Self {
         Self { max, account_of, accounts: HashMap::new(), turns: VecDeque::new(), items: 0 }
     }
 
     /// How many items wait.
-    #[must_use]
-    pub const fn len(&self) -> usize {
+    pub(crate) const fn len(&self) -> usize {
         self.items
     }
 
     /// Whether none waits.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
+    pub(crate) const fn is_empty(&self) -> bool {
         self.items == 0
     }
 
     /// Adds an item. If there is no room, one has to go, which is returned: the newest one of the account with the most
     /// items, or this one.
-    pub fn add(&mut self, item: T) -> Option<T> {
+    pub(crate) fn add(&mut self, item: T) -> Option<T> {
         let account = (self.account_of)(&item);
         let mut given_way = None;
         if self.items == self.max {
@@ -60,7 +57,7 @@ impl<T> ByAccount<T> {
     }
 
     /// Takes at most so many items, one of each account in turn.
-    pub fn take(&mut self, max: usize) -> Vec<T> {
+    pub(crate) fn take(&mut self, max: usize) -> Vec<T> {
         let mut taken = Vec::with_capacity(max.min(self.items));
         while taken.len() < max
             && let Some(account) = self.turns.pop_front()

@@ -11,7 +11,7 @@ compile_error!(
 
 pub mod account;
 pub mod api;
-pub mod by_account;
+pub(crate) mod by_account;
 pub mod cli;
 pub mod clock;
 pub mod contract;

@@ -19,6 +19,7 @@ use tokio::{
 };
 
 use crate::{
+    lock::lock,
     signature::{Facts, Key, Keyring, PublicKey, Refusal, Verified, verify},
     store::{SigningKey, Store, StoreError, UnusableKey},
     telemetry::Outage,
@@ -128,7 +129,6 @@ impl Registry {
     }
 
     /// How long ago the keys were read.
-    #[must_use]
     pub fn age(&self) -> Duration {
         self.shared.loaded.load().read_at.elapsed()
     }
@@ -179,7 +179,7 @@ async fn note_uses(shared: Arc<Shared>) -> Infallible {
 
 impl Shared {
     fn note_use(&self, key_id: &str, day: i64) {
-        let mut uses = crate::lock::lock(&self.uses);
+        let mut uses = lock(&self.uses);
         match uses.get_mut(key_id) {
             Some(last) if last.day >= day => return,
             Some(last) => last.day = day,
@@ -191,7 +191,7 @@ impl Shared {
     async fn write_uses(&self) {
         let is_new = |(_, last): &(&String, &LastUse)| last.written != Some(last.day);
         let copy = |(key_id, last): (&String, &LastUse)| (key_id.clone(), last.day);
-        let new: Vec<_> = crate::lock::lock(&self.uses).iter().filter(is_new).map(copy).collect();
+        let new: Vec<_> = lock(&self.uses).iter().filter(is_new).map(copy).collect();
         for (key_id, day) in new {
             let noted = self.store.note_key_use(&key_id, day).await;
             let (fails, is_over) =
@@ -201,7 +201,7 @@ impl Shared {
                 self.were_used.notify_one();
                 return;
             }
-            if let Some(last) = crate::lock::lock(&self.uses).get_mut(&key_id) {
+            if let Some(last) = lock(&self.uses).get_mut(&key_id) {
                 last.written = Some(day);
             }
         }

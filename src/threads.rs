@@ -23,7 +23,6 @@ impl Threads {
     }
 
     /// The first thread that has ended.
-    #[must_use]
     pub fn first_ended(&self) -> Option<&'static str> {
         *self.0.borrow()
     }

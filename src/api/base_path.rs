@@ -11,13 +11,11 @@ pub struct InvalidBasePath;
 
 impl BasePath {
     /// The segments, each after a `/`. Empty if there are no segments.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
     /// The prefix with a `/` at its end.
-    #[must_use]
     pub fn with_slash(&self) -> String {
         format!("{}/", self.0)
     }

@@ -43,7 +43,6 @@ pub(super) struct Share {
     from_allowance: usize,
 }
 
-/// The error if a body or an answer does not fit.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the bodies and answers of others leave no room for this one")]
 pub(super) struct NoRoom;
@@ -53,12 +52,10 @@ impl Budget {
         Self { max, used: Arc::default(), accounts: Arc::default() }
     }
 
-    /// How many bytes there are.
     pub(super) const fn max(&self) -> usize {
         self.max
     }
 
-    /// How many bytes are in use.
     pub(super) fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)
     }
@@ -146,7 +143,6 @@ impl Drop for Share {
     }
 }
 
-/// Bytes with their share.
 struct Kept {
     bytes: Bytes,
     _share: Share,

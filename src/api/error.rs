@@ -31,35 +31,23 @@ const RETRY_AFTER_SECONDS: u32 = 1;
 
 /// Why a request fails. If several variants apply, the response is the first of them.
 #[derive(Debug, thiserror::Error)]
-pub enum ApiError {
-    /// The service does not have this path.
+pub(crate) enum ApiError {
     #[error("no such path")]
     RouteNotFound,
-    /// The path does not have this method.
     #[error("the method is not allowed: this path has {allow}")]
-    MethodNotAllowed {
-        /// The methods that the path has, as in `Allow`.
-        allow: String,
-    },
-    /// The body is larger than [`BODY_BYTES_MAX`].
+    MethodNotAllowed { allow: String },
     #[error("the body is larger than {BODY_BYTES_MAX} bytes")]
     ContentTooLarge,
-    /// The request is not valid HTTP, or did not arrive as a whole.
     #[error("the request is malformed or incomplete, or it arrived too slowly")]
     Malformed,
-    /// The request came without TLS to a server that has TLS only.
     #[error("this port speaks TLS: send the request to https://")]
     TlsRequired,
-    /// The signature does not prove who sent the request.
     #[error(transparent)]
     Unauthorized(Refusal),
-    /// The key may only read.
     #[error("the key may only read: sign with a key of the scope write")]
     Forbidden,
-    /// The body is not plain `application/json` in UTF-8.
     #[error("send the body as application/json in UTF-8, without a content coding")]
     UnsupportedMediaType,
-    /// The request breaks the contract.
     #[error("{}", invalid_text(*total))]
     Invalid {
         /// The number of violations, or more than [`VIOLATIONS_MAX`].
@@ -67,7 +55,6 @@ pub enum ApiError {
         /// The first [`VIOLATIONS_MAX`] violations.
         violations: Box<RequestExtension>,
     },
-    /// The account does not have this customer.
     #[error("the account has no customer with this CustomerID; PUT creates one")]
     CustomerNotFound,
     /// The events after a page token are not all kept any more, or are others than those that were read.
@@ -75,13 +62,10 @@ pub enum ApiError {
         "the PageToken cannot go on: begin anew with From=Newest, list all customers, and follow from there"
     )]
     Gone,
-    /// A precondition is false.
     #[error("the customer does not match If-Match or If-None-Match; nothing was changed")]
     PreconditionFailed,
-    /// The service cannot process the request now.
     #[error("the service is temporarily unavailable; send the request again later")]
     Unavailable(#[source] Option<Cause>),
-    /// The service failed.
     #[error("the service failed")]
     Internal(#[source] Cause),
 }
@@ -99,8 +83,7 @@ fn invalid_text(total: usize) -> String {
 
 impl ApiError {
     /// A request with these violations.
-    #[must_use]
-    pub fn invalid(mut violations: RequestExtension) -> Self {
+    pub(crate) fn invalid(mut violations: RequestExtension) -> Self {
         let RequestExtension { path, query, header, body } = &mut violations;
         let (mut total, mut left) = (0, VIOLATIONS_MAX);
         for part in [path, query, header, body] {
@@ -111,14 +94,12 @@ impl ApiError {
         Self::Invalid { total, violations: Box::new(violations) }
     }
 
-    /// A request without a signature.
     pub(super) fn signature_missing() -> Self {
         Self::Unauthorized(Refusal::of_token(format!(
             "{SIGNATURE_HEADER} is missing: sign the request, for example with `customers-api sign`"
         )))
     }
 
-    /// A request with several signatures.
     pub(super) fn signature_repeated() -> Self {
         Self::Unauthorized(Refusal::of_token(format!(
             "{SIGNATURE_HEADER} is given more than once: send it once"
@@ -146,7 +127,6 @@ impl ApiError {
         }
     }
 
-    /// The body of the response.
     pub(super) fn body(&self, request_id: Uuid, action: Option<&'static str>) -> model::Error {
         let (_, error_type) = self.status_and_type();
         let (detail, request_extension) = (self.to_string(), self.request_extension());

@@ -26,7 +26,6 @@ mod turns;
 
 pub use base_path::{BasePath, InvalidBasePath};
 pub use document::document;
-pub use error::ApiError;
 pub use http::{Admin, Certificate, InvalidCertificate, READY, Server, Sockets, Stopper, run};
 pub use operation::Operation;
 pub use operations::operations;

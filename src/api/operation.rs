@@ -81,13 +81,11 @@ impl Operation {
     }
 
     /// The `operationId`.
-    #[must_use]
     pub fn id(&self) -> &str {
         &self.id
     }
 
     /// The path below the base path, its parameters by name.
-    #[must_use]
     pub fn path(&self) -> &str {
         &self.path
     }
@@ -99,7 +97,6 @@ impl Operation {
         }
     }
 
-    /// Whether it has this parameter in the query.
     pub(super) fn has_query_parameter(&self, name: &str) -> bool {
         self.inputs.names(&ParameterIn::Query).any(|known| known == name)
     }
@@ -109,7 +106,6 @@ impl Operation {
         self.inputs.names(&ParameterIn::Header).any(|known| known.eq_ignore_ascii_case(name))
     }
 
-    /// Whether it has a body.
     pub(super) fn has_body(&self) -> bool {
         self.inputs.body.is_some()
     }
@@ -134,7 +130,6 @@ impl Operation {
         methods.map(move |method| (method, (self.route)(self)))
     }
 
-    /// The operation in the document.
     pub(super) fn path_item(&self) -> PathItem {
         PathItem::from_http_methods(self.methods.iter().cloned(), self.annotation.clone())
     }
@@ -148,55 +143,4 @@ pub(super) fn only_reads(methods: &[HttpMethod]) -> bool {
 /// The names of the parameters of a path such as `/customers/{CustomerID}`.
 fn parameters(path: &str) -> Vec<&str> {
     path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}')).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use actix_web::web;
-    use utoipa::openapi::path::OperationBuilder;
-
-    use super::*;
-
-    struct Read;
-
-    impl Path for Read {
-        fn methods() -> Vec<HttpMethod> {
-            vec![HttpMethod::Get]
-        }
-
-        fn path() -> String {
-            "/things/{ThingID}".to_owned()
-        }
-
-        fn operation() -> Annotation {
-            OperationBuilder::new().operation_id(Some("getThing")).build()
-        }
-    }
-
-    fn operation(parameters: &[(ParameterIn, &str)]) -> Operation {
-        let mut inputs = Inputs::default();
-        for (location, name) in parameters {
-            inputs.add(location.clone(), name, Required::True, Schema::default());
-        }
-        Operation::new::<Read>("Things", inputs, Responses::default(), |_| web::get())
-    }
-
-    #[test]
-    fn what_an_operation_takes_is_what_it_has() {
-        let operation = operation(&[(ParameterIn::Header, "If-Match"), (ParameterIn::Path, "ThingID")]);
-        assert!(operation.has_header("if-match") && !operation.has_header("ThingID"));
-        assert!(!operation.has_query_parameter("If-Match") && !operation.has_body());
-    }
-
-    #[test]
-    #[should_panic(expected = "the parameters of the path of getThing")]
-    fn an_operation_takes_every_parameter_of_its_path() {
-        operation(&[(ParameterIn::Query, "ThingID")]);
-    }
-
-    #[test]
-    #[should_panic(expected = "the parameters of the path of getThing")]
-    fn an_operation_takes_no_parameter_that_its_path_lacks() {
-        operation(&[(ParameterIn::Path, "ThingID"), (ParameterIn::Path, "OtherID")]);
-    }
 }

@@ -6,7 +6,6 @@ static OPERATIONS: LazyLock<Vec<Operation>> =
     LazyLock::new(|| [customers::operations(), events::operations()].into_iter().flatten().collect());
 
 /// Every operation of the contract. The routes, `Allow`, the names of actions and the document all come from this list.
-#[must_use]
 pub fn operations() -> &'static [Operation] {
     &OPERATIONS
 }

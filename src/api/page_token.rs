@@ -16,7 +16,6 @@ pub(super) const PAGE_TOKEN_KEY_BYTES: usize = 32;
 
 const MAC_BYTES: usize = 32;
 
-/// Makes and reads page tokens.
 pub(super) struct PageTokens(Key);
 
 /// Why a page token cannot be read: it was not made for this account, or it was changed.
@@ -24,7 +23,6 @@ pub(super) struct PageTokens(Key);
 #[error("must be the PageToken of an earlier response, unchanged")]
 pub(super) struct InvalidPageToken;
 
-/// The content of a token.
 #[derive(Serialize, Deserialize)]
 struct Content(SortDirection, i64, String, String);
 

@@ -35,12 +35,10 @@ impl Readiness {
         self.is_stopping.send_replace(true);
     }
 
-    /// Whether the service stops.
     pub(super) fn is_stopping(&self) -> bool {
         *self.is_stopping.borrow()
     }
 
-    /// Waits until the service stops.
     pub(super) async fn stopped(&self) {
         // The sender is there as long as this is.
         let _ = self.is_stopping.subscribe().wait_for(|is_stopping| *is_stopping).await;

@@ -13,7 +13,7 @@ use crate::{
     record::Records,
     registry::Registry,
     store::{PAGE_BYTES_MAX, Store, StoreError},
-    telemetry::{CertificateExpiry, Metrics, MetricsError, State, WebhookMetrics},
+    telemetry::{Metrics, MetricsError, State},
 };
 
 /// How many lists are read and made into answers at the same time. The others wait.
@@ -62,18 +62,12 @@ impl Api {
         })
     }
 
-    /// Shows with the metrics when the certificate expires.
-    pub fn show_certificate(&self, expiry: &CertificateExpiry) -> Result<(), MetricsError> {
-        self.metrics.show_certificate(expiry)
-    }
-
-    /// Shows with the metrics what became of webhooks.
-    pub fn show_webhooks(&self, webhooks: &WebhookMetrics) -> Result<(), MetricsError> {
-        self.metrics.show_webhooks(webhooks)
+    /// What is counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// The registered keys.
-    #[must_use]
     pub fn registry(&self) -> &Registry {
         &self.registry
     }
@@ -84,7 +78,6 @@ impl Api {
         Ok((turn, self.answers.reserve(account, LIST_BYTES_MAX)?))
     }
 
-    /// All metrics as text.
     pub(super) async fn metrics_text(&self) -> Result<String, MetricsError> {
         let is_ready = self.readiness.check(&self.store, &self.registry).await.is_ok();
         let (queue_writes, registry_age) = (self.store.queue_writes(), self.registry.age());

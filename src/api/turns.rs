@@ -9,10 +9,8 @@ use tokio::{sync::oneshot, time::timeout};
 
 use crate::{account::Account, by_account::ByAccount, lock::lock};
 
-/// How many requests wait for their turn.
 pub(super) const WAITING_MAX: usize = 1024;
 
-/// How long a request waits for its turn.
 pub(super) const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Who works, and who waits. Clones share them.

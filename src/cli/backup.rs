@@ -36,10 +36,8 @@ Examples:
   customers-api backup customers-2026-01-31.db
   customers-api backup /backup/customers.db --database-url sqlite:/var/lib/customers/customers.db";
 
-/// How often the progress is looked at.
 const LOOK_PAUSE: Duration = Duration::from_millis(100);
 
-/// What is said after a signal.
 const INTERRUPTED: &str = "interrupted: there is no backup";
 
 impl Backup {

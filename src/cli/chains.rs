@@ -46,7 +46,6 @@ struct Feed {
 /// A customer by account and id.
 type Key = (String, String);
 
-/// Checks all events.
 pub(super) async fn check(store: &Store) -> Result<Findings, StoreError> {
     store.number_events().await?;
     let (mut found, before) = (Findings::default(), heads(store).await?);
@@ -159,7 +158,6 @@ async fn follow(
     Ok(last)
 }
 
-/// The row of a customer.
 #[derive(Clone, Copy)]
 enum Row {
     Missing,

@@ -73,7 +73,6 @@ pub(super) struct EventMembers {
     key_id: Option<String>,
 }
 
-/// Appends the line of a signature.
 pub(super) fn write_signature(used: &UsedSignature, lines: &mut Vec<u8>) -> anyhow::Result<()> {
     let UsedSignature { signature: SignatureId { expires_at, hash }, outcome } = used;
     let (outcome, version) = match outcome {

@@ -39,7 +39,6 @@ Examples:
   customers-api events --since 2026-01-31T12:00:00Z | jq -r '[.Occurred, .KeyID, .EventType, .CustomerID] | @tsv'
   customers-api events --account acme --follow";
 
-/// How many events are read at once.
 const PAGE_EVENTS: u32 = 500;
 
 /// How long to wait for new events, and to look whether somebody still reads.

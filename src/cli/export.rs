@@ -158,24 +158,19 @@ impl Output {
     }
 
     fn add_customer(&mut self, row: &RawCustomer) -> anyhow::Result<()> {
-        let (account, customer) = match (row.account.parse::<Account>(), &row.customer) {
-            (Ok(account), Ok(customer)) => (account, customer),
-            (Err(_), _) => {
-                self.leave_out(&format!("{}: the account name is malformed", row.key()));
-                return Ok(());
-            }
-            (_, Err(reason)) => {
-                self.leave_out(&format!("{}: {reason}", row.key()));
-                return Ok(());
-            }
+        let read = || {
+            let account = row.account.parse().map_err(|_| "the account name is malformed".to_owned())?;
+            let customer = row.customer.as_ref().map_err(ToString::to_string)?;
+            let fields = self.records.line(&row.account, customer).map_err(|damaged| damaged.to_string())?;
+            Ok::<(Account, _, _), String>((account, customer, fields))
         };
-        match self.records.line(account.as_str(), customer) {
-            Ok(fields) => {
+        match read() {
+            Ok((account, customer, fields)) => {
                 write_customer(&account, customer, &fields, &mut self.lines)?;
                 self.customers += 1;
                 self.progress.add(1);
             }
-            Err(damaged) => self.leave_out(&format!("{}: {damaged}", row.key())),
+            Err(reason) => self.leave_out(&format!("{}: {reason}", row.key())),
         }
         Ok(())
     }

@@ -70,7 +70,6 @@ const LINE_BYTES_MAX: usize = BODY_BYTES_MAX + 4096;
 const BATCH_CUSTOMERS_MAX: usize = 1000;
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// How many events and signatures are written at once.
 const BATCH_CHANGES_MAX: usize = 1000;
 
 /// How long a database that is not available, or locked by others, is tried again.

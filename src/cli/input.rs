@@ -28,7 +28,6 @@ pub(super) fn read(file: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The key in a file.
 pub(super) fn key<K>(file: &Path, from_pem: fn(&str) -> Result<K, InvalidKey>) -> anyhow::Result<K> {
     let shown = file.display();
     let bytes = read(file).with_context(|| format!("cannot read the key {shown}"))?;

@@ -36,7 +36,6 @@ Examples:
   customers-api keys list
   customers-api keys revoke acme-2026";
 
-/// The maximum length of a key id, in bytes.
 const KEY_ID_BYTES_MAX: usize = 128;
 
 #[derive(Debug, Subcommand)]
@@ -152,7 +151,7 @@ async fn list(database: &Database) -> anyhow::Result<()> {
                 let last_use = uses.get(&key_id).and_then(|&day| day_of(day));
                 let [key_id, created] = [printable(&key_id).into_owned(), created.to_string()];
                 let [expires, last_use, revoked] = [or_none(expires), or_none(last_use), or_none(revoked)];
-                let (account, scope) = (account.as_str(), scope.as_str());
+                let (account, scope): (_, &str) = (account.as_str(), scope.into());
                 lines.push(line(&[
                     &key_id, account, &algorithm, scope, &created, &expires, &last_use, &revoked,
                 ]));
@@ -165,7 +164,6 @@ async fn list(database: &Database) -> anyhow::Result<()> {
     output::print(lines.join("\n"))
 }
 
-/// A line of the list.
 fn line([key_id, account, algorithm, scope, created, expires, last_use, revoked]: &[&str; 8]) -> String {
     format!(
         "{key_id:<44} {account:<20} {algorithm:<9} {scope:<5} {created:<27} {expires:<27} {last_use:<10} {revoked}"

@@ -8,10 +8,8 @@ use std::{
 
 use super::input::is_standard_input;
 
-/// How many bytes are read at once.
 const BUFFER_BYTES: usize = 64 * 1024;
 
-/// The lines of a file.
 pub(super) struct Lines {
     reader: Box<dyn BufRead>,
     line_bytes_max: usize,

@@ -1,17 +1,16 @@
 //! Where to listen.
 
 use std::{
-    fmt, io,
+    io,
     net::{IpAddr, SocketAddr, ToSocketAddrs as _},
     str::FromStr,
 };
 
+use derive_more::Display;
+
 /// An address or the name of a host, and a port.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Listen {
-    Address(SocketAddr),
-    Host(String, u16),
-}
+#[derive(Debug, Display, Clone, PartialEq, Eq)]
+pub(super) struct Listen(String);
 
 /// Why a text is not a [`Listen`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -23,11 +22,7 @@ pub(super) struct InvalidListen;
 impl Listen {
     /// The address. Of a host with several it is the first of IPv4, or else the first.
     pub(super) fn resolve(&self) -> io::Result<SocketAddr> {
-        let (name, port) = match self {
-            Self::Address(address) => return Ok(*address),
-            Self::Host(name, port) => (name.as_str(), *port),
-        };
-        let addresses: Vec<SocketAddr> = (name, port).to_socket_addrs()?.collect();
+        let addresses: Vec<SocketAddr> = self.0.to_socket_addrs()?.collect();
         let first = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
         first.copied().ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
     }
@@ -37,15 +32,12 @@ impl FromStr for Listen {
     type Err = InvalidListen;
 
     fn from_str(text: &str) -> Result<Self, InvalidListen> {
-        if let Ok(address) = text.parse() {
-            return Ok(Self::Address(address));
-        }
-        let (name, port) = text.rsplit_once(':').ok_or(InvalidListen)?;
-        let is_port = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
-        match port.parse() {
-            Ok(port) if is_port && is_host(name) => Ok(Self::Host(name.to_owned(), port)),
-            _ => Err(InvalidListen),
-        }
+        let is_port =
+            |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
+        let is_host_and_port =
+            || text.rsplit_once(':').is_some_and(|(name, port)| is_host(name) && is_port(port));
+        let is_valid = text.parse::<SocketAddr>().is_ok() || is_host_and_port();
+        if is_valid { Ok(Self(text.to_owned())) } else { Err(InvalidListen) }
     }
 }
 
@@ -67,15 +59,6 @@ fn is_host(name: &str) -> bool {
     name.parse::<IpAddr>().is_err() && name.split('.').all(is_label) && !is_number(last)
 }
 
-impl fmt::Display for Listen {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Address(address) => address.fmt(formatter),
-            Self::Host(name, port) => write!(formatter, "{name}:{port}"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,12 +66,7 @@ mod tests {
     #[test]
     fn a_host_or_an_address_with_a_port_is_a_place_to_listen() {
         for text in [
-            "127.0.0.1:8080",
-            "[::1]:0",
-            "localhost:8080",
-            "api.example:1",
-            "a-b_c:65535",
-            "3com.example.:80",
+            "127.0.0.1:8080", "[::1]:0", "localhost:8080", "api.example:1", "a-b_c:65535", "3com.example.:80",
         ] {
             assert_eq!(text.parse::<Listen>().map(|listen| listen.to_string()).as_deref(), Ok(text));
         }
@@ -100,25 +78,9 @@ mod tests {
     #[test]
     fn what_a_resolver_might_take_for_another_address_is_refused() {
         for text in [
-            "",
-            "localhost",
-            "8080",
-            ":8080",
-            "localhost:",
-            "localhost:+80",
-            "localhost:65536",
-            "localhost:http",
-            "0:80",
-            "127.1:80",
-            "0x7f000001:80",
-            "256.0.0.1:80",
-            "::1:80",
-            "*:80",
-            "a..b:80",
-            "http://localhost:80",
-            "a b:80",
-            "localhost:80 ",
-            "user@localhost:80",
+            "", "localhost", "8080", ":8080", "localhost:", "localhost:+80", "localhost:65536",
+            "localhost:http", "0:80", "127.1:80", "0x7f000001:80", "256.0.0.1:80", "::1:80", "*:80",
+            "a..b:80", "http://localhost:80", "a b:80", "localhost:80 ", "user@localhost:80",
         ] {
             assert_eq!(text.parse::<Listen>(), Err(InvalidListen), "{text}");
         }

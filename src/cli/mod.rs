@@ -40,7 +40,6 @@ use std::{env, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-/// The exit code after misuse.
 const MISUSE: u8 = 2;
 
 /// The version, and what is built in.
@@ -85,7 +84,6 @@ enum Command {
 }
 
 /// Runs the command line of this process.
-#[must_use]
 pub fn main() -> ExitCode {
     let done = arguments::parse::<Cli>(env::args_os()).map_err(anyhow::Error::from).and_then(Cli::run);
     let Err(error) = done else { return ExitCode::SUCCESS };

@@ -21,7 +21,6 @@ use crate::{
     store::{MovedEvent, SigningKey, StoredCustomer, UsedSignature, Version},
 };
 
-/// What a line says.
 #[allow(clippy::large_enum_variant, reason = "there is one of them at a time")]
 pub(super) enum Entry {
     Key(SigningKey),
@@ -94,7 +93,6 @@ struct CustomerMembers<R> {
     record: R,
 }
 
-/// Appends the line of a key.
 pub(super) fn write_key(key: SigningKey, lines: &mut Vec<u8>) -> anyhow::Result<()> {
     let SigningKey { key_id, account, algorithm, public_key, created, scope, expires, revoked } = key;
     let (account, created) = (account.to_string(), created.to_string());
@@ -118,7 +116,6 @@ pub(super) fn write_customer(
     write_line("Customer", &members, lines)
 }
 
-/// Appends the last line, after so many.
 pub(super) fn write_end(number: u64, lines: &mut Vec<u8>) -> anyhow::Result<()> {
     write_line("End", &EndMembers { lines: number }, lines)
 }
@@ -139,13 +136,6 @@ pub(super) fn read(line: &[u8]) -> Result<Entry, Vec<String>> {
 /// What is wrong with a line that was refused.
 fn explain(line: &[u8]) -> Vec<String> {
     match serde_json::from_slice::<Members<Value>>(line) {
-        Ok(
-            Members::Key(_)
-            | Members::Signature(_)
-            | Members::Pruned(_)
-            | Members::Event(_)
-            | Members::End(_),
-        ) => Vec::new(),
         Ok(Members::Customer(members)) => {
             let mut faults = identity(&members).err().unwrap_or_default();
             let violations = contract::explain("CustomerInput", members.record.to_string().as_bytes());
@@ -155,6 +145,7 @@ fn explain(line: &[u8]) -> Vec<String> {
             faults.extend(violations.iter().map(describe));
             faults
         }
+        Ok(_) => Vec::new(),
         Err(error) => vec![match serde_json::from_slice::<IgnoredAny>(line) {
             Ok(_) => without_values(&error),
             Err(error) => format!("is not valid JSON at column {}", error.column()),

@@ -10,24 +10,19 @@ use std::{
 use anyhow::Context as _;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// Prints a line.
 pub(super) fn print(line: impl Display) -> anyhow::Result<()> {
     print_raw(&format!("{line}\n"))
 }
 
 /// Prints a text as it is.
 pub(super) fn print_raw(text: &str) -> anyhow::Result<()> {
-    let mut out = stdout().lock();
-    finish(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+    print_bytes(text.as_bytes()).map(drop)
 }
 
 /// Prints bytes as they are. False if the reader went away, so that more of them are useless.
 pub(super) fn print_bytes(bytes: &[u8]) -> anyhow::Result<bool> {
     let mut out = stdout().lock();
-    match out.write_all(bytes).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
-        written => finish(written).map(|()| true),
-    }
+    is_taken(out.write_all(bytes).and_then(|()| out.flush()))
 }
 
 /// Whether somebody may still read standard output, although nothing is printed.
@@ -45,7 +40,7 @@ pub(super) fn report(done: &str) -> anyhow::Result<()> {
 
 /// Prints help and versions on standard output, and misuse on standard error; with colours on a terminal.
 pub(super) fn explain(error: &clap::Error) -> anyhow::Result<()> {
-    finish(error.print().and_then(|()| stdout().flush()))
+    is_taken(error.print().and_then(|()| stdout().flush())).map(drop)
 }
 
 /// Prints a line on standard error. If that fails, the failure cannot be reported.
@@ -54,9 +49,9 @@ pub(super) fn note(line: impl Display) {
 }
 
 /// A reader such as `head` may go away early, which is not a failure.
-fn finish(written: io::Result<()>) -> anyhow::Result<()> {
+fn is_taken(written: io::Result<()>) -> anyhow::Result<bool> {
     match written {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        written => written.context("cannot write to standard output"),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        written => written.map(|()| true).context("cannot write to standard output"),
     }
 }

@@ -12,7 +12,6 @@ use super::output;
 /// How often a line is printed where there is no terminal.
 const LINE_PAUSE: Duration = Duration::from_secs(1);
 
-/// The progress of one piece of work.
 pub(super) struct Progress {
     what: &'static str,
     done: u64,

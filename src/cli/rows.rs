@@ -2,10 +2,8 @@ use futures_util::{Stream, stream::try_unfold};
 
 use crate::store::{RawCustomer, RawEvent, Store, StoreError};
 
-/// How many customers are read at once.
 const PAGE_ROWS: u32 = 500;
 
-/// How many events are read at once.
 const PAGE_EVENTS: u32 = 1000;
 
 /// All rows of `customers`, page by page, in the order of their keys.

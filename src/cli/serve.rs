@@ -95,7 +95,9 @@ impl Serve {
             started = start(&database, &seal, settings) => started?,
             () = signals.next() => stop::end_before_ready(),
         };
-        certificate.as_ref().map(|certificate| api.show_certificate(certificate.expiry())).transpose()?;
+        if let Some(certificate) = &certificate {
+            api.metrics().show_certificate(certificate.expiry())?;
+        }
         let webhooks = start_webhooks(&webhooks, &store, &records, &api)?;
         let registry = api.registry().clone();
         let workers = workers.map_or_else(|| available_parallelism().map_or(1, usize::from), usize::from);
@@ -152,7 +154,6 @@ async fn follow(records: &Records, store: &Store, certificate: Option<&Certifica
     }
 }
 
-/// Begins to send webhooks.
 fn start_webhooks(
     options: &WebhookOptions,
     store: &Store,
@@ -160,7 +161,7 @@ fn start_webhooks(
     api: &Api,
 ) -> anyhow::Result<Webhooks> {
     let metrics = WebhookMetrics::new()?;
-    api.show_webhooks(&metrics)?;
+    api.metrics().show_webhooks(&metrics)?;
     let settings = webhooks::Settings { allowed: options.allowed(), ..Default::default() };
     Ok(Webhooks::start(store.clone(), records.clone(), settings, metrics)?)
 }

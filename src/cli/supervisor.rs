@@ -7,12 +7,10 @@ use tokio::time::interval;
 
 use crate::telemetry::Outage;
 
-/// The service serves requests.
 pub(super) fn ready(status: &str) {
     tell(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
-/// The service begins to stop.
 pub(super) fn stopping(status: &str) {
     tell(&[NotifyState::Stopping, NotifyState::Status(status)]);
 }

@@ -7,15 +7,7 @@ use crate::{
 };
 
 const HEAD: [&str; 10] = [
-    "ID",
-    "ACCOUNT",
-    "STATE",
-    "TYPES",
-    "POSITION",
-    "BEHIND",
-    "HELD BACK",
-    "OLDEST UNSENT",
-    "LAST FAILURE",
+    "ID", "ACCOUNT", "STATE", "TYPES", "POSITION", "BEHIND", "HELD BACK", "OLDEST UNSENT", "LAST FAILURE",
     "URL",
 ];
 
@@ -40,7 +32,7 @@ async fn cells(store: &Store, webhook: Webhook) -> Result<[String; 10], StoreErr
     let oldest = oldest.and_then(Timestamp::from_micros);
     let types = webhook.types.chosen().map_or_else(
         || "all".to_owned(),
-        |types| types.iter().map(|chosen| chosen.as_str()).collect::<Vec<_>>().join(","),
+        |types| types.into_iter().map(<&str>::from).collect::<Vec<_>>().join(","),
     );
     Ok([
         webhook.id,

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     account::Account,
     clock,
-    model::{EventType, InvalidEventType, InvalidTimestamp, Timestamp},
+    model::{EventType, InvalidTimestamp, Timestamp},
     random,
     record::Records,
     store::{
@@ -64,7 +64,7 @@ enum Command {
         #[arg(id = "webhook_url", long = "url", value_name = "URL")]
         url: String,
         /// Which types of events, repeated or with commas [default: all]
-        #[arg(long, value_name = "TYPE", value_delimiter = ',', value_parser = event_type)]
+        #[arg(long, value_name = "TYPE", value_delimiter = ',')]
         types: Vec<EventType>,
         #[command(flatten)]
         allow: WebhookOptions,
@@ -344,10 +344,6 @@ impl Sealing {
 fn misuse(error: InvalidTarget) -> clap::Error {
     let mut command = clap::Command::new("customers-api webhooks add");
     command.error(ErrorKind::ValueValidation, format!("the value of --url is refused: {error}"))
-}
-
-fn event_type(text: &str) -> Result<EventType, InvalidEventType> {
-    text.parse()
 }
 
 /// Digits are a position, anything else is a time.

@@ -1,18 +1,15 @@
 //! A JSON reader that keeps what a schema looks at, and finds members that are given twice.
 
-use std::{borrow::Cow, cell::RefCell, collections::HashSet, fmt};
+use std::{cell::RefCell, collections::HashSet, fmt};
 
-use serde::{
-    Deserialize,
-    de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor},
-};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use super::{
     explain::{Segment, field_of},
     shape::Shape,
 };
-use crate::model::VIOLATIONS_MAX;
+use crate::model::{JsonText, VIOLATIONS_MAX};
 
 /// What a schema looks at in a JSON text, and the members that are given more than once, wherever they are.
 pub(super) struct Parsed {
@@ -39,12 +36,6 @@ struct Parents<'a> {
     outer: Option<&'a Parents<'a>>,
 }
 
-/// The name of a member, borrowed from the text unless it has an escape.
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
-
-/// Reads one value.
 #[derive(Clone, Copy)]
 struct ValueReader<'a> {
     /// `None` if the schema does not look at the value.
@@ -148,7 +139,7 @@ impl<'de> Visitor<'de> for ValueReader<'_> {
             Shape::Array { .. } | Shape::Scalar => None,
         });
         let (mut members, mut names, mut unknown) = (Map::new(), HashSet::new(), 0);
-        while let Some(Name(name)) = map.next_key::<Name<'de>>()? {
+        while let Some(JsonText(name)) = map.next_key::<JsonText<'de>>()? {
             let shape = known.and_then(|known| known.get(name.as_ref()));
             let value = self.at(Segment::Member(&name), shape, |reader| map.next_value_seed(reader))?;
             let is_unknown = known.is_some() && shape.is_none();

@@ -48,7 +48,6 @@ struct Parameter {
 
 /// The violations of the schema of this name by a body, in the order of the contract: all of them, or the first ones if
 /// there are more than [`VIOLATIONS_MAX`], and then at least one more than that. Empty if no operation has such a body.
-#[must_use]
 pub fn explain(schema: &str, body: &[u8]) -> Vec<RequestExtensionItem> {
     let Some(Schema { shape, validator }) = CONTRACT.bodies.get(schema) else { return Vec::new() };
     match json::parse(body, shape) {
@@ -62,7 +61,6 @@ pub fn explain(schema: &str, body: &[u8]) -> Vec<RequestExtensionItem> {
 }
 
 /// Every violation by the text of a parameter. `location` is `path`, `query` or `header`.
-#[must_use]
 pub fn explain_parameter(
     location: &str,
     operation: &str,
@@ -79,13 +77,11 @@ pub fn explain_parameter(
 }
 
 /// The contract as a document.
-#[must_use]
 pub fn document() -> &'static Value {
     &CONTRACT.document
 }
 
 /// The contract in OpenAPI 3.0.
-#[must_use]
 #[allow(clippy::expect_used, reason = "the contract is part of the binary, and a test converts it")]
 pub fn document_3_0() -> &'static Value {
     static DOCUMENT: LazyLock<Value> =
@@ -94,7 +90,6 @@ pub fn document_3_0() -> &'static Value {
 }
 
 /// The contract as it is written, for a service below this path, such as `/api/v1`; empty is the root.
-#[must_use]
 pub fn yaml_at(base_path: &str) -> Cow<'static, str> {
     match base_path {
         "" => Cow::Borrowed(YAML),
@@ -103,28 +98,12 @@ pub fn yaml_at(base_path: &str) -> Cow<'static, str> {
 }
 
 /// A form of the contract as JSON, for a service below this path.
-#[must_use]
 pub fn json_at(base_path: &str, document: &Value) -> String {
     let mut document = document.clone();
     if !base_path.is_empty() {
         document["servers"][0]["url"] = json!(base_path);
     }
     document.to_string()
-}
-
-/// A validator of the schema at a JSON pointer of the contract, such as `/components/schemas/Customer`. Formats are
-/// asserted, as the contract says.
-///
-/// # Panics
-/// If there is no such schema; the schemas are fixed when the service is built.
-#[must_use]
-#[allow(
-    clippy::expect_used,
-    reason = "the contract is part of the binary, and a test compiles every schema of it"
-)]
-pub fn validator(pointer: &str) -> jsonschema::Validator {
-    CONTRACT.document.pointer(pointer).expect("the contract has this schema");
-    Compiler::new(&CONTRACT.document).compile(pointer)
 }
 
 impl Contract {
@@ -144,7 +123,6 @@ impl Schema {
     }
 }
 
-/// The schemas that a body of an operation has.
 fn bodies(compiler: &Compiler<'_>) -> HashMap<String, Schema> {
     let operations = members(&compiler.document["paths"]).flat_map(|(_, item)| members(item));
     let contents = operations.flat_map(|(_, operation)| members(&operation["requestBody"]["content"]));

@@ -3,5 +3,6 @@
 mod secret;
 mod watch;
 
-pub use secret::{SecretError, read_secret, secret_options};
+pub(crate) use secret::SecretError;
+pub use secret::{read_secret, secret_options};
 pub use watch::Watch;

@@ -16,13 +16,11 @@ use zeroize::Zeroizing;
 /// Why a file is not read as a secret, in words that follow its name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
-    /// The system does not give it.
     #[error("cannot be read: {0}")]
     Unreadable(String),
     /// It belongs to neither root nor the user of the process, so somebody else can change it.
     #[error("belongs to another user: it must belong to the user of the service, or to root")]
     OfAnotherUser,
-    /// The mode lets others in.
     #[error("can be read by others: run `chmod 600` on it")]
     ReadableByOthers,
 }
@@ -47,7 +45,6 @@ pub fn read_secret(file: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
 }
 
 /// How a file is opened for writing that only its owner can read, if it is made.
-#[must_use]
 pub fn secret_options() -> OpenOptions {
     let mut options = File::options();
     options.write(true).mode(0o600);

@@ -51,7 +51,6 @@ impl Stamp {
 
 impl Watch {
     /// Call it before the files are read, so that no change is missed.
-    #[must_use]
     pub fn new(files: Vec<PathBuf>) -> Self {
         let read = look(&files);
         Self { files, read }

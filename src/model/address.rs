@@ -25,25 +25,18 @@ type State = Text<1, 100>;
 #[garde(allow_unvalidated)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct Members {
-    /// Street: the primary name of an address's street.
     #[schema(schema_with = Street::schema)]
     street: Street,
-    /// Street2: the secondary name of an address's street.
     #[serde(default, deserialize_with = "strict::present", skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = AnyText::schema)]
     street2: Option<AnyText>,
-    /// City: name of an address's city or town.
     #[schema(schema_with = City::schema)]
     city: City,
-    /// PostCode: the address's postcode
     #[schema(schema_with = PostCode::schema)]
     post_code: PostCode,
-    /// State: the address's state / province / county. For USA and Canada, state code in ISO 3166-2 code (e.g. CA)
-    /// is required.
     #[garde(custom(state_of(self.country)))]
     #[schema(schema_with = State::schema)]
     state: State,
-    /// ISO 3166-1 alpha-2 country code.
     country: CountryCode,
 }
 
@@ -129,7 +122,6 @@ pub struct InvalidCountryCode;
 
 impl CountryCode {
     /// The two letters.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         self.0
     }

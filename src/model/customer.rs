@@ -1,7 +1,8 @@
 //! What the service keeps and answers.
 
-use std::{borrow::Cow, fmt, str::FromStr};
+use std::{borrow::Cow, str::FromStr};
 
+use derive_more::Display;
 use serde::Serialize;
 use utoipa::{
     PartialSchema, ToSchema,
@@ -56,18 +57,17 @@ fn created() -> ObjectBuilder {
 }
 
 /// The customer's identifier, chosen by the caller and unique within the account.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Display, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[display("{}", self.as_str())]
 pub struct CustomerId(Text<1, 36>);
 
 impl CustomerId {
     /// The id as a text.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
 
     /// Converts into the text.
-    #[must_use]
     pub fn into_string(self) -> String {
         self.0.into()
     }
@@ -86,12 +86,6 @@ impl FromStr for CustomerId {
 
     fn from_str(text: &str) -> Result<Self, InvalidText> {
         text.to_owned().try_into()
-    }
-}
-
-impl fmt::Display for CustomerId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.as_str())
     }
 }
 

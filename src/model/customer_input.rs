@@ -18,15 +18,11 @@ use super::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct Members {
-    /// The customer's name.
     #[serde(deserialize_with = "strict::object")]
     full_name: FullName,
-    /// The customer's date of birth.
     date_of_birth: Date,
-    /// The customer's identification documents.
     #[serde(deserialize_with = "strict::objects")]
     identities: Vec<CustomerIdentity>,
-    /// Where the customer lives.
     primary_residence: StreetAddress,
 }
 
@@ -72,42 +68,31 @@ type IdNumber = Text<1, 36>;
 /// An identification document of the customer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub struct CustomerIdentity {
-    /// ISO 3166-1 alpha-2 country code.
-    pub issuing_country: CountryCode,
-    /// The number of the document.
+pub(crate) struct CustomerIdentity {
+    pub(crate) issuing_country: CountryCode,
     #[serde(rename = "IDNumber")]
     #[schema(schema_with = IdNumber::schema)]
-    pub id_number: IdNumber,
-    /// When the document was issued.
+    pub(crate) id_number: IdNumber,
     #[serde(default, deserialize_with = "strict::present", skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    pub issued_date: Option<Date>,
-    /// When the document expires.
+    pub(crate) issued_date: Option<Date>,
     #[serde(default, deserialize_with = "strict::present", skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    pub expiry_date: Option<Date>,
-    /// Type of identification document.
+    pub(crate) expiry_date: Option<Date>,
     #[serde(rename = "IDType", deserialize_with = "strict::name")]
-    pub id_type: IdType,
+    pub(crate) id_type: IdType,
 }
 
 /// Type of identification document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = IDType)]
-pub enum IdType {
-    /// A licence to drive.
+pub(crate) enum IdType {
     DrivingLicense,
-    /// A national identity card.
     #[serde(rename = "NationalIDCard")]
     NationalIdCard,
-    /// A passport.
     Passport,
-    /// A proof of address.
     AddressProof,
-    /// A permit to reside.
     ResidencePermit,
-    /// A tax identification number.
     #[serde(rename = "TaxID")]
     TaxId,
 }

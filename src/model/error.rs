@@ -55,19 +55,15 @@ pub const VIOLATIONS_MAX: usize = 1000;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct RequestExtension {
-    /// What is wrong with the path.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false, max_items = 1000)]
     pub path: Vec<RequestExtensionItem>,
-    /// What is wrong with the query.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false, max_items = 1000)]
     pub query: Vec<RequestExtensionItem>,
-    /// What is wrong with the headers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false, max_items = 1000)]
     pub header: Vec<RequestExtensionItem>,
-    /// What is wrong with the body.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false, max_items = 1000)]
     pub body: Vec<RequestExtensionItem>,
@@ -91,13 +87,7 @@ pub struct RequestExtensionItem {
     pub description: String,
 }
 
-/// The kind of a violation:
-///
-/// - SchemaValidation: the value does not match its schema
-/// - MalformedJSON: the body is not valid JSON in UTF-8, begins with a byte order mark, nests deeper than 127
-///   levels, or has a number beyond the range of 64-bit floating point
-/// - DuplicateMember: an object has two members of the same name
-/// - Signature: the value does not match the signature
+/// The kind of a violation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub enum Reason {
     /// The contract's schema.

@@ -1,12 +1,14 @@
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
+use strum::{EnumString, IntoStaticStr};
 use utoipa::ToSchema;
 
-use super::{customer::CustomerId, integer::Integer, strict, time::Timestamp};
+use super::{customer::CustomerId, integer::Integer, time::Timestamp};
 
 /// What happened to a customer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema, EnumString, IntoStaticStr,
+)]
+#[strum(parse_err_ty = InvalidEventType, parse_err_fn = invalid_event_type)]
 pub enum EventType {
     /// The customer is new.
     CustomerCreated,
@@ -19,16 +21,6 @@ pub enum EventType {
 impl EventType {
     /// Every type, in the order of the contract.
     pub const ALL: [Self; 3] = [Self::CustomerCreated, Self::CustomerUpdated, Self::CustomerDeleted];
-
-    /// As the contract writes it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::CustomerCreated => "CustomerCreated",
-            Self::CustomerUpdated => "CustomerUpdated",
-            Self::CustomerDeleted => "CustomerDeleted",
-        }
-    }
 }
 
 /// Why a text is not an [`EventType`].
@@ -36,12 +28,8 @@ impl EventType {
 #[error("must be one of CustomerCreated, CustomerUpdated, CustomerDeleted")]
 pub struct InvalidEventType;
 
-impl FromStr for EventType {
-    type Err = InvalidEventType;
-
-    fn from_str(text: &str) -> Result<Self, InvalidEventType> {
-        Self::ALL.into_iter().find(|event_type| event_type.as_str() == text).ok_or(InvalidEventType)
-    }
+fn invalid_event_type(_: &str) -> InvalidEventType {
+    InvalidEventType
 }
 
 /// A change of a customer.
@@ -92,26 +80,13 @@ pub struct Events {
 }
 
 /// Where somebody begins to follow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, EnumString)]
 pub enum EventStart {
     /// Before the oldest event that is kept.
     #[default]
     Oldest,
     /// After the newest event.
     Newest,
-}
-
-/// Why a text is not an [`EventStart`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be one of Oldest, Newest")]
-pub struct InvalidEventStart;
-
-impl FromStr for EventStart {
-    type Err = InvalidEventStart;
-
-    fn from_str(text: &str) -> Result<Self, InvalidEventStart> {
-        strict::named(text).ok_or(InvalidEventStart)
-    }
 }
 
 /// For how many seconds to wait for an event.

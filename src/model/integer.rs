@@ -17,7 +17,6 @@ pub struct InvalidInteger(u32, u32);
 
 impl<const MIN: u32, const MAX: u32, const DEFAULT: u32> Integer<MIN, MAX, DEFAULT> {
     /// The number.
-    #[must_use]
     pub fn get(self) -> u32 {
         self.0
     }

@@ -16,13 +16,13 @@ mod time;
 
 pub use address::{CountryCode, InvalidCountryCode, StateRule, StreetAddress};
 pub use customer::{Customer, CustomerId};
-pub use customer_input::{CustomerIdentity, CustomerInput, FullName, IdType};
-pub use error::{
-    Error, ErrorType, FIELD_LENGTH_MAX, Reason, RequestExtension, RequestExtensionItem, VIOLATIONS_MAX,
-};
-pub use events::{Event, EventStart, EventType, EventWait, Events, InvalidEventStart, InvalidEventType};
+pub(crate) use customer_input::{CustomerIdentity, IdType};
+pub use customer_input::{CustomerInput, FullName};
+pub use error::{Error, FIELD_LENGTH_MAX, Reason, RequestExtensionItem, VIOLATIONS_MAX};
+pub(crate) use error::{ErrorType, RequestExtension};
+pub use events::{Event, EventStart, EventType, EventWait, Events};
 pub use integer::{Integer, InvalidInteger};
-pub use page::{Customers, InvalidSortDirection, PageSize, SortDirection};
-pub(crate) use strict::{object, present};
+pub use page::{Customers, PageSize, SortDirection};
+pub(crate) use strict::{JsonText, object, present};
 pub use text::{AnyText, InvalidText, Text};
 pub use time::{Date, InvalidDate, InvalidTimestamp, Timestamp};

@@ -1,11 +1,10 @@
 //! A page of a list, and how it is asked for.
 
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
+use strum::EnumString;
 use utoipa::ToSchema;
 
-use super::{customer::Customer, integer::Integer, strict};
+use super::{customer::Customer, integer::Integer};
 
 /// A page of customers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -24,25 +23,13 @@ pub struct Customers {
 pub type PageSize = Integer<1, 100, 20>;
 
 /// By `Created`: the oldest customer first (`ASC`), or the newest (`DESC`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema, EnumString)]
 #[serde(rename_all = "UPPERCASE")]
+#[strum(serialize_all = "UPPERCASE")]
 pub enum SortDirection {
     /// Oldest first.
     Asc,
     /// Newest first.
     #[default]
     Desc,
-}
-
-/// Why a text is not a [`SortDirection`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be one of ASC, DESC")]
-pub struct InvalidSortDirection;
-
-impl FromStr for SortDirection {
-    type Err = InvalidSortDirection;
-
-    fn from_str(text: &str) -> Result<Self, InvalidSortDirection> {
-        strict::named(text).ok_or(InvalidSortDirection)
-    }
 }

@@ -7,10 +7,7 @@ use std::{borrow::Cow, fmt, marker::PhantomData, str::FromStr};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{
-        self, IntoDeserializer,
-        value::{self, MapAccessDeserializer},
-    },
+    de::{self, IntoDeserializer as _, value::MapAccessDeserializer},
 };
 
 /// A struct, only from a JSON object.
@@ -59,10 +56,10 @@ where
     T::deserialize(deserializer).map(Some)
 }
 
-/// A JSON string, borrowed from the body unless it has an escape.
+/// A JSON string, borrowed from the text unless it has an escape.
 #[derive(Deserialize)]
 #[serde(transparent)]
-struct JsonText<'a>(#[serde(borrow)] Cow<'a, str>);
+pub(crate) struct JsonText<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 
 /// A value with a text form, only from a JSON string.
 pub(super) fn parsed<'de, D, T>(deserializer: D) -> Result<T, D::Error>
@@ -82,11 +79,6 @@ where
 {
     let JsonText(text) = JsonText::deserialize(deserializer)?;
     T::deserialize(text.as_ref().into_deserializer())
-}
-
-/// The same from a text that is not JSON.
-pub(super) fn named<T: for<'name> Deserialize<'name>>(text: &str) -> Option<T> {
-    T::deserialize(IntoDeserializer::<value::Error>::into_deserializer(text)).ok()
 }
 
 #[cfg(test)]

@@ -1,9 +1,7 @@
-use std::borrow::Cow;
-
 use garde::Validate;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use utoipa::{
-    PartialSchema, ToSchema,
+    PartialSchema,
     openapi::{ObjectBuilder, RefOr, Schema, Type},
 };
 
@@ -24,7 +22,6 @@ pub struct InvalidText(usize, usize);
 
 impl<const MIN: usize, const MAX: usize> Text<MIN, MAX> {
     /// The text.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -59,11 +56,5 @@ impl<const MIN: usize, const MAX: usize> PartialSchema for Text<MIN, MAX> {
     fn schema() -> RefOr<Schema> {
         let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"^[^\u0000]*$"));
         text.min_length((MIN > 0).then_some(MIN)).max_length((MAX < usize::MAX).then_some(MAX)).into()
-    }
-}
-
-impl<const MIN: usize, const MAX: usize> ToSchema for Text<MIN, MAX> {
-    fn name() -> Cow<'static, str> {
-        Cow::Borrowed("Text")
     }
 }

@@ -1,8 +1,9 @@
 //! Dates and timestamps.
 
-use std::{fmt, str::FromStr, time::SystemTime};
+use std::{str::FromStr, time::SystemTime};
 
 use chrono::{DateTime, Datelike as _, NaiveDate, SecondsFormat, SubsecRound as _, Utc};
+use derive_more::Display;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
@@ -10,7 +11,7 @@ use super::strict;
 
 /// A calendar date: year, month and day.
 // RFC 3339 `full-date`: years 0000 to 9999 of the proleptic Gregorian calendar.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ToSchema)]
+#[derive(Debug, Display, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ToSchema)]
 #[schema(value_type = String, format = Date, min_length = 10, max_length = 10)]
 pub struct Date(NaiveDate);
 
@@ -38,12 +39,6 @@ fn number(digits: &[u8]) -> Result<u32, InvalidDate> {
     })
 }
 
-impl fmt::Display for Date {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(formatter)
-    }
-}
-
 impl Serialize for Date {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -56,25 +51,24 @@ impl<'de> Deserialize<'de> for Date {
     }
 }
 
-/// A timestamp in UTC with microseconds, as both engines keep it and the contract prints it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A timestamp in UTC with microseconds, as both engines keep it and the contract prints it: RFC 3339 with six fractional
+/// digits and `Z`.
+#[derive(Debug, Display, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[display("{}", _0.to_rfc3339_opts(SecondsFormat::Micros, true))]
 pub struct Timestamp(DateTime<Utc>);
 
 impl Timestamp {
     /// Microseconds since the Unix epoch.
-    #[must_use]
     pub fn micros(self) -> i64 {
         self.0.timestamp_micros()
     }
 
     /// Whole seconds since the Unix epoch.
-    #[must_use]
     pub fn seconds(self) -> i64 {
         self.0.timestamp()
     }
 
     /// The timestamp so many microseconds after the Unix epoch; `None` if it is too far from it.
-    #[must_use]
     pub fn from_micros(micros: i64) -> Option<Self> {
         DateTime::from_timestamp_micros(micros).map(Self)
     }
@@ -107,13 +101,6 @@ impl FromStr for Timestamp {
         // A leap second has more than a second's nanoseconds.
         let is_kept = nanoseconds.is_multiple_of(1000) && nanoseconds < 1_000_000_000;
         if is_kept && (0..=9999).contains(&time.year()) { Ok(Self(time)) } else { Err(InvalidTimestamp) }
-    }
-}
-
-/// RFC 3339 with six fractional digits and `Z`.
-impl fmt::Display for Timestamp {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0.to_rfc3339_opts(SecondsFormat::Micros, true))
     }
 }
 

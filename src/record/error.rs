@@ -29,27 +29,18 @@ pub enum DamagedRecord {
 /// Why a database cannot be served with these seal keys.
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
-    /// The file cannot be used.
     #[error("the seal key file {} {error}", file.display())]
-    File {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong with it.
-        error: InvalidSealKeys,
-    },
+    File { file: PathBuf, error: InvalidSealKeys },
     /// The database knows a key that is not in the file, or there is no file.
     #[error("the database has records that are sealed by the key {0}: add it to the file of --seal-keys")]
     Missing(String),
-    /// The key in the file is another one.
     #[error("the seal key {0} is not the key that this database knows under this id")]
     Wrong(String),
     /// All records were sealed by another key, while this process could not say that it uses this one.
     #[error("the seal key {0} was replaced meanwhile: let the first key of --seal-keys be the new one")]
     Replaced(String),
-    /// The library failed.
     #[error("the cryptographic library cannot seal")]
     Library,
-    /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -13,8 +13,9 @@ mod records;
 mod seal;
 mod sealing;
 
+pub(crate) use self::error::SealError;
 pub use self::{
-    error::{DamagedRecord, SealError},
-    keys::{InvalidSealKeys, SealKeys, generate_key_line, is_key_id},
+    error::DamagedRecord,
+    keys::{SealKeys, generate_key_line, is_key_id},
     records::{Records, Resealed},
 };

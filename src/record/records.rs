@@ -20,6 +20,9 @@ use crate::{
     store::{Collection, Record, Reseal, StoredCustomer, Version, WebhookSecret},
 };
 
+/// Whose secrets are those of webhooks: no account's name holds U+0000.
+const SECRETS_ACCOUNT: &str = "\0webhooks";
+
 /// About how many bytes the JSON of a customer has besides its record.
 const ITEM_BYTES: usize = 128;
 
@@ -45,20 +48,17 @@ pub enum Resealed {
 
 impl Records {
     /// Seals and opens with these keys, whatever a database knows.
-    #[must_use]
     pub fn new(keys: SealKeys) -> Self {
         let sealing = Sealing { keys: Some(Arc::new(keys)), note: None };
         Self(Arc::new(Shared { sealing: ArcSwap::from_pointee(sealing), ..Shared::default() }))
     }
 
     /// Whether records are sealed.
-    #[must_use]
     pub fn are_sealed(&self) -> bool {
         self.0.sealing.load().keys.is_some()
     }
 
     /// The id of the key that seals, if records are sealed.
-    #[must_use]
     pub fn current_key(&self) -> Option<String> {
         self.0.sealing.load().keys.as_ref().map(|keys| keys.current().to_owned())
     }
@@ -126,23 +126,27 @@ impl Records {
         if stored.record.sealed_by == self.current_key() {
             return Ok(Resealed::Current);
         }
-        let fields = self.0.sealing.load().open(account, stored)?.into_owned();
-        let customer_id = stored.customer_id.as_str();
-        let record =
-            self.0.sealing.load().seal(Place { account, customer_id, version: stored.version }, fields)?;
+        let (sealing, customer_id, version) =
+            (self.0.sealing.load(), stored.customer_id.as_str(), stored.version);
+        let fields = sealing.fields(account, stored)?.into_owned();
+        let record = sealing.seal(Place { account, customer_id, version }, fields)?;
         let (account, customer_id) = (account.to_owned(), customer_id.to_owned());
-        Ok(Resealed::Changed(Reseal { account, customer_id, version: stored.version, record }))
+        Ok(Resealed::Changed(Reseal { account, customer_id, version, record }))
     }
 
     /// Seals the secret of a webhook's endpoint by the current key. Returns its id and the sealed bytes; an error if there is
     /// no key to seal with.
     pub fn seal_secret(&self, webhook_id: &str, secret: &[u8]) -> Result<(String, Vec<u8>), DamagedRecord> {
-        self.0.sealing.load().seal_secret(webhook_id, secret)
+        let place = Place { account: SECRETS_ACCOUNT, customer_id: webhook_id, version: Version::ZERO };
+        let Record { bytes, sealed_by } = self.0.sealing.load().seal(place, secret.to_vec())?;
+        sealed_by.map(|key_id| (key_id, bytes)).ok_or(DamagedRecord::UnknownKey)
     }
 
     /// Opens the secret of a webhook's endpoint.
     pub fn open_secret(&self, secret: &WebhookSecret) -> Result<Zeroizing<Vec<u8>>, DamagedRecord> {
-        self.0.sealing.load().open_secret(secret)
+        let WebhookSecret { webhook_id, sealed_by, secret, .. } = secret;
+        let place = Place { account: SECRETS_ACCOUNT, customer_id: webhook_id, version: Version::ZERO };
+        self.0.sealing.load().open(sealed_by, place, secret).map(Zeroizing::new)
     }
 
     /// The fields that a record holds, as it may be served.
@@ -154,6 +158,6 @@ impl Records {
         if stored.record.sealed_by.is_none() && self.0.refuses_plain.load(Ordering::Relaxed) {
             return Err(DamagedRecord::NotSealed);
         }
-        self.0.sealing.load().open(account, stored)
+        self.0.sealing.load().fields(account, stored)
     }
 }

@@ -2,15 +2,13 @@
 
 use std::{borrow::Cow, path::Path, sync::Arc};
 
-use zeroize::Zeroizing;
-
 use super::{
     error::{DamagedRecord, SealError},
     keys::SealKeys,
     note::Note,
     seal::{self, Place},
 };
-use crate::store::{Record, SealKeyRow, Store, StoredCustomer, Version, WebhookSecret};
+use crate::store::{Record, SealKeyRow, Store, StoredCustomer, Version};
 
 /// What is sealed under each key that the database knows, so that a wrong key is noticed at the start.
 const CHECK_TEXT: &[u8] = b"customers-api";
@@ -50,47 +48,30 @@ impl Sealing {
         Ok(Record { bytes, sealed_by: Some(keys.current().to_owned()) })
     }
 
+    /// What a key sealed for this place.
+    pub(super) fn open(
+        &self,
+        key_id: &str,
+        place: Place<'_>,
+        sealed: &[u8],
+    ) -> Result<Vec<u8>, DamagedRecord> {
+        let key = self.keys.as_ref().and_then(|keys| keys.of_account(key_id, place.account));
+        seal::open(&*key.ok_or(DamagedRecord::UnknownKey)?, place, sealed).ok_or(DamagedRecord::Forged)
+    }
+
     /// The fields that a record holds.
-    pub(super) fn open<'a>(
+    pub(super) fn fields<'a>(
         &self,
         account: &str,
         stored: &'a StoredCustomer,
     ) -> Result<Cow<'a, [u8]>, DamagedRecord> {
-        let Record { bytes, sealed_by } = &stored.record;
+        let StoredCustomer { customer_id, record: Record { bytes, sealed_by }, version, .. } = stored;
         let Some(key_id) = sealed_by else { return Ok(Cow::Borrowed(bytes)) };
-        let key = self.keys.as_ref().and_then(|keys| keys.of_account(key_id, account));
-        let place = Place { account, customer_id: stored.customer_id.as_str(), version: stored.version };
-        let fields = seal::open(&*key.ok_or(DamagedRecord::UnknownKey)?, place, bytes);
-        fields.map(Cow::Owned).ok_or(DamagedRecord::Forged)
+        let place = Place { account, customer_id: customer_id.as_str(), version: *version };
+        self.open(key_id, place, bytes).map(Cow::Owned)
     }
 }
 
-/// Whose secrets are those of webhooks: no account's name holds U+0000.
-const SECRETS_ACCOUNT: &str = "\0webhooks";
-
-impl Sealing {
-    /// Seals the secret of an endpoint. Returns the id of the key, and what it sealed.
-    pub(super) fn seal_secret(
-        &self,
-        webhook_id: &str,
-        secret: &[u8],
-    ) -> Result<(String, Vec<u8>), DamagedRecord> {
-        let place = Place { account: SECRETS_ACCOUNT, customer_id: webhook_id, version: Version::ZERO };
-        let Record { bytes, sealed_by } = self.seal(place, secret.to_vec())?;
-        sealed_by.map(|key_id| (key_id, bytes)).ok_or(DamagedRecord::UnknownKey)
-    }
-
-    /// Opens the secret of an endpoint.
-    pub(super) fn open_secret(&self, secret: &WebhookSecret) -> Result<Zeroizing<Vec<u8>>, DamagedRecord> {
-        let WebhookSecret { webhook_id, sealed_by, secret, .. } = secret;
-        let key = self.keys.as_ref().and_then(|keys| keys.of_account(sealed_by, SECRETS_ACCOUNT));
-        let place = Place { account: SECRETS_ACCOUNT, customer_id: webhook_id, version: Version::ZERO };
-        let opened = seal::open(&*key.ok_or(DamagedRecord::UnknownKey)?, place, secret);
-        opened.map(Zeroizing::new).ok_or(DamagedRecord::Forged)
-    }
-}
-
-/// Reads a file of seal keys.
 pub(super) fn read(file: &Path) -> Result<SealKeys, SealError> {
     SealKeys::read(file).map_err(|error| SealError::File { file: file.to_owned(), error })
 }

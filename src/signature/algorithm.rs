@@ -1,12 +1,12 @@
-use std::{fmt, str::FromStr};
-
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED,
     ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaSigningAlgorithm, EcdsaVerificationAlgorithm,
 };
+use strum::{Display, EnumString, IntoStaticStr};
 
 /// The signature algorithms of RFC 7518 that are accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Display, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "UPPERCASE", parse_err_ty = InvalidAlgorithm, parse_err_fn = invalid)]
 pub enum Algorithm {
     /// ECDSA over P-384 with SHA-384.
     #[default]
@@ -19,13 +19,14 @@ impl Algorithm {
     /// Both, the preferred one first.
     pub const ALL: [Self; 2] = [Self::Es384, Self::Es256];
 
+    /// The first one for which something can be made, and what is made.
+    pub(super) fn first<T>(make: impl Fn(Self) -> Option<T>) -> Option<(Self, T)> {
+        Self::ALL.into_iter().find_map(|algorithm| Some((algorithm, make(algorithm)?)))
+    }
+
     /// The name in a JOSE header.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Es384 => "ES384",
-            Self::Es256 => "ES256",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 
     /// How long a signature is, in bytes (RFC 7518, 3.4).
@@ -63,16 +64,6 @@ impl Algorithm {
 #[error("must be ES384 or ES256")]
 pub struct InvalidAlgorithm;
 
-impl FromStr for Algorithm {
-    type Err = InvalidAlgorithm;
-
-    fn from_str(name: &str) -> Result<Self, InvalidAlgorithm> {
-        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name).ok_or(InvalidAlgorithm)
-    }
-}
-
-impl fmt::Display for Algorithm {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.name())
-    }
+fn invalid(_: &str) -> InvalidAlgorithm {
+    InvalidAlgorithm
 }

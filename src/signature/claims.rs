@@ -6,7 +6,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Map, Value};
 
 use super::{
-    facts::{EXPIRY_SECONDS_MAX, FUTURE_SECONDS_MAX, Facts},
+    facts::{EXPIRY_SECONDS_MAX, FUTURE_SECONDS_MAX, Facts, seconds},
     refusal::Violation,
     wording::{self, QueryDifference},
 };
@@ -53,37 +53,34 @@ fn audience(claim: Option<&Value>, audience: &str) -> Result<(), String> {
 }
 
 /// RFC 7519, 4.1.6.
-#[allow(clippy::cast_precision_loss, reason = "Unix seconds are far below 2^52")]
 fn issued_at(claim: Option<&Value>, now: i64) -> Result<(), String> {
     match claim.and_then(Value::as_f64) {
         None => Err(wording::not_a_time("iat", claim, "the Unix time in seconds at which you sign")),
-        Some(iat) if iat > (now + FUTURE_SECONDS_MAX) as f64 => Err(wording::ahead("iat", iat, now)),
+        Some(iat) if iat > seconds(now + FUTURE_SECONDS_MAX) => Err(wording::ahead("iat", iat, now)),
         Some(_) => Ok(()),
     }
 }
 
 /// RFC 7519, 4.1.4.
-#[allow(clippy::cast_precision_loss, reason = "Unix seconds are far below 2^52")]
 fn expiry(claim: Option<&Value>, iat: Option<&Value>, now: i64) -> Result<(), String> {
     let iat = iat.and_then(Value::as_f64);
     let Some(exp) = claim.and_then(Value::as_f64) else {
         return Err(wording::not_a_time("exp", claim, "a Unix time in seconds, at most 900 after iat"));
     };
-    if exp <= now as f64 {
+    if exp <= seconds(now) {
         return Err(wording::expired(exp, iat, now));
     }
     match iat {
-        Some(iat) if exp - iat > EXPIRY_SECONDS_MAX as f64 => Err(wording::too_long(exp - iat)),
+        Some(iat) if exp - iat > seconds(EXPIRY_SECONDS_MAX) => Err(wording::too_long(exp - iat)),
         _ => Ok(()),
     }
 }
 
 /// RFC 7519, 4.1.5: optional, but binding where it is sent.
-#[allow(clippy::cast_precision_loss, reason = "Unix seconds are far below 2^52")]
 fn not_before(claim: Option<&Value>, now: i64) -> Result<(), String> {
     match claim.map(Value::as_f64) {
         Some(None) => Err(wording::not_a_time("nbf", claim, "a Unix time in seconds, or leave it out")),
-        Some(Some(nbf)) if nbf > (now + FUTURE_SECONDS_MAX) as f64 => Err(wording::ahead("nbf", nbf, now)),
+        Some(Some(nbf)) if nbf > seconds(now + FUTURE_SECONDS_MAX) => Err(wording::ahead("nbf", nbf, now)),
         None | Some(Some(_)) => Ok(()),
     }
 }

@@ -10,65 +10,49 @@ use x509_cert::{
     spki::AlgorithmIdentifierRef,
 };
 
-/// The label of a private key.
 pub(super) const PRIVATE_TAG: &str = "PRIVATE KEY";
 
-/// The label of a public key.
 pub(super) const PUBLIC_TAG: &str = "PUBLIC KEY";
 
 /// Why a text cannot be used as a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidKey {
-    /// There is no PEM block.
     #[error("the key is not in PEM format")]
     NotPem,
-    /// A PEM block of another kind, where a private key is expected.
     #[error("the PEM block is not a private key in PKCS#8 format (BEGIN {PRIVATE_TAG})")]
     NotPrivate,
-    /// A PEM block of another kind, where a public key is expected.
     #[error(
         "the PEM block is not a public key (BEGIN {PUBLIC_TAG}); get it with `openssl pkey -in private.pem -pubout`"
     )]
     NotPublic,
-    /// A PEM block without its end, or with something else inside than base64.
     #[error("the PEM block is damaged: copy the whole file, from its first line to its last")]
     DamagedPem,
-    /// Not a text at all.
     #[error(
         "the key is not a text: if it is in DER format, convert it with `openssl pkey -inform DER -in key.der -out \
          private.pem`"
     )]
     Binary,
-    /// More than one key, and it is not clear which one is meant.
     #[error("the file has several keys: leave one in it")]
     Several,
-    /// A certificate, where a public key is expected.
     #[error("this is a certificate; get its key with `openssl x509 -in cert.pem -pubkey -noout`")]
     Certificate,
-    /// The format of OpenSSH.
     #[error("the key is in the format of OpenSSH; convert it with `ssh-keygen -p -m PKCS8 -f key`")]
     Ssh,
-    /// The older format of RFC 5915.
     #[error(
         "the key is in SEC1 format; convert it with `openssl pkcs8 -topk8 -nocrypt -in key.pem -out private.pem`"
     )]
     Sec1,
-    /// A key behind a passphrase.
     #[error("the key is encrypted; decrypt it with `openssl pkcs8 -in key.pem -out private.pem`")]
     Encrypted,
-    /// Another kind of key, or another curve.
     #[error("this is {0}: requests are signed with an EC key on the curve P-384 or P-256")]
     Kind(&'static str),
-    /// A curve by its parameters.
     #[error(
         "the key describes its curve instead of naming it; convert it with `openssl ec -in key.pem -param_enc \
          named_curve` (and `-pubin` for a public key)"
     )]
     ExplicitCurve,
-    /// A point that is not on its curve, or nothing that can be read.
     #[error("the key is not a valid EC key on the curve P-384 or P-256")]
     Curve,
-    /// The cryptographic library failed.
     #[error("the cryptographic library cannot process the key")]
     Library,
 }
@@ -97,7 +81,6 @@ const OTHERS: [(ObjectIdentifier, &str); 11] = [
     (ObjectIdentifier::new_unwrap("1.3.101.113"), "an Ed448 key"),
 ];
 
-/// Writes a key.
 pub(super) fn encode(tag: &str, der: &[u8]) -> Result<String, InvalidKey> {
     encode_string(tag, LineEnding::LF, der).map_err(|_| InvalidKey::Library)
 }
@@ -146,18 +129,9 @@ fn bits(content: &[u8]) -> Vec<u8> {
     explicit.or_else(|| content.strip_prefix(&[0])).unwrap_or_default().to_vec()
 }
 
-/// Why the cryptographic library refuses a private key.
-pub(super) fn refused_private(der: &[u8]) -> InvalidKey {
-    refused(der, 1)
-}
-
-/// Why the cryptographic library refuses a public key.
-pub(super) fn refused_public(der: &[u8]) -> InvalidKey {
-    refused(der, 0)
-}
-
-/// What is wrong with a key whose algorithm is the element at this index.
-fn refused(der: &[u8], index: usize) -> InvalidKey {
+/// Why the cryptographic library refuses a key, whose algorithm is the element at this index: 0 in a public key, 1 in a private
+/// one.
+pub(super) fn refused(der: &[u8], index: usize) -> InvalidKey {
     let parts = Vec::<AnyRef<'_>>::from_der(der).unwrap_or_default();
     let algorithm = parts.get(index).and_then(|part| part.decode_as::<AlgorithmIdentifierRef<'_>>().ok());
     let Some(AlgorithmIdentifierRef { oid, parameters }) = algorithm else { return InvalidKey::Curve };

@@ -24,3 +24,9 @@ pub struct Facts<'a> {
     /// The exact bytes of the body.
     pub body: &'a [u8],
 }
+
+/// Unix seconds as JSON has them.
+#[allow(clippy::cast_precision_loss, reason = "Unix seconds are far below 2^52")]
+pub(super) const fn seconds(unix: i64) -> f64 {
+    unix as f64
+}

@@ -14,9 +14,7 @@ use x509_cert::{der::Decode as _, spki::SubjectPublicKeyInfoRef};
 
 use super::{
     algorithm::Algorithm,
-    encoding::{
-        InvalidKey, PRIVATE_TAG, PUBLIC_TAG, decode, encode, refused_private, refused_public, version_1,
-    },
+    encoding::{InvalidKey, PRIVATE_TAG, PUBLIC_TAG, decode, encode, refused, version_1},
 };
 
 /// A key that verifies signatures.
@@ -36,31 +34,24 @@ impl PublicKey {
             "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE" => InvalidKey::Certificate,
             _ => InvalidKey::NotPublic,
         })?;
-        let parse = |algorithm: Algorithm| {
-            let key = ParsedPublicKey::new(algorithm.verification(), &block).ok()?;
-            Some((algorithm, key))
-        };
-        let found = Algorithm::ALL.into_iter().find_map(parse);
-        let (algorithm, parsed) = found.ok_or_else(|| refused_public(&block))?;
+        let found = Algorithm::first(|of| ParsedPublicKey::new(of.verification(), &block).ok());
+        let (algorithm, parsed) = found.ok_or_else(|| refused(&block, 0))?;
         let der = parsed.as_der().map_err(|_| InvalidKey::Library)?;
         let (pem, thumbprint) = (encode(PUBLIC_TAG, der.as_ref())?, thumbprint(der.as_ref(), algorithm)?);
         Ok(Self { algorithm, parsed, pem, thumbprint })
     }
 
     /// The only algorithm that this key verifies.
-    #[must_use]
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 
     /// SPKI PEM, the point uncompressed.
-    #[must_use]
     pub fn to_pem(&self) -> &str {
         &self.pem
     }
 
     /// The RFC 7638 thumbprint (SHA-256, base64url): a key id that anyone can derive from the key alone.
-    #[must_use]
     pub fn thumbprint(&self) -> &str {
         &self.thumbprint
     }
@@ -101,12 +92,8 @@ impl PrivateKey {
             _ => InvalidKey::NotPrivate,
         })?;
         let (der, point) = version_1(&block).unwrap_or((block, None));
-        let parse = |algorithm: Algorithm| {
-            let pair = EcdsaKeyPair::from_pkcs8(algorithm.signing(), &der).ok()?;
-            Some((algorithm, pair))
-        };
-        let found = Algorithm::ALL.into_iter().find_map(parse);
-        let (algorithm, pair) = found.ok_or_else(|| refused_private(&der))?;
+        let found = Algorithm::first(|of| EcdsaKeyPair::from_pkcs8(of.signing(), &der).ok());
+        let (algorithm, pair) = found.ok_or_else(|| refused(&der, 1))?;
         if point.is_some_and(|point| point != pair.public_key().as_ref()) {
             return Err(InvalidKey::Curve);
         }
@@ -114,13 +101,11 @@ impl PrivateKey {
     }
 
     /// The algorithm that this key signs with.
-    #[must_use]
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 
     /// PKCS#8 PEM, not encrypted.
-    #[must_use]
     pub fn to_pem(&self) -> &str {
         &self.pem
     }

@@ -73,7 +73,6 @@ impl Keyring {
     }
 
     /// A key by its id, active or not.
-    #[must_use]
     pub fn get(&self, key_id: &str) -> Option<&Key> {
         self.0.get(key_id)
     }

@@ -16,10 +16,10 @@ mod verify;
 mod wording;
 
 pub use algorithm::Algorithm;
-pub use encoding::InvalidKey;
+pub(crate) use encoding::InvalidKey;
 pub use facts::{EXPIRY_SECONDS_MAX, Facts};
 pub use key::{PrivateKey, PublicKey};
 pub use keyring::{Key, Keyring};
 pub use refusal::{Refusal, RefusalKind, Violation};
-pub use sign::{SignError, sign};
+pub use sign::sign;
 pub use verify::{SIGNATURE_BYTES_MAX, Verified, verify};

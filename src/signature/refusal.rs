@@ -57,19 +57,16 @@ impl Refusal {
     }
 
     /// What kind of thing is wrong.
-    #[must_use]
     pub fn kind(&self) -> RefusalKind {
         self.kind
     }
 
     /// Everything that is wrong.
-    #[must_use]
     pub fn violations(&self) -> &[Violation] {
         &self.violations
     }
 
     /// Whether the signature might be accepted once the registered keys are read again.
-    #[must_use]
     pub fn key_is_unknown(&self) -> bool {
         self.kind == RefusalKind::UnknownKey
     }

@@ -15,10 +15,8 @@ use crate::random;
 /// Why a request could not be signed.
 #[derive(Debug, thiserror::Error)]
 pub enum SignError {
-    /// The key cannot be used.
     #[error(transparent)]
     Key(#[from] InvalidKey),
-    /// The cryptographic library failed.
     #[error("the cryptographic library failed: {0}")]
     Library(#[from] jsonwebtoken::errors::Error),
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{
     algorithm::Algorithm,
-    facts::{EXPIRY_SECONDS_MAX, FUTURE_SECONDS_MAX, Facts},
+    facts::{EXPIRY_SECONDS_MAX, FUTURE_SECONDS_MAX, Facts, seconds},
 };
 
 /// Where the clock of the server can be read.
@@ -195,11 +195,6 @@ fn count<N: Display>(number: N, what: &str) -> String {
     let text = number.to_string();
     let plural = if text == "1" { "" } else { "s" };
     format!("{text} {what}{plural}")
-}
-
-#[allow(clippy::cast_precision_loss, reason = "Unix seconds are far below 2^52")]
-const fn seconds(unix: i64) -> f64 {
-    unix as f64
 }
 
 #[cfg(test)]

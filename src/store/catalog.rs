@@ -160,7 +160,6 @@ impl Store {
             .load(connection))
     }
 
-    /// Deletes the notes that ran out.
     async fn prune_sealers(&self) -> Result<(), StoreError> {
         let now = after(&self.engine, 0);
         let pruned =

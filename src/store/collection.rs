@@ -30,7 +30,6 @@ pub struct Collection<'a> {
 
 impl<'a> Collection<'a> {
     /// The records of this kind that an account has.
-    #[must_use]
     pub fn new(account: &'a Account, kind: Kind) -> Self {
         let key = match kind.suffix() {
             "" => Cow::Borrowed(account.as_str()),
@@ -60,19 +59,16 @@ impl<'a> Collection<'a> {
     }
 
     /// The kind of the records.
-    #[must_use]
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
     /// The same collection, to be asked once more.
-    #[must_use]
     pub fn by_ref(&self) -> Collection<'_> {
         Collection { kind: self.kind, key: Cow::Borrowed(&self.key) }
     }
 
     /// The key.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.key
     }

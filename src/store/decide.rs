@@ -69,7 +69,6 @@ pub enum Change {
 
 impl Change {
     /// The signature that carries out the write.
-    #[must_use]
     pub fn signature(&self) -> Option<SignatureId> {
         match self {
             Self::Put { new, .. } | Self::Delete { new, .. } => new.signature(),
@@ -162,7 +161,6 @@ pub struct Event {
 
 impl Event {
     /// The version that the customer has since then; `None` after a delete.
-    #[must_use]
     pub fn version(&self) -> Option<Version> {
         (self.event_type != EventType::CustomerDeleted).then_some(self.id)
     }
@@ -242,7 +240,6 @@ impl Current {
 /// signature has done, if it was used before. `timestamp` is the time of the write, in microseconds since the Unix epoch.
 /// Signatures that expired before `forgotten_before`, in Unix seconds, need not be remembered. `last` is the version in the
 /// customer's last event, if it has one and that is no delete; only imports ask for it.
-#[must_use]
 pub fn decide(
     change: &Change,
     timestamp: i64,

@@ -19,7 +19,6 @@ use crate::{scheduling::yielding::behind_new_tasks, telemetry::StoreMetrics, thr
 /// holds when several of them add up.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(12);
 
-/// How long the database may take to answer a check.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long nothing may be committed although it is tried, until a check fails.
@@ -92,7 +91,6 @@ impl Store {
     }
 
     /// The name of the engine.
-    #[must_use]
     pub fn engine(&self) -> &'static str {
         match self.engine {
             Engine::Sqlite(_) => "sqlite",
@@ -101,13 +99,11 @@ impl Store {
     }
 
     /// What is counted and measured of the writes.
-    #[must_use]
     pub fn metrics(&self) -> &StoreMetrics {
         self.writes.metrics()
     }
 
     /// How many writes wait.
-    #[must_use]
     pub fn queue_writes(&self) -> usize {
         self.writes.len()
     }

@@ -19,7 +19,6 @@ pub enum StoreError {
     Failed(#[source] Cause),
 }
 
-/// The cause of a [`StoreError`].
 pub(super) type Cause = Box<dyn StdError + Send + Sync>;
 
 impl StoreError {

@@ -98,9 +98,6 @@ impl FeedHead {
     }
 }
 
-/// The columns of a [`FeedHead`].
-pub(super) const FEED_HEAD: &str = "account, newest, pruned, pruned_id, pruned_at";
-
 /// A row of `events`.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable, QueryableByName)]
 #[diesel(table_name = events)]

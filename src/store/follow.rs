@@ -20,7 +20,6 @@ use super::{
 };
 use crate::{clock, model::CustomerId, telemetry::Outage};
 
-/// How often old events are looked for.
 const PRUNE_PAUSE: Duration = Duration::from_secs(10);
 
 /// How long to rest after a step of pruning, so that writers are not held up for long.

@@ -57,7 +57,6 @@ impl InProgress {
         waiting
     }
 
-    /// How many writes wait.
     pub(super) fn len(&self) -> usize {
         lock(&self.0).values().map(|customers| customers.waiting.len()).sum()
     }

@@ -44,7 +44,6 @@ pub use self::{
     group::GROUP_WRITES_MAX,
     moved::{Moved, MovedEvent, MovedOutcome},
     page::PAGE_BYTES_MAX,
-    postgres::url::{InvalidPostgresUrl, PostgresUrl},
     sqlite::Backup,
     types::{
         Access, Condition, CustomerPage, DeleteOutcome, ImportOutcome, ImportedCustomer, Position,

@@ -50,7 +50,6 @@ pub enum MovedOutcome {
 
 impl MovedEvent {
     /// The position of the event.
-    #[must_use]
     pub fn position(&self) -> i64 {
         match &self.moved {
             Moved::Pruned(cursor) => cursor.position,

@@ -9,7 +9,6 @@ use crate::model::SortDirection;
 /// How many bytes of records a page has at most, unless its first record alone is longer.
 pub const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// How many rows a part of an export has at most.
 const EXPORT_ROWS_MAX: usize = 500;
 
 /// What a page of a list is asked for.
@@ -24,7 +23,6 @@ pub(super) struct PageQuery {
 /// What a walk keeps of its first page, and the rows of this one.
 pub(super) type Listed = (Snapshot, Page<Result<StoredCustomer, DamagedRow>>);
 
-/// The rows of a page.
 pub(super) struct Page<T> {
     pub rows: Vec<T>,
     /// Whether there are rows after the last one.

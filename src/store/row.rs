@@ -81,7 +81,6 @@ pub(super) fn raw((account, row): (String, CustomerRow)) -> RawCustomer {
     RawCustomer { account, customer_id, customer }
 }
 
-/// A row of `signing_keys`.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable)]
 #[diesel(table_name = signing_keys)]
 pub(super) struct SigningKeyRow {

@@ -104,14 +104,12 @@ pub struct RawCustomer {
 
 impl RawCustomer {
     /// The key of the row, as it may be shown.
-    #[must_use]
     pub fn key(&self) -> String {
         shown_key(&self.account, &self.customer_id)
     }
 }
 
 /// A key, such as `acme/c-1`. A text that is not a name or an id may hold anything, and is shown as `?`.
-#[must_use]
 pub fn shown_key(account: &str, customer_id: &str) -> String {
     let account = Collection::parse(account).map_or("?", |_| account);
     let customer_id = customer_id.parse::<CustomerId>().map_or("?", |_| customer_id);
@@ -212,13 +210,11 @@ pub struct SigningKey {
 
 impl SigningKey {
     /// From which second on the key is not accepted any more, in Unix seconds, if it expires.
-    #[must_use]
     pub fn expires_at(&self) -> Option<i64> {
         self.expires.map(Timestamp::seconds)
     }
 
     /// Whether signatures by the key are accepted at this time.
-    #[must_use]
     pub fn is_active(&self, now: Timestamp) -> bool {
         self.revoked.is_none() && self.expires_at().is_none_or(|expires_at| now.seconds() < expires_at)
     }

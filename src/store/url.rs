@@ -27,7 +27,6 @@ pub enum InvalidDatabaseUrl {
 
 impl DatabaseUrl {
     /// The name of the engine.
-    #[must_use]
     pub const fn engine(&self) -> &'static str {
         match self {
             Self::Sqlite(_) => "sqlite",

@@ -1,5 +1,6 @@
-use std::{fmt, str::FromStr};
+use std::str::FromStr;
 
+use derive_more::Display;
 use uuid::Uuid;
 
 use crate::{
@@ -7,8 +8,10 @@ use crate::{
     signature_id::{Proof, SignatureId},
 };
 
-/// Names one state of one customer. It never comes back, not even after a delete and a new create.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// Names one state of one customer. It never comes back, not even after a delete and a new create. Its text is 32 lowercase
+/// hexadecimal digits.
+#[derive(Debug, Display, Clone, Copy, PartialEq, Eq, Hash)]
+#[display("{}", _0.as_simple())]
 pub struct Version(Uuid);
 
 impl Version {
@@ -16,7 +19,6 @@ impl Version {
     pub const ZERO: Self = Self(Uuid::nil());
 
     /// A random version, which no customer has ever had.
-    #[must_use]
     pub fn new() -> Self {
         Self(random::uuid())
     }
@@ -26,13 +28,11 @@ impl Version {
     }
 
     /// The bytes of the version.
-    #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }
 
     /// The bytes of the version, by themselves.
-    #[must_use]
     pub const fn into_bytes(self) -> [u8; 16] {
         self.0.into_bytes()
     }
@@ -62,7 +62,6 @@ pub struct NewVersion {
 
 impl NewVersion {
     /// The version that a request with this proof makes.
-    #[must_use]
     pub fn of(proof: Option<Proof>) -> Self {
         let version =
             proof.as_ref().map_or_else(Version::new, |proof| Version(Uuid::from_bytes(proof.signature.hash)));
@@ -70,26 +69,16 @@ impl NewVersion {
     }
 
     /// The version itself.
-    #[must_use]
     pub const fn version(&self) -> Version {
         self.version
     }
 
-    /// The signature that makes it.
     pub(super) fn signature(&self) -> Option<SignatureId> {
         self.proof.as_ref().map(|proof| proof.signature)
     }
 
-    /// The key that made the signature.
     pub(super) fn key_id(&self) -> Option<&str> {
         self.proof.as_ref().map(|proof| proof.key_id.as_str())
-    }
-}
-
-/// 32 lowercase hexadecimal digits.
-impl fmt::Display for Version {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}", self.0.as_simple())
     }
 }
 

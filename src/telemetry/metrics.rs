@@ -11,6 +11,7 @@ use prometheus::{
     Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder, core::Collector,
 };
+use strum::{IntoStaticStr, VariantArray};
 
 use super::process::Process;
 
@@ -28,7 +29,8 @@ const DURATION_BUCKETS: [f64; 15] =
 const GROUP_BUCKETS: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
 
 /// What became of a write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum WriteOutcome {
     /// The customer is new.
     Created,
@@ -46,12 +48,9 @@ pub enum WriteOutcome {
     Failed,
 }
 
-/// The label of each [`WriteOutcome`].
-const WRITE_OUTCOMES: [&str; 7] =
-    ["created", "updated", "deleted", "not_found", "condition_failed", "replayed", "failed"];
-
 /// What an event tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum EventKind {
     /// The customer is new.
     Created,
@@ -61,11 +60,9 @@ pub enum EventKind {
     Deleted,
 }
 
-/// The label of each [`EventKind`].
-const EVENT_KINDS: [&str; 3] = ["created", "updated", "deleted"];
-
 /// What became of a try to send an event to a webhook.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum DeliveryResult {
     /// The receiver acknowledged it.
     Delivered,
@@ -73,13 +70,10 @@ pub enum DeliveryResult {
     Failed,
 }
 
-/// The label of each [`DeliveryResult`].
-const DELIVERY_RESULTS: [&str; 2] = ["delivered", "failed"];
-
 /// The metrics of webhooks. Clones share them.
 #[derive(Debug, Clone)]
 pub struct WebhookMetrics {
-    deliveries: Counters<2>,
+    deliveries: Counters,
     oldest: Gauge,
     paused: IntGauge,
 }
@@ -88,11 +82,10 @@ impl WebhookMetrics {
     /// Nothing is counted yet.
     pub fn new() -> Result<Self, MetricsError> {
         Ok(Self {
-            deliveries: Counters::new(
+            deliveries: Counters::of::<DeliveryResult>(
                 "customers_webhook_deliveries_total",
                 "Tries to send an event to a webhook, by what became of them.",
                 "result",
-                DELIVERY_RESULTS,
             )?,
             oldest: Gauge::new(
                 "customers_webhook_oldest_seconds",
@@ -122,7 +115,8 @@ impl WebhookMetrics {
 }
 
 /// What became of a signature.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum SignatureResult {
     /// It proves who sent the request.
     Accepted,
@@ -142,26 +136,14 @@ pub enum SignatureResult {
     BadClaims,
 }
 
-/// The label of each [`SignatureResult`].
-const SIGNATURE_RESULTS: [&str; 8] = [
-    "accepted",
-    "missing",
-    "malformed",
-    "unknown_key",
-    "revoked",
-    "expired_key",
-    "bad_signature",
-    "bad_claims",
-];
-
 /// The metrics of a store. Clones share them.
 #[derive(Debug, Clone)]
 pub struct StoreMetrics {
     group_writes: Histogram,
     commit_duration: Histogram,
     erase_wait: Gauge,
-    writes: Counters<7>,
-    events: Counters<3>,
+    writes: Counters,
+    events: Counters,
     /// Since when events wait for their positions, if they do.
     unnumbered: Arc<Mutex<Option<Instant>>>,
 }
@@ -184,17 +166,15 @@ impl StoreMetrics {
                 "customers_store_erase_wait_seconds",
                 "Time that deleted rows wait to be erased from the files because it fails; 0 if they do not.",
             )?,
-            writes: Counters::new(
+            writes: Counters::of::<WriteOutcome>(
                 "customers_store_writes_total",
                 "Writes by what became of them. A failed write was not made, or nobody knows whether it was.",
                 "outcome",
-                WRITE_OUTCOMES,
             )?,
-            events: Counters::new(
+            events: Counters::of::<EventKind>(
                 "customers_events_total",
                 "Events that were committed, by what they tell.",
                 "type",
-                EVENT_KINDS,
             )?,
             unnumbered: Arc::default(),
         })
@@ -260,7 +240,7 @@ pub struct Metrics {
     registry: Registry,
     request_duration: HistogramVec,
     active_requests: IntGauge,
-    signatures: Counters<8>,
+    signatures: Counters,
     queue_writes: IntGauge,
     registry_age: Gauge,
     ready: IntGauge,
@@ -302,19 +282,19 @@ impl Metrics {
         let info = Opts::new("customers_build_info", "The version of the service, and its database engine.");
         let info = info.const_label("version", env!("CARGO_PKG_VERSION")).const_label("engine", engine);
         registered(&registry, IntGauge::with_opts(info)?)?.set(1);
-        let signatures = Counters::new(
+        let signatures = Counters::of::<SignatureResult>(
             "customers_signatures_total",
             "Signatures by what became of them.",
             "result",
-            SIGNATURE_RESULTS,
         )?;
         let StoreMetrics { group_writes, commit_duration, erase_wait, writes, events, unnumbered: _ } = store;
-        registry.register(Box::new(signatures.collector.clone()))?;
-        registry.register(Box::new(group_writes.clone()))?;
-        registry.register(Box::new(commit_duration.clone()))?;
+        for counters in [&signatures, writes, events] {
+            registry.register(Box::new(counters.collector.clone()))?;
+        }
+        for histogram in [group_writes, commit_duration] {
+            registry.register(Box::new(histogram.clone()))?;
+        }
         registry.register(Box::new(erase_wait.clone()))?;
-        registry.register(Box::new(writes.collector.clone()))?;
-        registry.register(Box::new(events.collector.clone()))?;
         registry.register(Box::new(Process::new()))?;
         let gauge = |name, help| registered(&registry, IntGauge::new(name, help)?);
         let of_budgets =
@@ -402,17 +382,22 @@ impl Drop for ActiveRequest {
     }
 }
 
-/// A counter for each value of a label. All of them are shown from the start.
+/// A counter for each value of a label, by the number of the value. All of them are shown from the start.
 #[derive(Debug, Clone)]
-struct Counters<const VALUES: usize> {
+struct Counters {
     collector: IntCounterVec,
-    values: [IntCounter; VALUES],
+    values: Vec<IntCounter>,
 }
 
-impl<const VALUES: usize> Counters<VALUES> {
-    fn new(name: &str, help: &str, label: &str, values: [&str; VALUES]) -> Result<Self, MetricsError> {
+impl Counters {
+    fn of<L: VariantArray + Copy + Into<&'static str>>(
+        name: &str,
+        help: &str,
+        label: &str,
+    ) -> Result<Self, MetricsError> {
         let collector = IntCounterVec::new(Opts::new(name, help), &[label])?;
-        let values = values.map(|value| collector.with_label_values(&[value]));
+        let counter = |&value: &L| collector.with_label_values(&[value.into()]);
+        let values = L::VARIANTS.iter().map(counter).collect();
         Ok(Self { collector, values })
     }
 }

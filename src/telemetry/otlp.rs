@@ -25,7 +25,7 @@ use super::{
     outage::Outage,
     request::{Answered, Asked, OTHER_METHOD},
     trace_parent::{TraceId, TraceParent},
-    variables::{InvalidTraces, endpoint, first_of},
+    variables::{ENDPOINTS, InvalidTraces, first_of},
 };
 
 /// How long the end of the process waits until the last spans are sent.
@@ -41,6 +41,9 @@ const PROTOCOLS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORT
 const PROTOCOL: &str = "http/protobuf";
 
 const SERVICE_NAME: &str = "customers-api";
+
+const INVALID: &str = "an OTEL_EXPORTER_OTLP_ variable is not valid: the endpoint is an http or https URL, the protocol is \
+    http/protobuf";
 
 /// What the SDK calls a service whose name is not set.
 const UNKNOWN_SERVICE: &str = "unknown_service";
@@ -61,12 +64,13 @@ impl Exporter {
         let is_http =
             |endpoint: String| ["http://", "https://"].iter().any(|scheme| endpoint.starts_with(scheme));
         let is_known = first_of(&PROTOCOLS).is_none_or(|protocol| protocol == PROTOCOL);
-        if !is_known || !endpoint().is_some_and(is_http) {
-            return Err(InvalidTraces::Endpoint);
+        let invalid = || InvalidTraces(INVALID.to_owned());
+        if !is_known || !first_of(&ENDPOINTS).is_some_and(is_http) {
+            return Err(invalid());
         }
         let exporter =
             SpanExporter::builder().with_http().with_http_client(Client::new(tls_config()?)).build();
-        let exporter = exporter.map_err(|_| InvalidTraces::Endpoint)?;
+        let exporter = exporter.map_err(|_| invalid())?;
         let provider =
             SdkTracerProvider::builder().with_resource(resource()).with_batch_exporter(exporter).build();
         TRACER.get_or_init(|| provider.tracer(SERVICE_NAME));

@@ -2,7 +2,7 @@
 //!
 //! Everything is tried at the start, because the library panics later over a key that does not belong to its certificate.
 
-use std::{fs, sync::Arc};
+use std::{fmt::Display, fs, sync::Arc};
 
 use rustls::{
     ClientConfig, RootCertStore,
@@ -21,6 +21,9 @@ const CLIENT_CERTIFICATES: [&str; 2] =
 
 const CLIENT_KEYS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", "OTEL_EXPORTER_OTLP_CLIENT_KEY"];
 
+const ONE_ALONE: &str =
+    "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY belong together";
+
 /// A variable, and what its file holds.
 type Named = (&'static str, Vec<u8>);
 
@@ -34,7 +37,7 @@ pub(super) fn tls_config() -> Result<TlsConfig, InvalidTraces> {
     let client = match (read(&CLIENT_CERTIFICATES)?, read(&CLIENT_KEYS)?) {
         (Some(certificate), Some(key)) => Some(client(&certificate, &key)?),
         (None, None) => None,
-        _ => return Err(InvalidTraces::ClientCertificate),
+        _ => return Err(InvalidTraces(ONE_ALONE.to_owned())),
     };
     Ok(builder.root_certs(roots).client_cert(client).build())
 }
@@ -45,8 +48,8 @@ fn read(names: &[&'static str]) -> Result<Option<Named>, InvalidTraces> {
     Ok(Some((variable, bytes)))
 }
 
-fn fault(variable: &'static str, fault: impl Into<String>) -> InvalidTraces {
-    InvalidTraces::File { variable, fault: fault.into() }
+fn fault(variable: &str, fault: impl Display) -> InvalidTraces {
+    InvalidTraces(format!("the file that {variable} names {fault}"))
 }
 
 /// The certificates of a file: at least one.

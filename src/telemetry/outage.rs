@@ -14,7 +14,6 @@ pub struct Outage(Mutex<Option<Instant>>);
 
 impl Outage {
     /// Of something that has not failed yet.
-    #[must_use]
     pub const fn new() -> Self {
         Self(Mutex::new(None))
     }

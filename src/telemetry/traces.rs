@@ -40,7 +40,6 @@ pub struct Span {
 
 impl Span {
     /// The request begins.
-    #[must_use]
     pub fn begin(asked: Asked) -> Self {
         let trace_id = asked.parent.map(|parent| parent.trace_id);
         #[cfg(feature = "otlp")]
@@ -55,7 +54,6 @@ impl Span {
     }
 
     /// The trace that the request belongs to.
-    #[must_use]
     pub fn trace_id(&self) -> Option<TraceId> {
         self.trace_id
     }

@@ -43,18 +43,15 @@ pub(super) async fn get_customer(
 ) -> Result<GetCustomerResponse, ApiError> {
     let Signed { account, proof: _, input } = request;
     let stored = api.store.get(&account, &input.id).await?.ok_or(ApiError::CustomerNotFound)?;
-    if input.knows(&stored) {
-        return Ok(GetCustomerResponse::NotModified(stored));
-    }
-    let json = api.records.answer(&account, &stored)?;
-    Ok(GetCustomerResponse::Found(stored, json))
+    let json = if input.knows(&stored) { None } else { Some(api.records.answer(&account, &stored)?) };
+    Ok(GetCustomerResponse { stored, json })
 }
 
 impl GetCustomer {
     /// Whether the caller has the customer already (RFC 9110, 13.2.2).
     fn knows(&self, stored: &StoredCustomer) -> bool {
         match (&self.if_none_match, &self.if_modified_since) {
-            (Some(known), _) => known.include(stored.version),
+            (Some(IfNoneMatch(known)), _) => known.include(stored.version),
             (None, Some(IfModifiedSince(Some(since)))) => last_modified(stored.updated) <= *since,
             (None, _) => false,
         }
@@ -69,21 +66,19 @@ fn last_modified(updated: Timestamp) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
 }
 
-/// The response of `getCustomer`, unless it fails.
 #[derive(Debug)]
-pub(super) enum GetCustomerResponse {
-    Found(StoredCustomer, Vec<u8>),
-    NotModified(StoredCustomer),
+pub(super) struct GetCustomerResponse {
+    stored: StoredCustomer,
+    /// `None` if the caller has it already.
+    json: Option<Vec<u8>>,
 }
 
 impl Responder for GetCustomerResponse {
     type Body = BoxBody;
 
     fn respond_to(self, _request: &HttpRequest) -> HttpResponse {
-        let (mut response, json, stored) = match self {
-            Self::Found(stored, json) => (HttpResponse::Ok(), Some(json), stored),
-            Self::NotModified(stored) => (HttpResponse::NotModified(), None, stored),
-        };
+        let Self { stored, json } = self;
+        let mut response = if json.is_some() { HttpResponse::Ok() } else { HttpResponse::NotModified() };
         // The framework's own `Date` may be half a second old, and `Last-Modified` must not be later (RFC 9110, 8.8.2.1).
         let now = SystemTime::from(clock::now());
         response

@@ -10,10 +10,8 @@ use crate::{
     model::CustomerId,
 };
 
-/// The tag of these operations in the document.
 const TAG: &str = "Customers";
 
-/// The operations on customers.
 pub(in crate::api) fn operations() -> Vec<Operation> {
     vec![
         operation(TAG, get_customer),

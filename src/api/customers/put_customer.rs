@@ -62,7 +62,6 @@ fn condition(if_match: Option<IfMatch>, if_none_match: Option<OnlyIfAbsent>) -> 
     }
 }
 
-/// The response of `putCustomer`, unless it fails.
 #[derive(Debug)]
 pub(super) enum PutCustomerResponse {
     Created(Version),

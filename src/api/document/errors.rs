@@ -7,11 +7,11 @@ use utoipa::{
     openapi::{Ref, RefOr, Response},
 };
 
-use super::{
-    headers,
-    responses::{JSON, Responses, content, response},
-};
+use super::responses::{JSON, Responses, content, response};
 use crate::api::error::ApiError;
+
+/// The headers that some of them have.
+const HEADERS: [&str; 2] = ["Retry-After", "WWW-Authenticate"];
 
 macro_rules! errors {
     ($($name:ident is $error:expr;)+) => {
@@ -65,7 +65,6 @@ pub(crate) fn errors_of_signed_requests(
 
 fn component(error: &ApiError) -> Response {
     let sent = error.error_response();
-    let headers =
-        headers::components().map(|(name, _)| name).filter(|name| sent.headers().contains_key(*name));
+    let headers = HEADERS.into_iter().filter(|name| sent.headers().contains_key(*name));
     response(headers).content(JSON, content("Error")).build()
 }

@@ -1,12 +1,9 @@
-//! The OpenAPI document that the annotations and the types make, without the texts and examples that only a reader needs. The
-//! tests hold it equal to `openapi.yaml`.
+//! The OpenAPI document that the annotations and the types make. The tests hold it equal to `openapi.yaml`, which alone has the
+//! texts and examples that only a reader needs, the schemas of headers, and the webhook: every test holds what is sent to these.
 
 mod errors;
-mod head;
-mod headers;
 mod openapi;
 mod responses;
-mod webhook;
 
 pub(super) use errors::{Gone, NotFound, PreconditionFailed, errors_of_signed_requests};
 pub use openapi::document;

@@ -4,7 +4,7 @@ use utoipa::{
     openapi::{OpenApi, PathsBuilder, RefOr, Schema},
 };
 
-use super::{errors, head, headers, webhook};
+use super::errors;
 use crate::{
     api::operation::Operation,
     model::{
@@ -15,18 +15,12 @@ use crate::{
 };
 
 /// The OpenAPI document of these operations, as their annotations and the models state it.
-#[must_use]
 pub fn document(operations: &[Operation]) -> OpenApi {
     let mut document = Components::openapi();
     let add =
         |paths: PathsBuilder, operation: &Operation| paths.path(operation.path(), operation.path_item());
     document.paths = operations.iter().fold(PathsBuilder::new(), add).build();
-    document.webhooks = Some(webhook::webhooks());
-    let components = document.components.get_or_insert_default();
-    components.responses = errors::components();
-    components.headers =
-        headers::components().map(|(name, header)| (name.to_owned(), header.into())).collect();
-    head::add(&mut document);
+    document.components.get_or_insert_default().responses = errors::components();
     name_actions(&mut document, operations);
     document
 }

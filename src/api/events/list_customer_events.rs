@@ -1,10 +1,6 @@
 use actix_web::web::Data;
 
-use super::{
-    feed_token::{self, List},
-    page,
-    start::CustomerStart,
-};
+use super::{feed_token, page, start::CustomerStart};
 use crate::{
     api::{
         document::Gone,
@@ -39,7 +35,6 @@ pub(super) async fn list_customer_events(
     let Signed { account, proof: _, input: ListCustomerEvents { customer, page_size } } = request;
     let (CustomerStart { id, start }, limit) = (customer, page_size.unwrap_or_default().get());
     let page = page::read(&api, &account, Some(&id), start, limit).await?;
-    let token = || feed_token::issue(&account, List::OfCustomer(&id), &page.next);
-    let token = page.has_more.then(token);
+    let token = page.has_more.then(|| feed_token::issue(&account, Some(&id), &page.next));
     page::json(page.events, token).map(Listed::from)
 }

@@ -3,11 +3,7 @@ use std::{sync::LazyLock, time::Duration};
 use actix_web::web::Data;
 use tokio::time::{Instant, sleep_until};
 
-use super::{
-    feed_token::{self, List},
-    page,
-    start::FollowStart,
-};
+use super::{feed_token, page, start::FollowStart};
 use crate::{
     account::Account,
     api::{
@@ -44,7 +40,7 @@ pub(super) async fn list_events(
     let Signed { account, proof: _, input: ListEvents { page_size, follow } } = request;
     let FollowStart { start, wait } = follow;
     let page = read_or_wait(&api, &account, start, page_size.unwrap_or_default().get(), wait).await?;
-    let token = feed_token::issue(&account, List::OfAccount, &page.next);
+    let token = feed_token::issue(&account, None, &page.next);
     page::json(page.events, Some(token)).map(Listed::from)
 }
 

@@ -8,7 +8,7 @@ use utoipa::{
     openapi::{ObjectBuilder, RefOr, Required, Schema, Type, path::ParameterIn},
 };
 
-use super::feed_token::{self, List};
+use super::feed_token;
 use crate::{
     api::{
         operation::Inputs,
@@ -39,7 +39,7 @@ impl Input for FollowStart {
 
     fn read(reading: &mut Reading<'_>) -> Option<Self> {
         let account = reading.account;
-        let read = |token: &str| feed_token::read(account, List::OfAccount, token);
+        let read = |token: &str| feed_token::read(account, None, token);
         let cursor = reading.value(Location::Query, PAGE_TOKEN, read);
         let from = Option::<EventStart>::read(reading)?;
         let wait = Option::<EventWait>::read(reading)?.unwrap_or_default();
@@ -65,7 +65,7 @@ impl Input for CustomerStart {
     fn read(reading: &mut Reading<'_>) -> Option<Self> {
         let (account, id) = (reading.account, CustomerId::read(reading));
         let read = |token: &str| match &id {
-            Some(id) => feed_token::read(account, List::OfCustomer(id), token).map(Some),
+            Some(id) => feed_token::read(account, Some(id), token).map(Some),
             // It is refused for its path.
             None => Ok(None),
         };

@@ -2,7 +2,6 @@
 
 use std::{
     convert::Infallible,
-    io,
     path::{Path, PathBuf},
     sync::Arc,
     time::SystemTime,
@@ -19,13 +18,12 @@ use rustls::{
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
-
 use x509_cert::der::Decode as _;
 
 use crate::{
     clock,
-    files::{SecretError, Watch, read_secret},
-    telemetry::{CertificateExpiry, MetricsError},
+    files::{Watch, read_secret},
+    telemetry::CertificateExpiry,
 };
 
 /// The protocols that a client may choose, the preferred one first.
@@ -54,51 +52,8 @@ struct Files {
 
 /// Why a certificate and its key cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum InvalidCertificate {
-    /// The file of the certificate cannot be read.
-    #[error("cannot read {}: {error}", file.display())]
-    Unreadable {
-        /// The file.
-        file: PathBuf,
-        /// What the system says.
-        error: io::Error,
-    },
-    /// The file of the key cannot be read, or not only by the service.
-    #[error("the key {} {error}", file.display())]
-    Key {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong with it.
-        error: SecretError,
-    },
-    /// There is no certificate in the file.
-    #[error("{} is not a certificate in PEM format (BEGIN CERTIFICATE)", .0.display())]
-    NoCertificate(PathBuf),
-    /// There is no key in the file.
-    #[error("{} is not a private key in PEM format (BEGIN PRIVATE KEY, not encrypted)", .0.display())]
-    NoKey(PathBuf),
-    /// Each file is good, but they do not belong together.
-    #[error("the key {} does not belong to the certificate {}", key.display(), certificate.display())]
-    Mismatch {
-        /// The file of the certificate.
-        certificate: PathBuf,
-        /// The file of the key.
-        key: PathBuf,
-    },
-    /// The library cannot use them.
-    #[error("cannot use {} with the key {}: {error}", certificate.display(), key.display())]
-    Unusable {
-        /// The file of the certificate.
-        certificate: PathBuf,
-        /// The file of the key.
-        key: PathBuf,
-        /// What the library says.
-        error: rustls::Error,
-    },
-    /// Its expiry cannot be shown.
-    #[error(transparent)]
-    Metric(MetricsError),
-}
+#[error("{0}")]
+pub struct InvalidCertificate(String);
 
 impl Certificate {
     /// Reads both files.
@@ -106,12 +61,11 @@ impl Certificate {
         let watch = Watch::new(vec![certificate.clone(), key.clone()]);
         let files = Files { certificate, key };
         let current = ArcSwap::from_pointee(files.read()?);
-        let expiry = CertificateExpiry::new().map_err(InvalidCertificate::Metric)?;
+        let expiry = CertificateExpiry::new().map_err(|error| InvalidCertificate(error.to_string()))?;
         Ok(Self(Arc::new(Shared { files, watch, current, expiry })))
     }
 
     /// When the certificate expires that was read last.
-    #[must_use]
     pub fn expiry(&self) -> &CertificateExpiry {
         &self.0.expiry
     }
@@ -149,22 +103,20 @@ impl ResolvesServerCert for Shared {
 
 impl Files {
     fn read(&self) -> Result<CertifiedKey, InvalidCertificate> {
-        let Self { certificate, key } = self;
-        let chain = read_chain(certificate)?;
-        let private_key = read_key(key)?;
-        CertifiedKey::from_der(chain, private_key, &default_provider()).map_err(|error| {
-            let (certificate, key) = (certificate.clone(), key.clone());
-            match error {
+        let chain = read_chain(&self.certificate)?;
+        let key = read_key(&self.key)?;
+        CertifiedKey::from_der(chain, key, &default_provider()).map_err(|error| {
+            let (certificate, key) = (self.certificate.display(), self.key.display());
+            InvalidCertificate(match error {
                 rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
-                    InvalidCertificate::Mismatch { certificate, key }
+                    format!("the key {key} does not belong to the certificate {certificate}")
                 }
-                error => InvalidCertificate::Unusable { certificate, key, error },
-            }
+                error => format!("cannot use {certificate} with the key {key}: {error}"),
+            })
         })
     }
 }
 
-/// Logs and shows when a certificate expires.
 fn tell_expiry(pair: &CertifiedKey, shown: &CertificateExpiry) {
     let certificate = pair.cert.first().and_then(|first| x509_cert::Certificate::from_der(first).ok());
     let Some(certificate) = certificate else { return };
@@ -178,22 +130,23 @@ fn tell_expiry(pair: &CertifiedKey, shown: &CertificateExpiry) {
 }
 
 fn read_chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, InvalidCertificate> {
-    let no_certificate = || InvalidCertificate::NoCertificate(file.to_owned());
-    let invalid = |error| unreadable(file, error).unwrap_or_else(no_certificate);
-    let certificates = CertificateDer::pem_file_iter(file).map_err(invalid)?;
-    let chain: Vec<_> = certificates.collect::<Result<_, _>>().map_err(invalid)?;
-    if chain.is_empty() { Err(no_certificate()) } else { Ok(chain) }
+    let shown = file.display();
+    let chain = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    match chain {
+        Ok(chain) if !chain.is_empty() => Ok(chain),
+        Err(PemError::Io(error)) => Err(InvalidCertificate(format!("cannot read {shown}: {error}"))),
+        Ok(_) | Err(_) => {
+            Err(InvalidCertificate(format!("{shown} is not a certificate in PEM format (BEGIN CERTIFICATE)")))
+        }
+    }
 }
 
 fn read_key(file: &Path) -> Result<PrivateKeyDer<'static>, InvalidCertificate> {
-    let pem = read_secret(file).map_err(|error| InvalidCertificate::Key { file: file.to_owned(), error })?;
-    PrivateKeyDer::from_pem_slice(&pem).map_err(|_| InvalidCertificate::NoKey(file.to_owned()))
-}
-
-/// The error of the system, if it was one.
-fn unreadable(file: &Path, error: PemError) -> Option<InvalidCertificate> {
-    match error {
-        PemError::Io(error) => Some(InvalidCertificate::Unreadable { file: file.to_owned(), error }),
-        _ => None,
-    }
+    let shown = file.display();
+    let pem = read_secret(file).map_err(|error| InvalidCertificate(format!("the key {shown} {error}")))?;
+    PrivateKeyDer::from_pem_slice(&pem).map_err(|_| {
+        InvalidCertificate(format!(
+            "{shown} is not a private key in PEM format (BEGIN PRIVATE KEY, not encrypted)"
+        ))
+    })
 }

@@ -40,7 +40,6 @@ pub(super) struct Common {
     pub(super) stop: GracefulShutdownSignal,
 }
 
-/// Serves the connections of one worker.
 struct Worker<S, H> {
     common: Common,
     line: Rc<Line>,

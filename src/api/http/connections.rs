@@ -107,7 +107,6 @@ impl Connections {
         Some(Open { connections: self.clone(), id, place })
     }
 
-    /// The number of open connections.
     pub(super) fn count(&self) -> usize {
         lock(&self.0.places).open.len()
     }

@@ -80,7 +80,6 @@ pub(super) async fn respond(app: &impl App, peer: &Rc<Peer>, mut request: Reques
     })
 }
 
-/// The body of a request.
 struct Body {
     payload: Payload,
     peer: Rc<Peer>,

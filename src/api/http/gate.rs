@@ -111,7 +111,6 @@ impl Gate {
         self.read.get() < READ_BYTES_MAX
     }
 
-    /// Notes that so many bytes were read.
     pub(super) fn read(&self, bytes: usize) {
         self.read.set(self.read.get() + bytes);
     }

@@ -7,13 +7,11 @@ use crate::{
     telemetry::METRICS_MEDIA_TYPE,
 };
 
-/// Where to ask whether the process is alive.
 pub(super) const LIVE: &str = "/livez";
 
 /// Where to ask whether the service can do its work.
 pub const READY: &str = "/readyz";
 
-/// Where to ask for the metrics.
 pub(super) const METRICS: &str = "/metrics";
 
 /// The probe that a request is, if it is one.
@@ -23,7 +21,6 @@ pub(super) fn probe(request: &ServiceRequest) -> Option<&'static str> {
     [LIVE, READY].into_iter().find(|probe| *probe == path)
 }
 
-/// The process is alive.
 pub(super) async fn live() -> HttpResponse {
     HttpResponse::NoContent().finish()
 }
@@ -39,7 +36,6 @@ pub(super) async fn ready(api: Data<Api>) -> Result<HttpResponse, ApiError> {
     }
 }
 
-/// All metrics, for Prometheus.
 pub(super) async fn metrics(api: Data<Api>) -> Result<HttpResponse, ApiError> {
     let text = api.metrics_text().await.map_err(|error| ApiError::Internal(error.into()))?;
     Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, METRICS_MEDIA_TYPE)).body(text))

@@ -73,7 +73,6 @@ struct Shared<'a, A> {
 /// The error of a client that does not take its answers.
 struct TooSlow;
 
-/// Serves a connection to its end.
 pub(super) async fn serve(
     stream: Bytestream,
     app: &impl App,

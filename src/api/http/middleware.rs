@@ -29,7 +29,6 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Customers are personal data, and a cache does not know accounts.
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
-/// Responds to a request.
 pub(super) async fn respond(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,

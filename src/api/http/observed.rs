@@ -44,18 +44,12 @@ pub(super) struct Observed {
     probe: Option<&'static str>,
     operation: OperationCell,
     span: Span,
-    measured: Option<Measured>,
+    /// With what the metrics count as active.
+    measured: Option<(Data<Api>, ActiveRequest)>,
     is_noted: bool,
 }
 
-/// A request that the metrics count.
-struct Measured {
-    api: Data<Api>,
-    _active: ActiveRequest,
-}
-
 impl Observed {
-    /// The request begins.
     pub(super) fn begin(id: Uuid, request: &ServiceRequest, operation: OperationCell) -> Self {
         let api = request.app_data::<Data<Api>>();
         let method = known_method(request.method());
@@ -66,12 +60,11 @@ impl Observed {
             probe: health::probe(request),
             operation,
             span: Span::begin(asked(request, method)),
-            measured: api.map(|api| Measured { api: Data::clone(api), _active: api.metrics.begin_request() }),
+            measured: api.map(|api| (Data::clone(api), api.metrics.begin_request())),
             is_noted: false,
         }
     }
 
-    /// The request has its answer.
     pub(super) fn answered(&mut self, route: Option<&'static str>, status: StatusCode) {
         self.note(route, status, "answered");
     }
@@ -79,7 +72,7 @@ impl Observed {
     fn note(&mut self, route: Option<&'static str>, status: StatusCode, message: &'static str) {
         self.is_noted = true;
         let took = self.started.elapsed();
-        if let Some(Measured { api, _active: _ }) = &self.measured {
+        if let Some((api, _active)) = &self.measured {
             api.metrics.note_request(self.method, route.unwrap_or(UNMATCHED), status.as_str(), took);
         }
         self.span.end(Answered { route, status: status.as_u16(), request_id: self.id });

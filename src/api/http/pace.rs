@@ -32,7 +32,6 @@ impl Pace {
         self.stalls -= 1;
     }
 
-    /// The client took so many bytes.
     pub(super) fn took(&mut self, bytes: usize, now: Instant) {
         self.settle(now);
         self.waited = self.waited.saturating_sub(Duration::from_secs(bytes as u64) / TAKE_RATE);

@@ -90,7 +90,6 @@ impl Peer {
         Stall(Rc::clone(self))
     }
 
-    /// Notes that the client took so many bytes.
     pub(super) fn took(&self, bytes: usize) {
         self.pace.borrow_mut().took(bytes, Instant::now());
     }

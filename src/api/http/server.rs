@@ -27,7 +27,6 @@ use crate::api::state::Api;
 /// The limit of the framework for a stop. [`Stopper`] has a shorter one.
 const SHUTDOWN_SECONDS: u64 = 24 * 60 * 60;
 
-/// How many connections the admin listener takes.
 const ADMIN_CONNECTIONS_MAX: usize = 64;
 
 /// How many connections of each worker wait for a place, if all are being served.
@@ -79,7 +78,6 @@ impl Server {
     }
 
     /// Stops the server later.
-    #[must_use]
     pub fn stopper(&self) -> Stopper {
         let Self { address: _, scheme: _, handle, running: _, connections, api } = self;
         Stopper { handle: handle.clone(), connections: connections.clone(), api: Data::clone(api) }

@@ -16,14 +16,12 @@ pub(crate) enum EntityTags {
     OneOf(Vec<EntityTag>),
 }
 
-/// An entity tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct EntityTag {
     is_weak: bool,
     opaque: String,
 }
 
-/// Why a text is not a list of entity tags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be * or a list of entity tags, of at most 4096 bytes")]
 pub(crate) struct InvalidEntityTags;

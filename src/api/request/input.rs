@@ -28,13 +28,11 @@ pub(crate) trait PathParameter: FromStr<Err: Display> + ToSchema + 'static {}
 
 /// A parameter that may be absent.
 pub(crate) trait OptionalParameter: FromStr<Err: Display> + 'static {
-    /// Where it stands.
     const LOCATION: Location;
 
     /// Its name, as the contract writes it.
     const NAME: &'static str;
 
-    /// Its schema.
     fn schema() -> RefOr<Schema>;
 }
 

@@ -21,7 +21,6 @@ pub(crate) const PAGE_TOKEN: &str = "PageToken";
 
 /// The parameters `PageToken` and `SortDirection`, which must agree.
 pub(crate) struct PageStart {
-    /// The order.
     pub(crate) direction: SortDirection,
     /// The position before the first item of the page; `None` for the first page.
     pub(crate) after: Option<Position>,
@@ -48,7 +47,6 @@ impl Input for PageStart {
     }
 }
 
-/// The schema of a page token.
 pub(crate) fn page_token() -> ObjectBuilder {
     let token = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(2048));
     token.pattern(Some(r"^[^\u0000]*$"))

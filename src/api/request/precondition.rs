@@ -13,10 +13,12 @@ use super::{
 use crate::store::Version;
 
 /// `If-Match`: the request is carried out only if the current version is one of these.
+#[derive(derive_more::FromStr)]
 pub(crate) struct IfMatch(EntityTags);
 
 /// `If-None-Match` of a read: the caller has these versions.
-pub(crate) struct IfNoneMatch(EntityTags);
+#[derive(derive_more::FromStr)]
+pub(crate) struct IfNoneMatch(pub(crate) EntityTags);
 
 /// `If-None-Match` of a write, which can only be `*`: the request is carried out only if nothing is there.
 pub(crate) struct OnlyIfAbsent;
@@ -28,29 +30,6 @@ impl IfMatch {
     /// The versions that match; `None` for any version.
     pub(crate) fn versions(self) -> Option<Vec<Version>> {
         self.0.strong()
-    }
-}
-
-impl IfNoneMatch {
-    /// Whether the caller has this version.
-    pub(crate) fn include(&self, version: Version) -> bool {
-        self.0.include(version)
-    }
-}
-
-impl FromStr for IfMatch {
-    type Err = InvalidEntityTags;
-
-    fn from_str(text: &str) -> Result<Self, InvalidEntityTags> {
-        text.parse().map(Self)
-    }
-}
-
-impl FromStr for IfNoneMatch {
-    type Err = InvalidEntityTags;
-
-    fn from_str(text: &str) -> Result<Self, InvalidEntityTags> {
-        text.parse().map(Self)
     }
 }
 

@@ -31,7 +31,6 @@ pub(crate) struct Reading<'a> {
     operation: &'static Operation,
     request: &'a HttpRequest,
     body: &'a [u8],
-    /// The violations found so far.
     pub(super) violations: RequestExtension,
     /// The schema that the body breaks, if it does. Its violations are found later, because that may take long.
     pub(super) refused_body: Option<Cow<'static, str>>,
@@ -107,7 +106,6 @@ impl<'a> Reading<'a> {
         (!lines.is_empty()).then(|| text.trim_matches([' ', '\t']).to_owned().into())
     }
 
-    /// The body as a value of this schema.
     pub(super) fn body<T: DeserializeOwned + ToSchema>(&mut self) -> Option<T> {
         if self.body.is_empty() {
             self.violations.body.push(violation("", "is required"));

@@ -38,7 +38,6 @@ pub(crate) struct Signed<T> {
     pub account: Account,
     /// The signature and its key; `None` in the sandbox if the request is unsigned.
     pub proof: Option<Proof>,
-    /// What the request says.
     pub input: T,
 }
 

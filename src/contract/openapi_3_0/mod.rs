@@ -23,14 +23,12 @@ enum Kind {
     One(&'static [(&'static str, Kind)]),
     /// Such objects by name.
     Each(&'static [(&'static str, Kind)]),
-    /// Such objects by name, by name.
-    Grouped(&'static [(&'static str, Kind)]),
     /// A list of such objects.
     List(&'static [(&'static str, Kind)]),
     Schemas,
 }
 
-use Kind::{Each, Grouped, List, One, Plain, Schema, Schemas};
+use Kind::{Each, List, One, Plain, Schema, Schemas};
 
 const DOCUMENT: &[(&str, Kind)] = &[
     ("openapi", Plain),
@@ -109,7 +107,6 @@ const COMPONENTS: &[(&str, Kind)] = &[
     ("headers", Each(PARAMETER)),
     ("securitySchemes", Plain),
     ("links", Plain),
-    ("callbacks", Grouped(PATH_ITEM)),
 ];
 
 /// OpenAPI 3.0 has no webhooks; tools read them under this name.
@@ -139,7 +136,6 @@ fn convert(kind: Kind, value: &Value, pointer: &str) -> Result<Value, LostMeanin
         Schema => schema(value, pointer),
         One(members) => one(members, value, pointer),
         Each(members) => each(value, pointer, |value, pointer| one(members, value, pointer)),
-        Grouped(members) => each(value, pointer, |value, pointer| convert(Each(members), value, pointer)),
         List(members) => list(value, pointer, |value, pointer| one(members, value, pointer)),
         Schemas => each(value, pointer, schema),
     }

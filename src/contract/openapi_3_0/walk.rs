@@ -8,7 +8,6 @@ pub struct LostMeaning {
     pub pointer: String,
 }
 
-/// Converts each member of an object.
 pub(super) fn each(
     value: &Value,
     pointer: &str,
@@ -19,7 +18,6 @@ pub(super) fn each(
     object(value, pointer)?.iter().map(member).collect()
 }
 
-/// Converts each item of an array.
 pub(super) fn list(
     value: &Value,
     pointer: &str,
@@ -29,7 +27,6 @@ pub(super) fn list(
     items.iter().enumerate().map(|(index, item)| convert(item, &below(pointer, &index.to_string()))).collect()
 }
 
-/// The members of an object.
 pub(super) fn object<'a>(value: &'a Value, pointer: &str) -> Result<&'a Map<String, Value>, LostMeaning> {
     value.as_object().ok_or_else(|| LostMeaning { pointer: pointer.to_owned() })
 }

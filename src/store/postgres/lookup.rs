@@ -27,20 +27,16 @@ use tokio::sync::oneshot;
 
 use crate::scheduling::queue;
 
-/// How many look-ups may wait.
 const QUEUE_LOOKUPS_MAX: usize = 1024;
 
-/// How many connections look customers up.
 const READERS: usize = 3;
 
-/// How many look-ups one query makes.
 const GROUP_LOOKUPS_MAX: usize = 64;
 
 /// The asking side.
 #[derive(Clone)]
 pub(super) struct Lookups(Arc<queue::Sender<Lookup>>);
 
-/// A look-up that waits.
 struct Lookup {
     account: String,
     customer_id: String,

@@ -62,10 +62,8 @@ const LANES: usize = 2;
 /// connections.
 const LIST_READERS: usize = 3;
 
-/// How many connections number events.
 const EVENT_READERS: usize = 1;
 
-/// How many connections read and write keys and secrets.
 const KEY_READERS: usize = 1;
 
 /// How many connections do nothing but show whether the database answers.
@@ -74,10 +72,8 @@ const CHECK_READERS: usize = 1;
 /// Reads a row of each table that every request needs.
 const CHECK: &str = "SELECT name FROM secrets LIMIT 1; SELECT version FROM customers LIMIT 1";
 
-/// How often expired signatures are pruned.
 const PRUNE_PAUSE: Duration = Duration::from_secs(5);
 
-/// An open Postgres database.
 #[derive(Clone)]
 pub(super) struct Postgres {
     readers: Readers,
@@ -219,7 +215,6 @@ impl Postgres {
     }
 }
 
-/// What [`PRUNE`] returns.
 #[derive(QueryableByName)]
 struct Pruned {
     #[diesel(sql_type = BigInt)]

@@ -36,7 +36,6 @@ const SWEEP_PAUSE: Duration = Duration::from_secs(1);
 /// How long to wait while another replica numbers.
 const TURN_PAUSE: Duration = Duration::from_millis(2);
 
-/// How many events one statement numbers.
 const EVENTS_MAX: i64 = 1000;
 
 /// How long the rows that were numbered are looked over again, for one that became visible later. A transaction lives for a
@@ -82,7 +81,6 @@ impl Numberer {
         })
     }
 
-    /// Notes that events were committed.
     pub(super) fn note_commit(&self) {
         self.commits.fetch_add(1, Ordering::SeqCst);
         self.metrics.note_unnumbered(true);

@@ -22,7 +22,6 @@ use super::{
 };
 use crate::lock::lock;
 
-/// How long a read may wait for a connection.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a read may take: less than the server gives it, so that this limit decides.

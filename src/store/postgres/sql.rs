@@ -115,7 +115,6 @@ pub(super) const PRUNE: &str = "\
     ) \
     SELECT count(*) AS count, max(expires_at) AS last FROM pruned";
 
-/// How many rows one [`PRUNE`] deletes.
 pub(super) const PRUNE_ROWS_MAX: i64 = 1000;
 
 /// What belongs to the place that a statement returns, counted from 1.

@@ -43,28 +43,21 @@ pub(super) enum Trust {
 /// Why a text is no [`PostgresUrl`]; in words that hold nothing of the URL but the names of parameters.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPostgresUrl {
-    /// tokio-postgres refuses it.
     #[error("{0}")]
     Config(String),
-    /// There is nowhere to connect to.
     #[error("must name a host, or a host and a port for each")]
     Hosts,
-    /// A part of the user or of the password may be read as something else.
     #[error(
         "it can be read in more than one way: percent-encode '@' (%40), ':' (%3A), '/' (%2F), '?' (%3F), '#' (%23), \
          '%' (%25), '&' (%26), '=' (%3D) and white space in the user, the password and all other parts"
     )]
     Ambiguous,
-    /// A parameter has no value.
     #[error("a parameter must be NAME=VALUE: percent-encode '&' (%26) and '=' (%3D) in a value")]
     Parameter,
-    /// A part of the URL and a parameter, or two parameters, say the same thing.
     #[error("the {0} is given twice")]
     Twice(String),
-    /// `sslmode` is something else.
     #[error("sslmode must be disable, prefer, require, verify-ca or verify-full")]
     SslMode,
-    /// There is nothing to verify against.
     #[error("sslmode=verify-ca and sslmode=verify-full need sslrootcert=FILE")]
     RootCertificate,
 }
@@ -108,7 +101,6 @@ struct ClearUrl<'a> {
     login: &'a str,
     /// Hosts and ports.
     address: &'a str,
-    /// The database's name.
     name: &'a str,
     parameters: &'a str,
     given: Given,
@@ -149,7 +141,6 @@ fn are_clear(credentials: &str) -> bool {
     !user.is_empty() && !user.contains('?') && !credentials.contains('/') && !after.contains('=')
 }
 
-/// Whether each `%` begins an encoded byte, which is not NUL.
 fn is_encoded(url: &str) -> bool {
     url.split('%').skip(1).all(|after| {
         let digits = after.get(..2).unwrap_or_default();

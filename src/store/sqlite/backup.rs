@@ -12,7 +12,6 @@ use tokio::sync::oneshot;
 
 use super::{super::error::StoreError, connect::Connection};
 
-/// How long the copy waits for a lock.
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 
 /// About how long the copy gets: the pages that are in use.

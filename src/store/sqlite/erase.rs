@@ -36,20 +36,17 @@ const PAUSE: Duration = Duration::from_secs(15);
 /// How long to wait after a failure, such as a reader that still needs the log.
 const RETRY_PAUSE: Duration = Duration::from_secs(3);
 
-/// How many pages are read in one go.
 const STEP_PAGES: i32 = 512;
 
 /// How long to rest after a step, so that the eraser takes at most about a third of a core.
 const STEP_REST: Duration = Duration::from_millis(4);
 
-/// How many pages are written in one transaction.
 const WRITE_PAGES: usize = 32;
 
 /// How often the log is tried to be emptied, between the commits of the writer.
 const TRUNCATIONS_MAX: usize = 100;
 const TRUNCATION_PAUSE: Duration = Duration::from_millis(3);
 
-/// How long the eraser waits for a lock.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The sending side. Clones share the thread.

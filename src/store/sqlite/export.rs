@@ -13,7 +13,6 @@ use super::{
     connect::Connection,
 };
 
-/// How long the export waits for a lock.
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Starts the thread that reads. It waits until each part is taken, and ends when nobody takes them any more.

@@ -1,42 +1,28 @@
 //! Old events are pruned.
 
 use diesel::{
-    OptionalExtension as _, QueryResult, QueryableByName, RunQueryDsl as _, sql_query,
-    sql_types::{BigInt, Binary, Text},
+    BoolExpressionMethods as _, ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, QueryResult,
+    RunQueryDsl as _, delete,
+    dsl::sql,
+    sql_query,
+    sql_types::{BigInt, Text},
     sqlite::SqliteConnection,
+    update,
 };
 
-use super::super::feed::{FEED_HEAD, FeedHead};
+use super::super::schema::{events, feed_heads};
 
 /// How many events are pruned in one step. The writer waits while one is made.
 pub(super) const PRUNE_EVENTS_MAX: i64 = 500;
 
-/// How many accounts are noted in one step.
 const NOTED_ACCOUNTS_MAX: i64 = 500;
-
-#[derive(QueryableByName)]
-struct Named {
-    #[diesel(sql_type = Text)]
-    account: String,
-}
-
-#[derive(QueryableByName)]
-struct Last {
-    #[diesel(sql_type = BigInt)]
-    position: i64,
-    #[diesel(sql_type = Binary)]
-    event_id: Vec<u8>,
-    #[diesel(sql_type = BigInt)]
-    occurred_at: i64,
-}
 
 /// Makes one step of pruning: prunes some events of the account whose oldest event is the oldest of all, if it happened before
 /// this time, in microseconds since the Unix epoch. Returns whether there was anything to do.
 pub(super) fn prune(before: i64, connection: &mut SqliteConnection) -> QueryResult<bool> {
-    let due = sql_query("SELECT account FROM feed_heads WHERE oldest_at < ? ORDER BY oldest_at LIMIT 1");
-    let due = due.bind::<BigInt, _>(before).get_result::<Named>(connection).optional()?;
-    match due {
-        Some(Named { account }) => prune_account(&account, before, connection).map(|()| true),
+    let due = feed_heads::table.filter(feed_heads::oldest_at.lt(before)).order_by(feed_heads::oldest_at);
+    match due.select(feed_heads::account).first::<String>(connection).optional()? {
+        Some(account) => prune_account(&account, before, connection).map(|()| true),
         None => note_oldest(connection),
     }
 }
@@ -44,15 +30,14 @@ pub(super) fn prune(before: i64, connection: &mut SqliteConnection) -> QueryResu
 /// Notes when the oldest event of some accounts happened, for which nobody has done so. Returns whether there were any. They are
 /// looked for before the writer has to wait.
 fn note_oldest(connection: &mut SqliteConnection) -> QueryResult<bool> {
-    let unknown: Vec<Named> = sql_query(
+    let unknown = sql::<Text>(
         "SELECT account FROM feed_heads WHERE oldest_at IS NULL AND newest > pruned AND EXISTS ( \
              SELECT 1 FROM events WHERE events.account = feed_heads.account AND position > pruned \
-         ) LIMIT ?",
-    )
-    .bind::<BigInt, _>(NOTED_ACCOUNTS_MAX)
-    .load(connection)?;
+         ) LIMIT ",
+    );
+    let unknown: Vec<String> = unknown.bind::<BigInt, _>(NOTED_ACCOUNTS_MAX).load(connection)?;
     connection.immediate_transaction(|connection| {
-        for Named { account } in &unknown {
+        for account in &unknown {
             let note = sql_query(
                 "UPDATE feed_heads SET oldest_at = ( \
                      SELECT occurred_at FROM events WHERE events.account = feed_heads.account AND position > pruned \
@@ -68,31 +53,23 @@ fn note_oldest(connection: &mut SqliteConnection) -> QueryResult<bool> {
 /// Goes by position, and stops at the first event that is younger.
 fn prune_account(account: &str, before: i64, connection: &mut SqliteConnection) -> QueryResult<()> {
     connection.immediate_transaction(|connection| {
-        let head = sql_query(format!("SELECT {FEED_HEAD} FROM feed_heads WHERE account = ?"));
-        let head = head.bind::<Text, _>(account).get_result::<FeedHead>(connection).optional()?;
-        let Some(FeedHead { pruned, .. }) = head else { return Ok(()) };
-        let oldest: Vec<Last> = sql_query(
-            "SELECT position, event_id, occurred_at FROM events WHERE account = ? AND position > ? \
-             ORDER BY position LIMIT ?",
-        )
-        .bind::<Text, _>(account)
-        .bind::<BigInt, _>(pruned)
-        .bind::<BigInt, _>(PRUNE_EVENTS_MAX)
-        .load(connection)?;
-        if let Some(last) = oldest.into_iter().take_while(|event| event.occurred_at < before).last() {
-            let Last { position, event_id, occurred_at } = last;
-            sql_query("DELETE FROM events WHERE account = ? AND position <= ?")
-                .bind::<Text, _>(account)
-                .bind::<BigInt, _>(position)
-                .execute(connection)?;
-            sql_query("UPDATE feed_heads SET pruned = ?, pruned_id = ?, pruned_at = ? WHERE account = ?")
-                .bind::<BigInt, _>(position)
-                .bind::<Binary, _>(event_id)
-                .bind::<BigInt, _>(occurred_at)
-                .bind::<Text, _>(account)
-                .execute(connection)?;
+        let head = feed_heads::table.find(account);
+        let pruned: Option<i64> = head.select(feed_heads::pruned).first(connection).optional()?;
+        let Some(pruned) = pruned else { return Ok(()) };
+        let oldest: Vec<(i64, Vec<u8>, i64)> = events::table
+            .filter(events::account.eq(account).and(events::position.gt(pruned)))
+            .order_by(events::position)
+            .select((events::position, events::event_id, events::occurred_at))
+            .limit(PRUNE_EVENTS_MAX)
+            .load(connection)?;
+        if let Some(last) = oldest.into_iter().take_while(|(.., occurred_at)| *occurred_at < before).last() {
+            let (position, event_id, occurred_at) = last;
+            let gone = events::account.eq(account).and(events::position.le(position));
+            delete(events::table.filter(gone)).execute(connection)?;
+            let pruned = feed_heads::pruned.eq(position);
+            let named = (feed_heads::pruned_id.eq(event_id), feed_heads::pruned_at.eq(occurred_at));
+            update(head).set((pruned, named)).execute(connection)?;
         }
-        let forget = sql_query("UPDATE feed_heads SET oldest_at = NULL WHERE account = ?");
-        forget.bind::<Text, _>(account).execute(connection).map(drop)
+        update(head).set(feed_heads::oldest_at.eq(None::<i64>)).execute(connection).map(drop)
     })
 }

@@ -50,7 +50,6 @@ const WRITER_LOCK_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a check waits for a lock.
 const CHECK_LOCK_PATIENCE: Duration = Duration::from_millis(500);
 
-/// An open SQLite database.
 #[derive(Clone)]
 pub(super) struct Sqlite {
     file: Arc<File>,

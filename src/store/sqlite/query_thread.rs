@@ -11,10 +11,8 @@ use tokio::sync::{
 use super::{super::error::StoreError, connect::Connection};
 use crate::threads::Threads;
 
-/// How many queries may wait.
 const QUEUE_QUERIES_MAX: usize = 1024;
 
-/// How long a query waits for a lock.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
 type Query = Box<dyn FnOnce(&mut Connection) + Send>;

@@ -183,5 +183,4 @@ statements! {
     = "UPDATE sqlite_dbpage SET data = ? WHERE pgno = ?";
 }
 
-/// How many rows one [`Prune`] deletes.
 pub(super) const PRUNE_ROWS_MAX: usize = 256;

@@ -50,7 +50,6 @@ pub(super) struct Writer {
     followers: Followers,
     /// How many signed writes came since the last pruning.
     signed_writes: usize,
-    /// When the last pruning was.
     pruned_at: Instant,
     outage: Outage,
 }
@@ -113,7 +112,6 @@ impl Committer for Writer {
         Ok(told)
     }
 
-    /// Prunes expired signatures.
     async fn tidy_up(&mut self) -> bool {
         if self.file.check().is_err() {
             return false;
@@ -162,7 +160,6 @@ fn look_up(connection: &mut SqliteConnection, group: &[Write]) -> QueryResult<Ve
     group.iter().map(find).collect()
 }
 
-/// Writes what was decided.
 fn apply(connection: &mut SqliteConnection, draft: &Draft<'_>) -> QueryResult<()> {
     let newest_seq: i64 = SelectNewestSeq {}.get_result(connection)?;
     if let Some(timestamp) = draft.high_water {

@@ -19,7 +19,7 @@ pub(crate) use api::{
 };
 pub(crate) use certificates::certify;
 pub(crate) use client::{Client, ClientRequest};
-pub(crate) use conformance::check_webhook;
+pub(crate) use conformance::{check_webhook, validator};
 pub(crate) use dice::Dice;
 pub(crate) use engine::{Database, Engine, on_each_engine};
 pub(crate) use operations::{Operation, operations};
