@@ -73,6 +73,14 @@ fn no_file_of_a_renamed_tree_says_customer_and_all_its_code_can_be_read() {
     assert_eq!(articles, Err(String::new()), "an order");
     let lifetimes = copy.run("git grep -n \"&'an \" -- '*.rs'");
     assert_eq!(lifetimes, Err(String::new()), "a lifetime is no article");
+    let checksums = "sed -n 's/^    (\"\\(.*\\.sql\\)\", \"\\(.*\\)\"),$/\\2 \\1/p' tests/it/migrations.rs";
+    let checked =
+        "while read -r sum file; do sha256sum \"migrations/$file\" | grep \"^$sum\" || exit 1; done";
+    let checked = copy.run(&format!("{checksums} | {checked}")).unwrap();
+    assert!(
+        checked.contains("create_orders/up.sql"),
+        "migrations have the checksums of what they became: {checked}"
+    );
     copy.run("cargo metadata --locked --offline --no-deps --format-version 1 && cargo fmt --check").unwrap();
 }
 
