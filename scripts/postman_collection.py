@@ -2,14 +2,17 @@
 """Makes the Postman collection in examples/postman from openapi.yaml and sign.js. Needs PyYAML.
 
     scripts/postman_collection.py          writes it
-    python3 scripts/postman_collection.py --check  fails if it is not up to date
+    scripts/postman_collection.py --check  fails if it is not up to date
 """
 
 import json
 import sys
 from pathlib import Path
 
-import yaml
+try:
+    import yaml
+except ImportError:
+    sys.exit("scripts/postman_collection.py needs PyYAML: apt-get install python3-yaml, or pip install PyYAML")
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "examples/postman"
@@ -99,6 +102,6 @@ def collection():
 text = json.dumps(collection(), indent=2, ensure_ascii=False) + "\n"
 if sys.argv[1:] == ["--check"]:
     if not FILE.exists() or FILE.read_text() != text:
-        sys.exit(f"{FILE.relative_to(ROOT)} is not up to date: run python3 scripts/postman_collection.py")
+        sys.exit(f"{FILE.relative_to(ROOT)} is not up to date: run scripts/postman_collection.py")
 else:
     FILE.write_text(text)

@@ -78,6 +78,17 @@ fn what_begins_as_a_script_can_be_executed() {
 }
 
 #[test]
+fn a_script_that_lacks_a_module_says_which_and_where_it_is_from() {
+    let mut python = Command::new("python3");
+    // Without `site`, Python finds its own modules only.
+    let output =
+        python.args(["-S", "scripts/postman_collection.py"]).current_dir(repository("")).output().unwrap();
+    assert!(!output.status.success());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("needs PyYAML: apt-get install python3-yaml"), "{said}");
+}
+
+#[test]
 fn each_recipe_calls_a_script_that_is_there() {
     let justfile = text("justfile");
     let mut scripts = 0;

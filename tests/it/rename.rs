@@ -71,6 +71,16 @@ fn no_file_of_a_renamed_tree_says_customer_and_all_its_code_can_be_read() {
     }
     let articles = copy.run("git grep -wiE 'a[ _]`?orders?' -- '*.md' '*.rs' '*.yaml'");
     assert_eq!(articles, Err(String::new()), "an order");
+    let lifetimes = copy.run("git grep -n \"&'an \" -- '*.rs'");
+    assert_eq!(lifetimes, Err(String::new()), "a lifetime is no article");
+    let checksums = "sed -n 's/^    (\"\\(.*\\.sql\\)\", \"\\(.*\\)\"),$/\\2 \\1/p' tests/it/migrations.rs";
+    let checked =
+        "while read -r sum file; do sha256sum \"migrations/$file\" | grep \"^$sum\" || exit 1; done";
+    let checked = copy.run(&format!("{checksums} | {checked}")).unwrap();
+    assert!(
+        checked.contains("create_orders/up.sql"),
+        "migrations have the checksums of what they became: {checked}"
+    );
     copy.run("cargo metadata --locked --offline --no-deps --format-version 1 && cargo fmt --check").unwrap();
 }
 
@@ -93,4 +103,12 @@ fn a_rename_that_cannot_be_meant_changes_nothing() {
     let refused = copy.run("scripts/rename orders-api Order").unwrap_err();
     assert!(refused.contains("commit your changes first"), "{refused}");
     assert_eq!(copy.run("git status --porcelain").unwrap(), "?? new.txt\n");
+}
+
+#[test]
+fn an_article_follows_the_sound_of_the_resource() {
+    let script = "import runpy; takes_an = runpy.run_path('scripts/rename')['takes_an']; \
+                  print(*[w for w in 'Account Hour Order Umbrella Book Europe Unit User'.split() if takes_an(w)])";
+    let output = Command::new("python3").args(["-c", script]).current_dir(repository("")).output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "Account Hour Order Umbrella\n");
 }

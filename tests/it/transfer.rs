@@ -127,11 +127,11 @@ async fn an_export_of_one_account_has_its_keys_and_customers_alone(engine: Engin
     api.put("c-1", &mia()).send().await.expect(201);
     api.put("c-2", &mia()).signed_by(&other).send().await.expect(201);
     let lines = export(&api.database, &["--account", "other"]).await;
-    let accounts: Vec<Value> =
-        lines.iter().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect();
-    assert_eq!(accounts[0]["Customer"]["CustomerID"], "c-2");
-    assert_eq!(accounts[1]["Key"]["KeyID"], "other-1");
-    assert_eq!(accounts.len(), 2);
+    let lines = lines.iter().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let (keys, customers): (Vec<_>, Vec<_>) = lines.partition(|line| line.get("Key").is_some());
+    assert_eq!((keys.len(), customers.len()), (1, 1));
+    assert_eq!(keys[0]["Key"]["KeyID"], "other-1");
+    assert_eq!(customers[0]["Customer"]["CustomerID"], "c-2");
     let nobody = run(&api.database, &["export", "--account", "others"], b"").await;
     assert_eq!(nobody.status.code(), Some(1), "a mistyped account is not an empty one");
 }
@@ -181,9 +181,12 @@ async fn lines_that_cannot_be_imported_are_reported_by_number_and_the_others_are
     let far = Timestamp::from(clock::now() + chrono::TimeDelta::hours(2)).to_string();
     let mut newer = line("c-1");
     newer["Customer"]["Version"] = "ffffffffffffffffffffffffffffffff".into();
+    let cut_off = "{\"Customer\":";
+    let at_its_end = format!("is not valid JSON at column {}", cut_off.len());
+    let at_its_end = [at_its_end.as_str()];
     let cases: Vec<(String, &[&str])> = vec![
         (line("c-1").to_string(), &[]),
-        ("{\"Customer\":".to_owned(), &["is not valid JSON at column 12"]),
+        (cut_off.to_owned(), &at_its_end),
         (
             changed("/Customer/CustomerID", "x".repeat(37).into()),
             &["CustomerID: must have 1 to 36 characters"],
