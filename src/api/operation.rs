@@ -144,3 +144,54 @@ pub(super) fn only_reads(methods: &[HttpMethod]) -> bool {
 fn parameters(path: &str) -> Vec<&str> {
     path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}')).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::web;
+    use utoipa::openapi::path::OperationBuilder;
+
+    use super::*;
+
+    struct Read;
+
+    impl Path for Read {
+        fn methods() -> Vec<HttpMethod> {
+            vec![HttpMethod::Get]
+        }
+
+        fn path() -> String {
+            "/things/{ThingID}".to_owned()
+        }
+
+        fn operation() -> Annotation {
+            OperationBuilder::new().operation_id(Some("getThing")).build()
+        }
+    }
+
+    fn operation(parameters: &[(ParameterIn, &str)]) -> Operation {
+        let mut inputs = Inputs::default();
+        for (location, name) in parameters {
+            inputs.add(location.clone(), name, Required::True, Schema::default());
+        }
+        Operation::new::<Read>("Things", inputs, Responses::default(), |_| web::get())
+    }
+
+    #[test]
+    fn what_an_operation_takes_is_what_it_has() {
+        let operation = operation(&[(ParameterIn::Header, "If-Match"), (ParameterIn::Path, "ThingID")]);
+        assert!(operation.has_header("if-match") && !operation.has_header("ThingID"));
+        assert!(!operation.has_query_parameter("If-Match") && !operation.has_body());
+    }
+
+    #[test]
+    #[should_panic(expected = "the parameters of the path of getThing")]
+    fn an_operation_takes_every_parameter_of_its_path() {
+        operation(&[(ParameterIn::Query, "ThingID")]);
+    }
+
+    #[test]
+    #[should_panic(expected = "the parameters of the path of getThing")]
+    fn an_operation_takes_no_parameter_that_its_path_lacks() {
+        operation(&[(ParameterIn::Path, "ThingID"), (ParameterIn::Path, "OtherID")]);
+    }
+}

@@ -410,8 +410,9 @@ async fn without_slow_clients_the_end_waits_for_nobody() {
 
 #[actix_web::test]
 async fn a_second_signal_ends_the_process_at_once() {
+    // One worker takes up its connections in the order in which they came.
     for (first, second) in [("-TERM", "-TERM"), ("-INT", "-TERM"), ("-TERM", "-INT")] {
-        let sandbox = Sandbox::start(&["--stop-seconds", "3600"]);
+        let sandbox = Sandbox::start(&["--stop-seconds", "3600", "--workers", "1"]);
         let _slow = sandbox.begin("body", 1000, 10).await;
         assert_eq!(sandbox.status("/livez").await, 204);
         sandbox.service.signal(first);
