@@ -131,7 +131,14 @@ impl Side {
         let account = Account::sandbox().to_string();
         let added = Command::new(&self.server)
             .args([
-                "keys", "add", "--account", &account, "--key-id", id, "--database-url", &self.url,
+                "keys",
+                "add",
+                "--account",
+                &account,
+                "--key-id",
+                id,
+                "--database-url",
+                &self.url,
                 "--public-key",
             ])
             .arg(&file)

@@ -79,8 +79,14 @@ mod tests {
             assert!(probe_url(text).is_ok(), "{text}");
         }
         for text in [
-            "", "/readyz", "127.0.0.1:8080", "ftp://a/", "http://", "http:///readyz",
-            "http://user:secret@a/", "http://a b/",
+            "",
+            "/readyz",
+            "127.0.0.1:8080",
+            "ftp://a/",
+            "http://",
+            "http:///readyz",
+            "http://user:secret@a/",
+            "http://a b/",
         ] {
             assert!(probe_url(text).is_err(), "{text}");
         }

@@ -66,7 +66,12 @@ mod tests {
     #[test]
     fn a_host_or_an_address_with_a_port_is_a_place_to_listen() {
         for text in [
-            "127.0.0.1:8080", "[::1]:0", "localhost:8080", "api.example:1", "a-b_c:65535", "3com.example.:80",
+            "127.0.0.1:8080",
+            "[::1]:0",
+            "localhost:8080",
+            "api.example:1",
+            "a-b_c:65535",
+            "3com.example.:80",
         ] {
             assert_eq!(text.parse::<Listen>().map(|listen| listen.to_string()).as_deref(), Ok(text));
         }
@@ -78,9 +83,25 @@ mod tests {
     #[test]
     fn what_a_resolver_might_take_for_another_address_is_refused() {
         for text in [
-            "", "localhost", "8080", ":8080", "localhost:", "localhost:+80", "localhost:65536",
-            "localhost:http", "0:80", "127.1:80", "0x7f000001:80", "256.0.0.1:80", "::1:80", "*:80",
-            "a..b:80", "http://localhost:80", "a b:80", "localhost:80 ", "user@localhost:80",
+            "",
+            "localhost",
+            "8080",
+            ":8080",
+            "localhost:",
+            "localhost:+80",
+            "localhost:65536",
+            "localhost:http",
+            "0:80",
+            "127.1:80",
+            "0x7f000001:80",
+            "256.0.0.1:80",
+            "::1:80",
+            "*:80",
+            "a..b:80",
+            "http://localhost:80",
+            "a b:80",
+            "localhost:80 ",
+            "user@localhost:80",
         ] {
             assert_eq!(text.parse::<Listen>(), Err(InvalidListen), "{text}");
         }

@@ -7,7 +7,15 @@ use crate::{
 };
 
 const HEAD: [&str; 10] = [
-    "ID", "ACCOUNT", "STATE", "TYPES", "POSITION", "BEHIND", "HELD BACK", "OLDEST UNSENT", "LAST FAILURE",
+    "ID",
+    "ACCOUNT",
+    "STATE",
+    "TYPES",
+    "POSITION",
+    "BEHIND",
+    "HELD BACK",
+    "OLDEST UNSENT",
+    "LAST FAILURE",
     "URL",
 ];
 

@@ -305,9 +305,10 @@ fn bytes_that_are_no_json_are_refused() {
 fn escapes_and_white_space_change_nothing() {
     let spaced = serde_json::to_string_pretty(&full()).unwrap();
     assert!(is_accepted(spaced.as_bytes()));
-    let escaped = full()
-        .to_string()
-        .replacen("Passport", r"\u0050assport", 1)
-        .replacen("FullName", r"\u0046ullName", 1);
+    let escaped = full().to_string().replacen("Passport", r"\u0050assport", 1).replacen(
+        "FullName",
+        r"\u0046ullName",
+        1,
+    );
     assert!(is_accepted(escaped.as_bytes()));
 }

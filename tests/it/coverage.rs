@@ -18,13 +18,27 @@ use crate::support::{
 pub(crate) type Provocation = for<'a> fn(&'a TestApi, &'a str) -> LocalBoxFuture<'a, Answer>;
 
 const ALL: &[&str] = &[
-    "putCustomer", "getCustomer", "headCustomer", "deleteCustomer", "listCustomers", "headCustomers",
-    "listEvents", "headEvents", "listCustomerEvents", "headCustomerEvents",
+    "putCustomer",
+    "getCustomer",
+    "headCustomer",
+    "deleteCustomer",
+    "listCustomers",
+    "headCustomers",
+    "listEvents",
+    "headEvents",
+    "listCustomerEvents",
+    "headCustomerEvents",
 ];
 
 const READS: &[&str] = &[
-    "getCustomer", "headCustomer", "listCustomers", "headCustomers", "listEvents", "headEvents",
-    "listCustomerEvents", "headCustomerEvents",
+    "getCustomer",
+    "headCustomer",
+    "listCustomers",
+    "headCustomers",
+    "listEvents",
+    "headEvents",
+    "listCustomerEvents",
+    "headCustomerEvents",
 ];
 
 const EVENTS: &[&str] = &["listEvents", "headEvents", "listCustomerEvents", "headCustomerEvents"];

@@ -180,8 +180,18 @@ const WORDS_AND_EXAMPLES: [&str; 4] = ["description", "summary", "example", "exa
 
 /// The keywords whose values are objects with names.
 const NAMED: [&str; 12] = [
-    "paths", "webhooks", "responses", "headers", "content", "links", "schemas", "properties", "parameters",
-    "callbacks", "requestBodies", "securitySchemes",
+    "paths",
+    "webhooks",
+    "responses",
+    "headers",
+    "content",
+    "links",
+    "schemas",
+    "properties",
+    "parameters",
+    "callbacks",
+    "requestBodies",
+    "securitySchemes",
 ];
 
 /// The document without what only a reader needs.

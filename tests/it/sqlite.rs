@@ -38,7 +38,12 @@ async fn create(store: &Store, customer_id: &str) {
 #[test]
 fn an_unknown_database_is_refused() {
     for url in [
-        "mysql://host/customers", "customers.db", "", "SQLITE:customers.db", "file:customers.db", "sqlite3:a",
+        "mysql://host/customers",
+        "customers.db",
+        "",
+        "SQLITE:customers.db",
+        "file:customers.db",
+        "sqlite3:a",
     ] {
         assert_eq!(url.parse::<DatabaseUrl>(), Err(InvalidDatabaseUrl::Scheme), "{url}");
     }

@@ -65,7 +65,12 @@ async fn a_file_is_sent_in_a_coding_that_the_client_asks_for() {
         assert!(!plain.headers.contains_key("content-encoding"), "{file}");
         assert_eq!(plain.header("vary"), "Accept-Encoding", "{file}");
         for accepted in [
-            "gzip", "GZIP", "br, gzip;q=0.5", "gzip;q=0.001", "gzip, identity", "identity;q=0.5, gzip",
+            "gzip",
+            "GZIP",
+            "br, gzip;q=0.5",
+            "gzip;q=0.001",
+            "gzip, identity",
+            "identity;q=0.5, gzip",
             "gzip, *;q=0",
         ] {
             let answer = ask(file, Some(accepted)).await;
@@ -76,7 +81,13 @@ async fn a_file_is_sent_in_a_coding_that_the_client_asks_for() {
             assert!(decoded == plain.body, "{file} {accepted}: the same file");
         }
         for accepted in [
-            "", "identity", "gzip;q=0", "gzip;q=0, identity", "identity, gzip;q=0.5", "br", "*;q=0",
+            "",
+            "identity",
+            "gzip;q=0",
+            "gzip;q=0, identity",
+            "identity, gzip;q=0.5",
+            "br",
+            "*;q=0",
             "deflate, gzip;q=0.0",
         ] {
             let answer = ask(file, Some(accepted)).await;

@@ -6,9 +6,30 @@ use super::walk::{LostMeaning, below, each, list};
 
 /// Keywords that mean the same in both.
 const SAME: [&str; 24] = [
-    "default", "deprecated", "description", "discriminator", "enum", "example", "externalDocs", "format",
-    "maxItems", "maxLength", "maxProperties", "maximum", "minItems", "minLength", "minProperties", "minimum",
-    "multipleOf", "pattern", "readOnly", "required", "title", "uniqueItems", "writeOnly", "xml",
+    "default",
+    "deprecated",
+    "description",
+    "discriminator",
+    "enum",
+    "example",
+    "externalDocs",
+    "format",
+    "maxItems",
+    "maxLength",
+    "maxProperties",
+    "maximum",
+    "minItems",
+    "minLength",
+    "minProperties",
+    "minimum",
+    "multipleOf",
+    "pattern",
+    "readOnly",
+    "required",
+    "title",
+    "uniqueItems",
+    "writeOnly",
+    "xml",
 ];
 
 /// The same schema in OpenAPI 3.0.

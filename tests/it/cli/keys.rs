@@ -110,8 +110,16 @@ fn an_id_works_in_every_command_as_it_is() {
 }
 
 fn an_id_works(place: &Place, key_id: &str) {
-    let added = place
-        .succeeds(&["keys", "add", "--account", "-acme", "--public-key", "public.pem", "--key-id", key_id]);
+    let added = place.succeeds(&[
+        "keys",
+        "add",
+        "--account",
+        "-acme",
+        "--public-key",
+        "public.pem",
+        "--key-id",
+        key_id,
+    ]);
     assert_eq!(added, format!("registered {key_id} (ES384) for the account -acme\n"));
     assert!(place.succeeds(&["keys", "list"]).lines().any(|line| line.split(' ').next() == Some(key_id)));
     let token = place.succeeds(&["sign", "GET", "/", "--key", "private.pem", "--key-id", key_id]);

@@ -15,8 +15,16 @@ use crate::support::command;
 const ENDPOINT: &str = "ENDPOINT";
 
 const ADD_ENDPOINT: &[&str] = &[
-    "webhooks", "add", "--account", "acme", "--url", "http://127.0.0.1:1/", "--webhook-allow", "127.0.0.1",
-    "--seal-keys", "seal-keys",
+    "webhooks",
+    "add",
+    "--account",
+    "acme",
+    "--url",
+    "http://127.0.0.1:1/",
+    "--webhook-allow",
+    "127.0.0.1",
+    "--seal-keys",
+    "seal-keys",
 ];
 
 /// How each command is called, in a folder with a database, a key pair, an id that can be revoked, and an endpoint if one is named.

@@ -219,7 +219,14 @@ fn break_every_rule(subject: &Subject) {
 /// The JSON pointer of each keyword that can be broken, below this one.
 fn collect_rules(pointer: &str, rules: &mut BTreeSet<String>) {
     const LEAVES: [&str; 9] = [
-        "additionalProperties", "enum", "format", "maxLength", "minLength", "pattern", "required", "type",
+        "additionalProperties",
+        "enum",
+        "format",
+        "maxLength",
+        "minLength",
+        "pattern",
+        "required",
+        "type",
         "items",
     ];
     let written = DOCUMENT.pointer(pointer).unwrap();

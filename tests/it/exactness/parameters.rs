@@ -41,8 +41,30 @@ fn nearly_ids() -> impl Strategy<Value = String> {
 /// Whole numbers and what looks like them.
 fn nearly_numbers() -> impl Strategy<Value = String> {
     const STRANGE: [&str; 24] = [
-        "", "0", "-0", "+1", "01", "1.0", "1e1", "1e2", "100", "101", " 1", "1 ", "1\n", "٣", "１", "0x10",
-        "1_0", "1,0", "null", "true", "4294967297", "18446744073709551617", "-1", "99999999999999999999999",
+        "",
+        "0",
+        "-0",
+        "+1",
+        "01",
+        "1.0",
+        "1e1",
+        "1e2",
+        "100",
+        "101",
+        " 1",
+        "1 ",
+        "1\n",
+        "٣",
+        "１",
+        "0x10",
+        "1_0",
+        "1,0",
+        "null",
+        "true",
+        "4294967297",
+        "18446744073709551617",
+        "-1",
+        "99999999999999999999999",
     ];
     prop_oneof![
         2 => (1..=100_u32).prop_map(|number| number.to_string()),
@@ -226,8 +248,28 @@ async fn every_violation_of_the_query_is_listed_and_no_other(engine: Engine) {
 /// Fields of entity tags, many of them wrong by a hair.
 fn nearly_entity_tags() -> impl Strategy<Value = String> {
     const PIECES: [&str; 22] = [
-        "*", "\"", "\"\"", "\"a\"", "\"a,b\"", "W/", "w/", "W/\"a\"", ",", ", ", " ,\t", " ", "\t", "a", "!",
-        "#", "~", "'", "\\", "\u{e9}", "\"\u{e9}\"", "\"a b\"",
+        "*",
+        "\"",
+        "\"\"",
+        "\"a\"",
+        "\"a,b\"",
+        "W/",
+        "w/",
+        "W/\"a\"",
+        ",",
+        ", ",
+        " ,\t",
+        " ",
+        "\t",
+        "a",
+        "!",
+        "#",
+        "~",
+        "'",
+        "\\",
+        "\u{e9}",
+        "\"\u{e9}\"",
+        "\"a b\"",
     ];
     let tag = (any::<bool>(), vec(select(&["a", "!", "#", "~", ",", "W/", "'", "\\"][..]), 0..4))
         .prop_map(|(is_weak, text)| format!("{}\"{}\"", if is_weak { "W/" } else { "" }, text.concat()));

@@ -13,8 +13,22 @@ use super::oracle::{DOCUMENT, resolve, rules};
 
 /// What the schemas of a request may say; the generators know no more.
 const KEYWORDS: [&str; 16] = [
-    "additionalProperties", "allOf", "default", "description", "enum", "examples", "format", "items",
-    "maxLength", "maximum", "minLength", "minimum", "pattern", "properties", "required", "type",
+    "additionalProperties",
+    "allOf",
+    "default",
+    "description",
+    "enum",
+    "examples",
+    "format",
+    "items",
+    "maxLength",
+    "maximum",
+    "minLength",
+    "minimum",
+    "pattern",
+    "properties",
+    "required",
+    "type",
 ];
 
 /// The one pattern of a request's texts.
@@ -116,9 +130,38 @@ pub(super) fn texts(lengths: impl Strategy<Value = usize>) -> impl Strategy<Valu
 /// Letters, what JSON escapes, controls, combining and invisible marks, right-to-left, outside of the basic plane.
 pub(super) fn character() -> impl Strategy<Value = char> {
     const STRANGE: [char; 32] = [
-        ' ', '"', '\\', '/', '\n', '\r', '\t', '\u{1}', '\u{1f}', '\u{7f}', '\u{80}', '\u{85}', '\u{a0}',
-        'é', 'ß', '\u{301}', '\u{200d}', '\u{202e}', '\u{2028}', '\u{feff}', '\u{fffd}', '\u{fffe}',
-        '\u{ffff}', '\u{d7ff}', '\u{e000}', 'א', 'م', '中', '%', '\'', '\u{1F600}', '\u{10ffff}',
+        ' ',
+        '"',
+        '\\',
+        '/',
+        '\n',
+        '\r',
+        '\t',
+        '\u{1}',
+        '\u{1f}',
+        '\u{7f}',
+        '\u{80}',
+        '\u{85}',
+        '\u{a0}',
+        'é',
+        'ß',
+        '\u{301}',
+        '\u{200d}',
+        '\u{202e}',
+        '\u{2028}',
+        '\u{feff}',
+        '\u{fffd}',
+        '\u{fffe}',
+        '\u{ffff}',
+        '\u{d7ff}',
+        '\u{e000}',
+        'א',
+        'م',
+        '中',
+        '%',
+        '\'',
+        '\u{1F600}',
+        '\u{10ffff}',
     ];
     prop_oneof![
         4 => (b'a'..=b'z').prop_map(char::from),
@@ -129,7 +172,13 @@ pub(super) fn character() -> impl Strategy<Value = char> {
 
 fn dates() -> impl Strategy<Value = String> {
     const EDGES: [&str; 8] = [
-        "0000-01-01", "0000-02-29", "0001-01-01", "1582-10-10", "1900-02-28", "2000-02-29", "2024-02-29",
+        "0000-01-01",
+        "0000-02-29",
+        "0001-01-01",
+        "1582-10-10",
+        "1900-02-28",
+        "2000-02-29",
+        "2024-02-29",
         "9999-12-31",
     ];
     let any = (0..=9999_u32, 1..=12_u32, 1..=31_u32).prop_map(|(year, month, day)| {

@@ -4,7 +4,15 @@ use std::{path::Path, process::Command};
 pub(crate) fn certify(directory: &Path, name: &str, words: &[&str]) {
     let made = Command::new("openssl")
         .args([
-            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-days", "1",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-noenc",
+            "-days",
+            "1",
         ])
         .args([
             "-subj",
