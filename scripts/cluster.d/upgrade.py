@@ -40,7 +40,7 @@ def run(stage, binary, driver, revision):
     load.begin_anew()
     time.sleep(8)
     found = load.finish()
-    return judge(revision, old, found, breaks(binary, postgres.url), verify(binary, postgres.url))
+    return judge(revision, old, found, breaks(binary, postgres.url))
 
 
 def breaks(binary, url):
@@ -54,13 +54,7 @@ def breaks(binary, url):
     return broken, len(lines)
 
 
-def verify(binary, url):
-    """What is wrong with the database, in words; nothing if all is right."""
-    done = subprocess.run([binary, "verify", "--database-url", url], capture_output=True, text=True, env=environment())
-    return done.stderr.splitlines()[-5:] if done.returncode else []
-
-
-def judge(revision, old, found, broken, faults):
+def judge(revision, old, found, broken):
     failed = {name: count for name, count in found["answers"].items() if name.endswith(("503", "broken"))}
     longest = found["replicas"]["proxy"]["longest_answer"]
     print(
@@ -77,7 +71,6 @@ def judge(revision, old, found, broken, faults):
     wrong += [f"not expected: {fault}" for fault in found["faults"][:5]]
     wrong += [f"the copy of a follower: {difference}" for difference in found["differences"][:5]]
     wrong += [] if found["events"] else ["nothing to follow"]
-    wrong += [f"verify: {fault}" for fault in faults]
     wrong += [f"the old version ended with {old.process.returncode}"] if old.process.returncode else []
     for reason in wrong:
         print(f"  WRONG: {reason}")
