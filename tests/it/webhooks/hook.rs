@@ -177,10 +177,12 @@ impl Seen {
             Reply::Status(status) => (status, ""),
             Reply::With(status, headers) => (status, headers),
             Reply::Late(time, status) => {
+                let mut next = [0];
                 tokio::select! {
                     () = sleep(time) => {}
-                    // Nothing more is sent, so it is the end.
-                    _ = stream.readable() => return Ok(false),
+                    // Nothing more is sent, so it is the end. Not `readable`: that is so by mistake after a request that
+                    // filled the buffer.
+                    _ = stream.peek(&mut next) => return Ok(false),
                 }
                 (status, "")
             }
@@ -223,5 +225,24 @@ async fn request(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> std::io::Result
         if stream.read_buf(bytes).await? == 0 {
             return Ok(None);
         }
+    }
+}
+
+#[actix_web::test]
+async fn a_late_answer_comes_whatever_the_length_of_the_request() {
+    let hook = Hook::deciding(|_| Reply::Late(Duration::from_millis(1), 204)).await;
+    let address = hook.url.strip_prefix("http://").and_then(|rest| rest.strip_suffix("/hook")).unwrap();
+    for padding in 0..128 {
+        let body = format!("{{}}{}", " ".repeat(padding));
+        let request = format!(
+            "POST /hook HTTP/1.1\r\nwebhook-id: e\r\nwebhook-timestamp: 1\r\nwebhook-signature: v1\r\n\
+             content-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = [0; 12];
+        let read = stream.read_exact(&mut answer).await;
+        assert!(read.is_ok() && answer == *b"HTTP/1.1 204", "{} bytes: {read:?}", request.len());
     }
 }
