@@ -48,14 +48,34 @@ fn reachable(listen: &Listen) -> anyhow::Result<SocketAddr> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
 
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        endpoint: EndpointOptions,
+    }
+
+    fn url(words: &str) -> Option<String> {
+        let line = Line::try_parse_from(words.split_whitespace()).unwrap();
+        line.endpoint.url("/readyz").ok()
+    }
+
     #[test]
-    fn who_listens_everywhere_is_reached_on_this_machine() {
-        for (listen, address) in
-            [("0.0.0.0:80", "127.0.0.1:80"), ("[::]:80", "[::1]:80"), ("127.0.0.2:80", "127.0.0.2:80")]
-        {
-            assert_eq!(reachable(&listen.parse().unwrap()).unwrap().to_string(), address);
+    fn a_probe_asks_where_the_service_listens() {
+        for (words, expected) in [
+            ("serve --listen 127.0.0.1:80", "http://127.0.0.1:80/readyz"),
+            ("serve --listen 0.0.0.0:80 --base-path /api/v1", "http://127.0.0.1:80/api/v1/readyz"),
+            ("serve --listen [::]:80 --tls-cert c --tls-key k", "https://[::1]:80/readyz"),
+            (
+                "serve --listen 0.0.0.0:80 --base-path /api --admin-listen 127.0.0.2:81",
+                "http://127.0.0.2:81/readyz",
+            ),
+        ] {
+            assert_eq!(url(words).as_deref(), Some(expected), "{words}");
         }
+        assert_eq!(url("serve --listen 127.0.0.1:0"), None);
     }
 }

@@ -87,3 +87,40 @@ impl Page {
 fn append(value: &(impl Serialize + ?Sized), json: &mut Vec<u8>) -> Result<(), DamagedRecord> {
     to_writer(json, value).map_err(|_| DamagedRecord::Unwritable)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{
+        model::Timestamp,
+        store::{Record, Version},
+    };
+
+    fn stored() -> StoredCustomer {
+        let now = Timestamp::from_micros(1_750_000_000_000_001).unwrap();
+        let record = Record { bytes: Vec::new(), sealed_by: None };
+        let customer_id = "c \"1\"".parse().unwrap();
+        StoredCustomer { customer_id, record, version: Version::new(), created: now, updated: now }
+    }
+
+    #[test]
+    fn a_customer_is_the_record_after_its_id_and_its_creation() {
+        let mut json = Vec::new();
+        write(Kind::Customer, &stored(), br#"{"Later":[1, 2],"Name":"x"}"#, &mut json).unwrap();
+        let expected = json!({
+            "CustomerID": "c \"1\"", "Created": "2025-06-15T15:06:40.000001Z", "Later": [1, 2], "Name": "x"
+        });
+        assert_eq!(serde_json::from_slice::<Value>(&json).unwrap(), expected);
+        assert!(json.ends_with(br#""Later":[1, 2],"Name":"x"}"#), "the record's own bytes");
+    }
+
+    #[test]
+    fn a_record_that_is_not_an_object_gives_no_answer() {
+        for bytes in ["", "{", "}", "{}", "[]", "null", "\"{\"", "{\"a\":1", "\u{1}{\"a\":1}"] {
+            let damaged = write(Kind::Customer, &stored(), bytes.as_bytes(), &mut Vec::new());
+            assert!(matches!(damaged, Err(DamagedRecord::NotAnObject)), "{bytes}");
+        }
+    }
+}

@@ -70,9 +70,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_position_that_no_event_has_is_refused() {
-        let acme = "acme".parse().unwrap();
+    fn a_token_is_read_by_the_list_that_made_it_and_by_no_other() {
+        let (acme, other): (Account, Account) = ("acme".parse().unwrap(), "other".parse().unwrap());
+        let (one, two): (CustomerId, CustomerId) = ("c-1".parse().unwrap(), "c-2".parse().unwrap());
+        let cursor = Cursor { position: 7, id: Version::new(), occurred: -1 };
+        let token = issue(&acme, None, &cursor);
+        assert_eq!(token.len(), 55);
+        assert_eq!(read(&acme, None, &token), Ok(cursor));
+        assert_eq!(read(&other, None, &token), Err(InvalidFeedToken));
+        assert_eq!(read(&acme, Some(&one), &token), Err(InvalidFeedToken));
+        let token = issue(&acme, Some(&one), &cursor);
+        assert_eq!(read(&acme, Some(&one), &token), Ok(cursor));
+        assert_eq!(read(&acme, Some(&two), &token), Err(InvalidFeedToken));
+        assert_eq!(read(&acme, None, &token), Err(InvalidFeedToken));
+    }
+
+    #[test]
+    fn a_token_that_was_cut_changed_or_made_up_is_refused() {
+        let acme: Account = "acme".parse().unwrap();
+        let token = issue(&acme, None, &Cursor::START);
+        let refused = |token: &str| read(&acme, None, token) == Err(InvalidFeedToken);
+        for length in 0..token.len() {
+            assert!(refused(&token[..length]), "{length}");
+        }
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(&token).unwrap();
+        for index in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[index] ^= 1;
+            assert!(refused(&BASE64_URL_SAFE_NO_PAD.encode(changed)), "{index}");
+        }
+        for made_up in ["", "A", "=", "é", &format!("{token}A"), &format!("{token}="), &"A".repeat(55)] {
+            assert!(refused(made_up), "{made_up}");
+        }
         let before = Cursor { position: -1, ..Cursor::START };
-        assert_eq!(read(&acme, None, &issue(&acme, None, &before)), Err(InvalidFeedToken));
+        assert!(refused(&issue(&acme, None, &before)));
     }
 }
