@@ -35,7 +35,7 @@ pub(crate) struct Follower {
     turn: Cell<usize>,
 }
 
-/// Starts to follow, unless it is not wanted.
+/// Starts to follow, unless no replica has a history.
 pub(crate) fn start(load: &Rc<Load>, follower: &Rc<Follower>) -> Vec<JoinHandle<()>> {
     let (load, follower) = (Rc::clone(load), Rc::clone(follower));
     let follow = async move {
@@ -48,8 +48,7 @@ pub(crate) fn start(load: &Rc<Load>, follower: &Rc<Follower>) -> Vec<JoinHandle<
 
 impl Follower {
     pub(crate) fn new(options: &Options) -> Self {
-        let replicas = if options.without_events { Vec::new() } else { options.with_history() };
-        Self { replicas, begins_anew: options.begin_anew, ..Self::default() }
+        Self { replicas: options.with_history(), begins_anew: options.begin_anew, ..Self::default() }
     }
 
     /// Takes the place after the newest event, and then all customers.

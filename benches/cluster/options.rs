@@ -20,11 +20,8 @@ pub(crate) struct Options {
     /// Do not send a signed request a second time once it was acknowledged
     #[arg(long)]
     pub(crate) no_repeats: bool,
-    /// Do not follow events, because an older version of the service has none
-    #[arg(long)]
-    pub(crate) without_events: bool,
     /// Follow only after a line on standard input, from the newest event on and with a copy from the list
-    #[arg(long, conflicts_with = "without_events")]
+    #[arg(long)]
     pub(crate) begin_anew: bool,
     /// How long a client waits between two requests
     #[arg(long, default_value_t = 50)]
