@@ -12,10 +12,7 @@ use crate::{
     model::{EventType, InvalidTimestamp, Timestamp},
     random,
     record::Records,
-    store::{
-        Access, Cursor, EventPage, EventTypes, FeedStart, Progress, Store, StoredEvent, Webhook,
-        WebhookSecret, WebhookState,
-    },
+    store::{Access, Cursor, EventPage, EventTypes, FeedStart, Store, StoredEvent, Webhook, WebhookSecret},
     webhooks::{Client, ENDPOINTS_MAX, InvalidTarget, Secret, Secrets, Target, TargetError, message},
 };
 
@@ -168,17 +165,8 @@ async fn add(
     let newest = store.events(&account, None, FeedStart::Newest, 1).await?;
     let cursor = newest.map_or(Cursor::START, |page| page.next);
     let types = if types.is_empty() { EventTypes::ALL } else { types.into_iter().collect() };
-    let webhook = Webhook {
-        id: random::uuid().simple().to_string(),
-        account,
-        url: target.as_str().to_owned(),
-        types,
-        state: WebhookState::Active,
-        progress: Progress { cursor, failures: 0, failing_since: None, held_until: 0, last_failure: None },
-        epoch: 0,
-        holder: None,
-        lease_seconds: 0,
-    };
+    let (id, url) = (random::uuid().simple().to_string(), target.as_str().to_owned());
+    let webhook = Webhook::new(id, account, url, types, cursor);
     let secret = Secret::random();
     let row = sealing.seal(&webhook.id, &secret)?;
     let is_added = store.add_webhook(&webhook, &row, ENDPOINTS_MAX).await;

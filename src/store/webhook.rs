@@ -96,6 +96,13 @@ pub struct Progress {
     pub last_failure: Option<String>,
 }
 
+impl Progress {
+    /// That of an endpoint which begins here.
+    pub fn starting_at(cursor: Cursor) -> Self {
+        Self { cursor, failures: 0, failing_since: None, held_until: 0, last_failure: None }
+    }
+}
+
 /// An endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Webhook {
@@ -117,6 +124,14 @@ pub struct Webhook {
     pub holder: Option<String>,
     /// How long it is still the holder's, in seconds, by the database's clock.
     pub lease_seconds: u32,
+}
+
+impl Webhook {
+    /// A new endpoint, which is sent these events from here on. Nobody sends to it yet.
+    pub fn new(id: String, account: Account, url: String, types: EventTypes, cursor: Cursor) -> Self {
+        let (state, progress) = (WebhookState::Active, Progress::starting_at(cursor));
+        Self { id, account, url, types, state, progress, epoch: 0, holder: None, lease_seconds: 0 }
+    }
 }
 
 /// A customer whose events an endpoint does not get, because one failed.

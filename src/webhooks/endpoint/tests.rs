@@ -3,7 +3,7 @@ use std::time::Instant;
 use super::*;
 use crate::{
     model::EventType,
-    store::{Access, Cursor, Event, EventTypes, Progress, Version, WebhookState},
+    store::{Access, Cursor, Event, EventTypes, Version},
     telemetry::WebhookMetrics,
     webhooks::{client::Client, steps::Steps, target::Allowed},
 };
@@ -24,23 +24,9 @@ async fn what_was_looked_up_when_it_is_told_to_end_or_has_no_lease_is_not_sent()
             key_id: None,
         },
     };
-    let webhook = Webhook {
-        id: "w-1".to_owned(),
-        account: "acme".parse().unwrap(),
-        url: "https://203.0.114.1/".to_owned(),
-        types: EventTypes::ALL,
-        state: WebhookState::Active,
-        progress: Progress {
-            cursor: Cursor { position: 1, ..Cursor::START },
-            failures: 0,
-            failing_since: None,
-            held_until: 0,
-            last_failure: None,
-        },
-        epoch: 0,
-        holder: None,
-        lease_seconds: 0,
-    };
+    let cursor = Cursor { position: 1, ..Cursor::START };
+    let (account, url) = ("acme".parse().unwrap(), "https://203.0.114.1/".to_owned());
+    let webhook = Webhook::new("w-1".to_owned(), account, url, EventTypes::ALL, cursor);
     let held =
         HeldCustomer { customer_id: event.customer_id.clone(), position: 1, occurred: 1, tries: 1, due: 0 };
     let client = Client::new(Allowed::default()).unwrap();

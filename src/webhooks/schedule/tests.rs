@@ -21,7 +21,7 @@ fn event(position: i64, number: u8, event_type: EventType) -> StoredEvent {
 }
 
 fn started() -> Progress {
-    Progress { cursor: Cursor::START, failures: 0, failing_since: None, held_until: 0, last_failure: None }
+    Progress::starting_at(Cursor::START)
 }
 
 fn fresh(types: EventTypes) -> Schedule {

@@ -35,17 +35,8 @@ impl Place {
             sealed_by,
             secret,
         };
-        let webhook = Webhook {
-            id: "w-1".to_owned(),
-            account: "acme".parse().unwrap(),
-            url: "https://203.0.114.1/".to_owned(),
-            types: EventTypes::ALL,
-            state: WebhookState::Active,
-            progress: started(),
-            epoch: 0,
-            holder: None,
-            lease_seconds: 0,
-        };
+        let (account, url) = ("acme".parse().unwrap(), "https://203.0.114.1/".to_owned());
+        let webhook = Webhook::new("w-1".to_owned(), account, url, EventTypes::ALL, Cursor::START);
         assert!(place.store.add_webhook(&webhook, &secret, 1).await.unwrap());
         place
     }
@@ -66,10 +57,6 @@ impl Place {
         let set = format!("UPDATE webhooks SET lease_ends_at = unixepoch() + {seconds}");
         connection.batch_execute(&format!("PRAGMA busy_timeout = 10000; {set}")).unwrap();
     }
-}
-
-fn started() -> Progress {
-    Progress { cursor: Cursor::START, failures: 0, failing_since: None, held_until: 0, last_failure: None }
 }
 
 /// Something under way that does not end by itself.
@@ -168,8 +155,12 @@ async fn an_endpoint_is_not_begun_with_what_was_read_before_a_replay() {
             tries: 1,
             due: i64::MAX,
         };
-        let changes =
-            WebhookChanges { progress: started(), state: None, held: vec![held.clone()], freed: Vec::new() };
+        let changes = WebhookChanges {
+            progress: Progress::starting_at(Cursor::START),
+            state: None,
+            held: vec![held.clone()],
+            freed: Vec::new(),
+        };
         assert!(place.store.save_webhook("w-1", 1, changes).await.unwrap());
         let read_before = place.webhook().await;
         assert_eq!(place.store.held_customers(&read_before).await.unwrap(), Some(vec![held]));
