@@ -222,7 +222,7 @@ async fn lines_that_cannot_be_imported_are_reported_by_number_and_the_others_are
         assert_eq!(found.len(), faults.len(), "{number}: {said}");
         assert!(found.iter().zip(*faults).all(|(found, fault)| found.starts_with(fault)), "{number}: {said}");
     }
-    assert!(!said.contains("Muster") && !said.contains("1990"), "no value: {said}");
+    assert!(!said.contains("Muster") && !said.contains("1990-"), "no value: {said}");
     let end = format!(
         "error: {refused} lines were not imported; imported 2 customers and 0 keys; \
          1 customers and 0 keys were there already"

@@ -190,7 +190,7 @@ mod tests {
     fn the_connection_that_has_waited_longest_gives_way() {
         let connections = Connections::new(3);
         let [first, second, third] = [(); 3].map(|()| open(&connections).unwrap());
-        for (place, since) in [(&first, 20), (&second, 10), (&third, 30)] {
+        for (place, since) in [(&first, 1), (&second, 0), (&third, 2)] {
             place.place.waiting_since.store(since, Ordering::Relaxed);
         }
         let fourth = open(&connections).unwrap();

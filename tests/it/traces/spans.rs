@@ -115,7 +115,7 @@ async fn each_request_is_a_span_that_names_nobody() {
         assert_eq!(span.status.clone().unwrap_or_default().code, i32::from(StatusCode::Unset));
     }
     let (sent, keys) = collector.received(|received| (received.bodies.concat(), received.api_keys.clone()));
-    for word in ["Mia", "Muster", "MUSTER", "sandbox", "1990", "secret", "customers.db"] {
+    for word in ["Mia", "Muster", "MUSTER", "sandbox", "1990-", "secret", "customers.db"] {
         assert!(!sent.windows(word.len()).any(|part| part == word.as_bytes()), "{word}");
     }
     assert!(!keys.is_empty() && keys.iter().all(|key| key == "secret"), "{keys:?}");
