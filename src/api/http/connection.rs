@@ -176,10 +176,15 @@ mod tests {
     use std::time::Duration;
 
     use actix_web::{App as Site, web};
+    use futures_util::future::join;
     use h2::{Reason, client};
-    use tokio::{io::AsyncWriteExt as _, net::TcpListener};
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+        sync::Semaphore,
+    };
 
-    use super::*;
+    use super::{super::stream::Io, *};
 
     /// Far longer than anything here takes.
     const LONG: Duration = Duration::from_secs(60);
@@ -201,15 +206,23 @@ mod tests {
         actix_server::Server::build().graceful_shutdown_signal()
     }
 
-    /// A client, and the server's side of its connection.
-    async fn connect(patience: Patience) -> (TcpStream, Stream) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (server, _) = listener.accept().await.unwrap();
+    async fn peer(patience: Patience) -> Rc<Peer> {
         let (open, line) = (Connections::new(1).open().await, Rc::default());
         let peer = Peer::new(open, &line, patience);
         rt::spawn(async move { line.run().await });
-        (client, Stream::new(server, peer, true))
+        peer
+    }
+
+    /// A client, and the server's side of its connection.
+    async fn sockets() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        (client, listener.accept().await.unwrap().0)
+    }
+
+    async fn connect(patience: Patience) -> (TcpStream, Stream) {
+        let (client, server) = sockets().await;
+        (client, Stream::new(server, peer(patience).await, true))
     }
 
     #[actix_web::test]
@@ -222,6 +235,74 @@ mod tests {
             timeout(LONG, gate.serve(http1.call((stream, None)))).await.expect("it is cut off in time");
         let is_late = |error: &io::Error| error.kind() == io::ErrorKind::TimedOut;
         assert!(matches!(&ended, Err(DispatchError::Io(error)) if is_late(error)), "{ended:?}");
+    }
+
+    /// The task that serves a client of HTTP/1.1. Each request takes a permit, and is answered with “done”.
+    async fn held(server: impl Io + 'static, permits: &Rc<Semaphore>) -> rt::task::JoinHandle<()> {
+        let permits = Rc::clone(permits);
+        let handler = web::to(move || {
+            let permits = Rc::clone(&permits);
+            async move {
+                permits.acquire().await.unwrap().forget();
+                "done"
+            }
+        });
+        let site = Site::new().default_service(handler);
+        let app = Rc::new(site.into_factory().new_service(AppConfig::default()).await.unwrap());
+        let http1 = http1(app, stop()).await.unwrap();
+        let stream = Stream::new(server, peer(Patience { taking: LONG, answer: LONG }).await, true);
+        let gate = Rc::clone(&stream.peer.gate);
+        rt::spawn(async move { drop(gate.serve(http1.call((stream, None))).await) })
+    }
+
+    async fn settle() {
+        for _ in 0..1_000 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[actix_web::test]
+    async fn of_the_requests_that_come_before_one_is_answered_few_are_read() {
+        let (kept, permits) = (16 * 1024, Rc::new(Semaphore::new(0)));
+        let (mut client, server) = tokio::io::duplex(kept);
+        let _served = held(server, &permits).await;
+        let requests =
+            format!("GET / HTTP/1.1\r\nHost: localhost\r\nPadding: {}\r\n\r\n", "a".repeat(900)).repeat(32);
+        let requests = requests.as_bytes();
+        let mut sent = 0;
+        let send = async {
+            while sent < requests.len() {
+                sent += client.write(&requests[sent..]).await.unwrap();
+            }
+        };
+        tokio::select! {
+            () = send => {}
+            () = settle() => {}
+        }
+        let read = sent - kept;
+        assert!((1_000..=4 * 1024).contains(&read), "{read}");
+
+        permits.add_permits(32);
+        let (mut answers, mut rest) = tokio::io::split(client);
+        let read = async {
+            let mut read = Vec::new();
+            while String::from_utf8_lossy(&read).matches("done").count() < 32 {
+                answers.read_buf(&mut read).await.unwrap();
+            }
+        };
+        let (all, ()) = timeout(LONG, join(rest.write_all(&requests[sent..]), read)).await.unwrap();
+        all.unwrap();
+    }
+
+    #[actix_web::test]
+    async fn a_client_of_http_1_that_is_gone_before_it_is_answered_is_noticed() {
+        let (mut client, server) = sockets().await;
+        let served = held(server, &Rc::new(Semaphore::new(0))).await;
+        client.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\nGET / HT").await.unwrap();
+        settle().await;
+        client.set_zero_linger().unwrap();
+        drop(client);
+        timeout(LONG, served).await.expect("it is noticed").unwrap();
     }
 
     /// The requests of a client of HTTP/2, and the tasks that serve them.

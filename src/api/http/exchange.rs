@@ -21,7 +21,7 @@ use futures_util::{FutureExt as _, Stream, StreamExt as _, future::LocalBoxFutur
 
 use super::{
     limits::PIECE_BYTES_MAX,
-    peer::{Exchange, Peer, Turn},
+    peer::{Exchange, Peer, Receiving, Turn},
 };
 
 /// The handlers of the service.
@@ -66,7 +66,9 @@ pub(super) async fn respond(app: &impl App, peer: &Rc<Peer>, mut request: Reques
             Payload::None
         }
         payload => {
-            let body = Body { payload, peer: Rc::clone(peer), turn: Rc::clone(&turn), paused: None };
+            let receiving = Some(peer.expect_body());
+            let body =
+                Body { payload, peer: Rc::clone(peer), turn: Rc::clone(&turn), paused: None, receiving };
             let end = stream::once(enter.map(|()| Ok(Bytes::new())));
             Payload::Stream { payload: Box::pin(body.chain(end)) as _ }
         }
@@ -87,6 +89,8 @@ struct Body {
     turn: Rc<RefCell<Option<Turn>>>,
     /// When the client had to send for the first time.
     paused: Option<u64>,
+    /// Until the end came.
+    receiving: Option<Receiving>,
 }
 
 impl Stream for Body {
@@ -100,6 +104,9 @@ impl Stream for Body {
             }
             return Poll::Pending;
         };
+        if !matches!(chunk, Some(Ok(_))) {
+            self.receiving = None;
+        }
         if self.resume() { Poll::Ready(chunk) } else { Poll::Pending }
     }
 }

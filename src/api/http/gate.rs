@@ -19,10 +19,6 @@ use crate::scheduling::yielding::behind_new_tasks;
 /// How many requests of a connection are served at the same time. The others wait.
 pub(super) const SERVED_MAX: usize = 32;
 
-/// How much is read from a connection each time that the worker comes to it, in bytes. What comes with one read is dealt with,
-/// or refused, before there is more of it.
-pub(super) const READ_BYTES_MAX: usize = 16 * 1024;
-
 /// The connections of a worker that have requests which wait, each of them once.
 #[derive(Default)]
 pub(super) struct Line {
@@ -106,12 +102,12 @@ impl Gate {
         .await
     }
 
-    /// Whether more is read before the worker goes on to other connections.
-    pub(super) fn may_read(&self) -> bool {
-        self.read.get() < READ_BYTES_MAX
+    /// How many bytes were read since the worker came to the connection.
+    pub(super) fn read(&self) -> usize {
+        self.read.get()
     }
 
-    pub(super) fn read(&self, bytes: usize) {
+    pub(super) fn received(&self, bytes: usize) {
         self.read.set(self.read.get() + bytes);
     }
 

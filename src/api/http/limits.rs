@@ -35,6 +35,15 @@ impl Default for Patience {
 /// How long a client may take to close its side, or to confirm that the connection ends.
 pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How much is read from a connection each time that the worker comes to it, in bytes. What comes with one read is dealt with,
+/// or refused, before there is more of it.
+pub(super) const READ_BYTES_MAX: usize = 16 * 1024;
+
+/// How much of the next requests is read with HTTP/1.1, which answers them in order, before the one that is served is
+/// answered, in bytes. A head that was read takes ten times as much room as its bytes. Not nothing, so that a client that
+/// leaves is noticed.
+pub(super) const AHEAD_BYTES_MAX: usize = 2 * 1024;
+
 /// How much of an answer is handed to the connection at once, in bytes.
 pub(super) const PIECE_BYTES_MAX: usize = 8 * 1024;
 
@@ -82,6 +91,10 @@ mod tests {
             ("the headers of a request with HTTP/2", bytes(HEADERS_BYTES_MAX as usize)),
             ("requests of a connection with HTTP/2 at a time", STREAMS_MAX.to_string()),
             ("those of them that are served", SERVED_MAX.to_string()),
+            (
+                "what is read of further requests with HTTP/1.1, before one is answered",
+                bytes(AHEAD_BYTES_MAX),
+            ),
             ("bodies on their way on a connection with HTTP/2", bytes(WINDOW_BYTES as usize)),
             ("all bodies together", bytes(BODIES_BYTES_MAX)),
             ("all answers together that clients have not taken", bytes(ANSWERS_BYTES_MAX)),

@@ -3,13 +3,14 @@
 use std::{
     cell::{Cell, RefCell},
     rc::Rc,
+    task::{Context, Waker},
     time::{Duration, Instant},
 };
 
 use super::{
     connections::Open,
     gate::{Gate, Line},
-    limits::{KEEP_ALIVE, Patience, REQUEST_TIMEOUT},
+    limits::{AHEAD_BYTES_MAX, KEEP_ALIVE, Patience, READ_BYTES_MAX, REQUEST_TIMEOUT},
     pace::Pace,
 };
 use crate::api::budget::Allowance;
@@ -28,6 +29,12 @@ pub(super) struct Peer {
     served: Cell<usize>,
     /// How many requests have begun, and their answers were not sent yet.
     exchanges: Cell<usize>,
+    /// How many bodies the client is sending.
+    bodies: Cell<usize>,
+    /// How many bytes that belong to no body came since the last exchange began.
+    ahead: Cell<usize>,
+    /// Reads again when an exchange has ended.
+    reader: RefCell<Option<Waker>>,
     /// When the last exchange ended.
     idle_since: Cell<Instant>,
     /// When the first byte of the next head came.
@@ -45,6 +52,9 @@ impl Peer {
             allowance: Allowance::default(),
             served: Cell::new(0),
             exchanges: Cell::new(0),
+            bodies: Cell::new(0),
+            ahead: Cell::new(0),
+            reader: RefCell::new(None),
             idle_since: Cell::new(now),
             head_since: Cell::new(None),
             pace: RefCell::new(Pace::new(now, patience.taking)),
@@ -65,14 +75,41 @@ impl Peer {
     pub(super) fn begin(self: &Rc<Self>) -> Option<(Turn, Exchange)> {
         let turn = Turn::take(self)?;
         self.exchanges.set(self.exchanges.get() + 1);
+        self.ahead.set(0);
         self.head_since.set(None);
         Some((turn, Exchange(Rc::clone(self))))
     }
 
+    /// Expects the body of a request, until the result is dropped.
+    pub(super) fn expect_body(self: &Rc<Self>) -> Receiving {
+        self.bodies.set(self.bodies.get() + 1);
+        Receiving(Rc::clone(self))
+    }
+
+    /// How many bytes may be read now, if requests are answered `in_order` or not. If none, the task is woken when there may be
+    /// more.
+    pub(super) fn read_max(&self, context: &Context<'_>, in_order: bool) -> usize {
+        let read = self.gate.read();
+        let is_answering = self.exchanges.get() > 0;
+        let left = if !in_order || self.bodies.get() > 0 {
+            READ_BYTES_MAX.saturating_sub(read)
+        } else {
+            AHEAD_BYTES_MAX.saturating_sub(if is_answering { self.ahead.get() } else { read })
+        };
+        if left == 0 && read == 0 {
+            *self.reader.borrow_mut() = Some(context.waker().clone());
+        } else if left == 0 {
+            context.waker().wake_by_ref();
+        }
+        left
+    }
+
     /// Notes that so many bytes came from the client.
     pub(super) fn received(&self, bytes: usize) {
-        self.gate.read(bytes);
-        if self.exchanges.get() == 0 && self.head_since.get().is_none() {
+        self.gate.received(bytes);
+        if self.exchanges.get() > 0 {
+            self.ahead.set(self.ahead.get() + bytes);
+        } else if self.head_since.get().is_none() {
             self.head_since.set(Some(Instant::now()));
         }
     }
@@ -142,6 +179,20 @@ impl Drop for Exchange {
         let Self(peer) = self;
         peer.exchanges.set(peer.exchanges.get() - 1);
         peer.idle_since.set(Instant::now());
+        if let Some(reader) = peer.reader.take() {
+            reader.wake();
+        }
+    }
+}
+
+/// A body that the client sends, until this is dropped.
+pub(super) struct Receiving(Rc<Peer>);
+
+impl Drop for Receiving {
+    fn drop(&mut self) {
+        let Self(peer) = self;
+        peer.bodies.set(peer.bodies.get() - 1);
+        peer.ahead.set(0);
     }
 }
 

@@ -34,15 +34,15 @@ pub(super) struct Stream {
 
 struct State {
     io: Box<dyn Io>,
-    /// Whether the client must send the next head in time. HTTP/2 mixes heads with other frames.
-    bounds_heads: bool,
+    /// Whether requests come whole, one after another, and are answered so, as with HTTP/1.1. HTTP/2 mixes their frames.
+    in_order: bool,
     stall: Option<Stall>,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Stream {
-    pub(super) fn new(io: impl Io + 'static, peer: Rc<Peer>, bounds_heads: bool) -> Self {
-        let state = State { io: Box::new(io), bounds_heads, stall: None, timer: None };
+    pub(super) fn new(io: impl Io + 'static, peer: Rc<Peer>, in_order: bool) -> Self {
+        let state = State { io: Box::new(io), in_order, stall: None, timer: None };
         Self { peer, state: Rc::new(RefCell::new(state)) }
     }
 
@@ -95,17 +95,20 @@ impl AsyncRead for Stream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if !self.peer.gate.may_read() {
-            context.waker().wake_by_ref();
+        let state = &mut *self.state.borrow_mut();
+        let bytes_max = self.peer.read_max(context, state.in_order);
+        if bytes_max == 0 {
             return Poll::Pending;
         }
-        let (state, before) = (&mut *self.state.borrow_mut(), buffer.filled().len());
-        let read = Pin::new(&mut state.io).poll_read(context, buffer);
-        if read.is_pending() && state.bounds_heads {
+        let bytes_max = bytes_max.min(buffer.remaining());
+        let mut part = ReadBuf::new(buffer.initialize_unfilled_to(bytes_max));
+        let read = Pin::new(&mut state.io).poll_read(context, &mut part);
+        if read.is_pending() && state.in_order {
             return state.wait(context, self.peer.head_deadline().map(Instant::from_std));
         }
-        let bytes = buffer.filled().len() - before;
+        let bytes = part.filled().len();
         if bytes > 0 {
+            buffer.advance(bytes);
             self.peer.received(bytes);
         }
         read
