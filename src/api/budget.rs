@@ -123,9 +123,12 @@ impl Share {
         Ok(())
     }
 
-    /// Keeps these bytes until the last part of them is dropped, and counts them as long.
+    /// Keeps these bytes until the last part of them is dropped, and counts them as long, and nothing else.
     pub(super) fn keep(mut self, bytes: Bytes) -> Result<Bytes, NoRoom> {
         self.grow(bytes.len())?;
+        let unused = (self.from_budget + self.from_allowance - bytes.len()).min(self.from_budget);
+        self.budget.give_back(self.account.as_ref(), unused);
+        self.from_budget -= unused;
         Ok(Bytes::from_owner(Kept { bytes, _share: self }))
     }
 }

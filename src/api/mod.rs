@@ -19,6 +19,7 @@ mod page_token;
 mod readiness;
 mod request;
 mod response;
+mod room;
 mod settings;
 mod state;
 mod swagger_ui;

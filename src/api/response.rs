@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use actix_web::{HttpRequest, HttpResponse, Responder, body::BoxBody, http::header::ContentType};
+use actix_web::{HttpRequest, HttpResponse, Responder, body::BoxBody, http::header::ContentType, web::Bytes};
 use utoipa::{IntoResponses, Path, ToSchema};
 
 use super::document::{JSON, Responses, content, link, response, responses};
@@ -27,10 +27,10 @@ impl IntoResponses for NoContent {
 
 /// 200: a page of the list that `A` annotates, as JSON of the schema `T`.
 #[derive(Debug)]
-pub(super) struct Listed<A, T>(Vec<u8>, PhantomData<(A, T)>);
+pub(super) struct Listed<A, T>(Bytes, PhantomData<(A, T)>);
 
-impl<A, T> From<Vec<u8>> for Listed<A, T> {
-    fn from(json: Vec<u8>) -> Self {
+impl<A, T> From<Bytes> for Listed<A, T> {
+    fn from(json: Bytes) -> Self {
         Self(json, PhantomData)
     }
 }

@@ -1,26 +1,21 @@
 use super::{
-    budget::{ANSWERS_BYTES_MAX, BODIES_BYTES_MAX, Budget, Share},
-    error::ApiError,
+    budget::{ANSWERS_BYTES_MAX, BODIES_BYTES_MAX, Budget},
     explainer::Explainer,
     page_token::{PAGE_TOKEN_KEY_BYTES, PageTokens},
     readiness::Readiness,
     settings::Settings,
-    turns::{Turn, Turns},
+    turns::Turns,
 };
 use crate::{
-    account::Account,
     random,
     record::Records,
     registry::Registry,
-    store::{PAGE_BYTES_MAX, Store, StoreError},
+    store::{Store, StoreError},
     telemetry::{Metrics, MetricsError, State},
 };
 
-/// How many lists are read and made into answers at the same time. The others wait.
-pub(super) const LISTS_MAX: usize = 2;
-
-/// The largest page of a list, in bytes: its records, and what is added to each.
-const LIST_BYTES_MAX: usize = PAGE_BYTES_MAX + 64 * 1024;
+/// How many lists and large customers are read and made into answers at the same time. The others wait.
+pub(super) const LARGE_ANSWERS_MAX: usize = 2;
 
 /// What the handlers work with.
 pub struct Api {
@@ -34,7 +29,8 @@ pub struct Api {
     /// For answers that wait to be sent.
     pub(super) answers: Budget,
     pub(super) explainer: Explainer,
-    pub(super) list_turns: Turns,
+    /// For lists and large customers.
+    pub(super) turns: Turns,
     pub(super) readiness: Readiness,
     pub(super) metrics: Metrics,
 }
@@ -56,7 +52,7 @@ impl Api {
             bodies: Budget::new(BODIES_BYTES_MAX),
             answers: Budget::new(ANSWERS_BYTES_MAX),
             explainer: Explainer::new(),
-            list_turns: Turns::new(LISTS_MAX),
+            turns: Turns::new(LARGE_ANSWERS_MAX),
             readiness: Readiness::new(),
             metrics,
         })
@@ -70,12 +66,6 @@ impl Api {
     /// The registered keys.
     pub fn registry(&self) -> &Registry {
         &self.registry
-    }
-
-    /// Waits for the turn of an account to list, and takes room for the largest page until the result is dropped.
-    pub(super) async fn turn_to_list(&self, account: &Account) -> Result<(Turn, Share), ApiError> {
-        let turn = self.list_turns.take(account).await?;
-        Ok((turn, self.answers.reserve(account, LIST_BYTES_MAX)?))
     }
 
     pub(super) async fn metrics_text(&self) -> Result<String, MetricsError> {

@@ -6,8 +6,8 @@ use super::{
     engine::{ANSWER_TIMEOUT, Engine, Store, on, within},
     error::StoreError,
     page::{Page, PageQuery},
-    row::DamagedRow,
-    types::{Condition, CustomerPage, DeleteOutcome, Position, PutOutcome, Record, StoredCustomer},
+    row::{CustomerRow, DamagedRow},
+    types::{Condition, CustomerPage, DeleteOutcome, LookUp, Position, PutOutcome, Record, StoredCustomer},
     version::{NewVersion, Version},
     write::Told,
 };
@@ -55,10 +55,34 @@ impl Store {
         collection: impl Into<Collection<'_>>,
         id: &CustomerId,
     ) -> Result<Option<StoredCustomer>, StoreError> {
-        let collection = collection.into();
-        let found = async { on!(self.find(collection.as_str(), id.as_str())) };
-        let row = within(ANSWER_TIMEOUT, found).await?;
+        let row = self.row(&collection.into(), id, i64::MAX).await?;
         row.map(|row| StoredCustomer::try_from(row).map_err(StoreError::failed)).transpose()
+    }
+
+    /// Reads a customer, unless its record has more bytes.
+    pub async fn look_up(
+        &self,
+        collection: impl Into<Collection<'_>>,
+        id: &CustomerId,
+        record_bytes_max: usize,
+    ) -> Result<LookUp, StoreError> {
+        let record_bytes_max = i64::try_from(record_bytes_max).unwrap_or(i64::MAX);
+        let found = match self.row(&collection.into(), id, record_bytes_max).await? {
+            Some(row) if row.record.is_empty() => LookUp::TooLarge,
+            Some(row) => LookUp::Customer(row.try_into().map_err(StoreError::failed)?),
+            None => LookUp::Nothing,
+        };
+        Ok(found)
+    }
+
+    async fn row(
+        &self,
+        collection: &Collection<'_>,
+        id: &CustomerId,
+        record_bytes_max: i64,
+    ) -> Result<Option<CustomerRow>, StoreError> {
+        let found = async { on!(self.find(collection.as_str(), id.as_str(), record_bytes_max)) };
+        within(ANSWER_TIMEOUT, found).await
     }
 
     /// Reads at most `limit` customers of an account in the order of their creation, after a position. There are fewer of

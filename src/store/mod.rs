@@ -46,7 +46,7 @@ pub use self::{
     page::PAGE_BYTES_MAX,
     sqlite::Backup,
     types::{
-        Access, Condition, CustomerPage, DeleteOutcome, ImportOutcome, ImportedCustomer, Position,
+        Access, Condition, CustomerPage, DeleteOutcome, ImportOutcome, ImportedCustomer, LookUp, Position,
         PutOutcome, RawCustomer, Record, Reseal, SealKeyRow, SigningKey, Snapshot, StoredCustomer,
         UnusableKey, shown_key,
     },

@@ -42,6 +42,17 @@ macro_rules! customer_row {
     };
 }
 
+/// The same, where a record that has more bytes than this parameter is empty.
+macro_rules! customer_row_within {
+    ($bytes_max:literal) => {
+        concat!(
+            "customer_id, version, created_at, updated_at, sealed_by, CASE WHEN length(record) <= ",
+            $bytes_max,
+            " THEN record ELSE '' END AS record"
+        )
+    };
+}
+
 /// The columns of a [`CurrentRow`].
 macro_rules! current_row {
     () => {
@@ -49,7 +60,7 @@ macro_rules! current_row {
     };
 }
 
-pub(super) use {current_row, customer_row};
+pub(super) use {current_row, customer_row, customer_row_within};
 
 /// Why a row is not a customer, without a word of its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -91,6 +91,17 @@ pub struct StoredCustomer {
     pub updated: Timestamp,
 }
 
+/// What there is under an id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LookUp {
+    /// No customer.
+    Nothing,
+    /// A customer whose record was not read, because it is larger than what was asked for.
+    TooLarge,
+    /// A customer.
+    Customer(StoredCustomer),
+}
+
 /// A row of `customers` as it stands in the database, which nobody has checked yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawCustomer {

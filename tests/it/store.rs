@@ -5,11 +5,11 @@ use customers_api::{
     model::{CustomerId, CustomerInput, SortDirection, Timestamp},
     scope::Scope,
     store::{
-        Condition, CustomerPage, DeleteOutcome, NewVersion, Position, PutOutcome, Record, SigningKey, Store,
-        StoreError, UnusableKey, Version,
+        Condition, CustomerPage, DeleteOutcome, LookUp, NewVersion, Position, PutOutcome, Record, SigningKey,
+        Store, StoreError, UnusableKey, Version,
     },
 };
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use serde_json::Value;
 
 use crate::support::{Database, Engine, full, mia, on_each_engine};
@@ -47,6 +47,23 @@ fn created(put: PutOutcome) -> Version {
 fn updated(put: PutOutcome) -> Version {
     let PutOutcome::Updated(version) = put else { panic!("{put:?}") };
     version
+}
+
+async fn a_record_that_is_larger_than_asked_for_is_not_read(engine: Engine) {
+    let database = engine.database().await;
+    let store = database.open().await;
+    put(&store, "c-1", Condition::Always).await;
+    let stored = store.get(&account("acme"), &id("c-1")).await.unwrap().unwrap();
+    let bytes = stored.record.bytes.len();
+    let look_up = async |customer_id, bytes_max| {
+        store.look_up(&account("acme"), &id(customer_id), bytes_max).await.unwrap()
+    };
+    assert_eq!(look_up("c-1", bytes).await, LookUp::Customer(stored.clone()));
+    assert_eq!(look_up("c-1", bytes - 1).await, LookUp::TooLarge);
+    assert_eq!(look_up("c-2", bytes).await, LookUp::Nothing);
+    // Postgres looks up together what is asked for at the same time.
+    let [whole, cut] = [usize::MAX, 1].map(|bytes_max| look_up("c-1", bytes_max));
+    assert_eq!(join(whole, cut).await, (LookUp::Customer(stored), LookUp::TooLarge));
 }
 
 async fn a_customer_is_kept_as_it_is(engine: Engine) {
@@ -394,6 +411,7 @@ async fn a_scan_reads_every_account_once_in_the_order_of_keys(engine: Engine) {
 }
 
 on_each_engine! {
+    a_record_that_is_larger_than_asked_for_is_not_read,
     a_write_that_is_refused_harms_no_other,
     a_key_that_cannot_be_used_does_not_hide_the_others,
     a_scan_reads_every_account_once_in_the_order_of_keys,

@@ -4,7 +4,7 @@ use actix_web::{
     HttpRequest, HttpResponse, Responder, body,
     body::BoxBody,
     http::header::{ContentType, DATE, ETAG, HttpDate, LAST_MODIFIED},
-    web::Data,
+    web::{Bytes, Data},
 };
 use utoipa::IntoResponses;
 
@@ -17,7 +17,7 @@ use crate::{
     },
     clock,
     model::{CustomerId, Timestamp},
-    store::StoredCustomer,
+    store::{StoredCustomer, Version},
 };
 
 input! {
@@ -42,17 +42,26 @@ pub(super) async fn get_customer(
     api: Data<Api>,
 ) -> Result<GetCustomerResponse, ApiError> {
     let Signed { account, proof: _, input } = request;
-    let stored = api.store.get(&account, &input.id).await?.ok_or(ApiError::CustomerNotFound)?;
-    let json = if input.knows(&stored) { None } else { Some(api.records.answer(&account, &stored)?) };
-    Ok(GetCustomerResponse { stored, json })
+    let (stored, room) = api.find(&account, &input.id).await?.ok_or(ApiError::CustomerNotFound)?;
+    let StoredCustomer { version, updated, .. } = stored;
+    if input.knows(version, updated) {
+        return Ok(GetCustomerResponse { version, updated, json: None });
+    }
+    let json = api.records.answer(&account, &stored)?;
+    drop(stored);
+    let json = match room {
+        Some(room) => room.keep(json)?,
+        None => json.into(),
+    };
+    Ok(GetCustomerResponse { version, updated, json: Some(json) })
 }
 
 impl GetCustomer {
     /// Whether the caller has the customer already (RFC 9110, 13.2.2).
-    fn knows(&self, stored: &StoredCustomer) -> bool {
+    fn knows(&self, version: Version, updated: Timestamp) -> bool {
         match (&self.if_none_match, &self.if_modified_since) {
-            (Some(IfNoneMatch(known)), _) => known.include(stored.version),
-            (None, Some(IfModifiedSince(Some(since)))) => last_modified(stored.updated) <= *since,
+            (Some(IfNoneMatch(known)), _) => known.include(version),
+            (None, Some(IfModifiedSince(Some(since)))) => last_modified(updated) <= *since,
             (None, _) => false,
         }
     }
@@ -68,23 +77,24 @@ fn last_modified(updated: Timestamp) -> SystemTime {
 
 #[derive(Debug)]
 pub(super) struct GetCustomerResponse {
-    stored: StoredCustomer,
+    version: Version,
+    updated: Timestamp,
     /// `None` if the caller has it already.
-    json: Option<Vec<u8>>,
+    json: Option<Bytes>,
 }
 
 impl Responder for GetCustomerResponse {
     type Body = BoxBody;
 
     fn respond_to(self, _request: &HttpRequest) -> HttpResponse {
-        let Self { stored, json } = self;
+        let Self { version, updated, json } = self;
         let mut response = if json.is_some() { HttpResponse::Ok() } else { HttpResponse::NotModified() };
         // The framework's own `Date` may be half a second old, and `Last-Modified` must not be later (RFC 9110, 8.8.2.1).
         let now = SystemTime::from(clock::now());
         response
-            .insert_header((ETAG, etag(stored.version)))
+            .insert_header((ETAG, etag(version)))
             .insert_header((DATE, HttpDate::from(now)))
-            .insert_header((LAST_MODIFIED, HttpDate::from(last_modified(stored.updated).min(now))));
+            .insert_header((LAST_MODIFIED, HttpDate::from(last_modified(updated).min(now))));
         match json {
             Some(json) => response.content_type(ContentType::json()).body(json),
             // Not an empty body: its length is that of the customer (RFC 9110, 8.6).

@@ -26,10 +26,10 @@ pub(super) async fn list_customers(
 ) -> Result<Listed<ListCustomers, Customers>, ApiError> {
     let Signed { account, proof: _, input: ListCustomers { page_size, start } } = request;
     let PageStart { direction, after } = start;
-    let turn = api.turn_to_list(&account).await?;
+    let room = api.room_for_list(&account).await?;
     let page = api.store.list(&account, direction, after, page_size.unwrap_or_default().get()).await?;
     let page_token = page.next.map(|next| api.page_tokens.issue(&account, direction, next)).transpose()?;
     let json = api.records.page(&account, &page.customers, page_token.as_deref())?;
-    drop((page.customers, turn));
-    Ok(json.into())
+    drop(page.customers);
+    Ok(room.keep(json)?.into())
 }

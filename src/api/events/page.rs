@@ -1,5 +1,7 @@
 //! The pages of both lists.
 
+use actix_web::web::Bytes;
+
 use crate::{
     account::Account,
     api::{error::ApiError, state::Api},
@@ -15,15 +17,16 @@ pub(super) async fn read(
     start: FeedStart,
     limit: u32,
 ) -> Result<EventPage, ApiError> {
-    let _turn = api.turn_to_list(account).await?;
+    let _room = api.room_for_list(account).await?;
     api.store.events(account, customer_id, start, limit).await?.ok_or(ApiError::Gone)
 }
 
 /// JSON of [`Events`].
-pub(super) fn json(events: Vec<StoredEvent>, page_token: Option<String>) -> Result<Vec<u8>, ApiError> {
+pub(super) fn json(events: Vec<StoredEvent>, page_token: Option<String>) -> Result<Bytes, ApiError> {
     let items = events.into_iter().map(Event::try_from).collect::<Result<_, _>>();
     let items = items.map_err(|error| ApiError::Internal(error.into()))?;
-    serde_json::to_vec(&Events { items, page_token }).map_err(|error| ApiError::Internal(error.into()))
+    let json = serde_json::to_vec(&Events { items, page_token });
+    json.map(Bytes::from).map_err(|error| ApiError::Internal(error.into()))
 }
 
 #[cfg(test)]
@@ -53,13 +56,13 @@ mod tests {
         let (acme, other): (Account, Account) = ("acme".parse().unwrap(), "other".parse().unwrap());
         let read = || read(&api, &acme, None, FeedStart::Oldest, 20);
         assert!(read().await.unwrap().events.is_empty());
-        let turns = [api.turn_to_list(&other).await.unwrap(), api.turn_to_list(&other).await.unwrap()];
+        let rooms = [api.room_for_list(&other).await.unwrap(), api.room_for_list(&other).await.unwrap()];
         let mut waiting = pin!(read());
         for _ in 0..100 {
             assert!(poll!(&mut waiting).is_pending(), "all turns are taken");
             actix_web::rt::task::yield_now().await;
         }
-        drop(turns);
+        drop(rooms);
         assert!(waiting.await.unwrap().events.is_empty());
     }
 }

@@ -61,14 +61,8 @@ where
         web::to(move |request: HttpRequest, payload: Payload, api: Data<Api>| {
             operation.note(&request);
             async move {
-                let only_reads = request.method().is_safe();
                 let signed = Signed::read(operation, request, payload.into_inner(), &api).await?;
-                let answer = handler(signed, Data::clone(&api)).await;
-                if only_reads {
-                    // What was read for requests that arrived together leaves together, and wakes a client once.
-                    api.store.await_others().await;
-                }
-                answer
+                handler(signed, api).await
             }
         })
     })

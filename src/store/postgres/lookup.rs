@@ -8,7 +8,7 @@ use std::{slice, sync::Arc};
 use super::{
     super::{
         error::StoreError,
-        row::{CustomerRow, customer_row},
+        row::{CustomerRow, customer_row_within},
     },
     connect::Connector,
     readers::Readers,
@@ -40,6 +40,7 @@ pub(super) struct Lookups(Arc<queue::Sender<Lookup>>);
 struct Lookup {
     account: String,
     customer_id: String,
+    record_bytes_max: i64,
     reply: oneshot::Sender<Found>,
 }
 
@@ -59,10 +60,10 @@ impl Lookups {
         (Self(Arc::new(sender)), Desk { lookups, readers })
     }
 
-    pub(super) async fn find(&self, account: &str, customer_id: &str) -> Found {
+    pub(super) async fn find(&self, account: &str, customer_id: &str, record_bytes_max: i64) -> Found {
         let (account, customer_id) = (account.to_owned(), customer_id.to_owned());
         let (reply, found) = oneshot::channel();
-        if let Err(refused) = self.0.send(Lookup { account, customer_id, reply }).await {
+        if let Err(refused) = self.0.send(Lookup { account, customer_id, record_bytes_max, reply }).await {
             // It may be this one.
             refused.tell(Err(StoreError::Busy));
         }
@@ -122,7 +123,8 @@ async fn find(readers: &Readers, group: &[Lookup]) -> Result<Vec<Option<Customer
     let rows = readers.run(async |connection| {
         let accounts = group.iter().map(|lookup| lookup.account.as_str()).collect();
         let customer_ids = group.iter().map(|lookup| lookup.customer_id.as_str()).collect();
-        Select { accounts, customer_ids }.load(connection).await
+        let record_bytes_max = group.iter().map(|lookup| lookup.record_bytes_max).collect();
+        Select { accounts, customer_ids, record_bytes_max }.load(connection).await
     });
     let rows: Vec<(i64, CustomerRow)> = rows.await?;
     let mut found: Vec<Option<CustomerRow>> = group.iter().map(|_| None).collect();
@@ -134,10 +136,11 @@ async fn find(readers: &Readers, group: &[Lookup]) -> Result<Vec<Option<Customer
     Ok(found)
 }
 
-/// Gives the place of each customer that exists, counted from 1, and its row.
+/// Gives the place of each customer that exists, counted from 1, and its row, whose record is empty if it is too large.
 struct Select<'a> {
     accounts: Vec<&'a str>,
     customer_ids: Vec<&'a str>,
+    record_bytes_max: Vec<i64>,
 }
 
 impl QueryFragment<Pg> for Select<'_> {
@@ -146,10 +149,12 @@ impl QueryFragment<Pg> for Select<'_> {
         out.push_bind_param::<Array<Text>, _>(&self.accounts)?;
         out.push_sql("::text[], ");
         out.push_bind_param::<Array<Text>, _>(&self.customer_ids)?;
+        out.push_sql("::text[], ");
+        out.push_bind_param::<Array<BigInt>, _>(&self.record_bytes_max)?;
         // A sub-query that cannot be pulled up is made by key for each row, whatever the server knows of the table.
         out.push_sql(concat!(
-            "::text[]) WITH ORDINALITY AS asked (account, customer_id, place), LATERAL (SELECT ",
-            customer_row!(),
+            "::bigint[]) WITH ORDINALITY AS asked (account, customer_id, record_bytes_max, place), LATERAL (SELECT ",
+            customer_row_within!("asked.record_bytes_max"),
             " FROM customers WHERE account = asked.account AND customer_id = asked.customer_id LIMIT 1) AS found",
         ));
         Ok(())

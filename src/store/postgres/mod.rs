@@ -118,8 +118,14 @@ impl Postgres {
         Ok((Self { readers, lookups, keys, checks, numberer, connector }, desk))
     }
 
-    pub(super) async fn find(&self, account: &str, id: &str) -> Result<Option<CustomerRow>, StoreError> {
-        self.lookups.find(account, id).await
+    /// The record is empty if it has more bytes.
+    pub(super) async fn find(
+        &self,
+        account: &str,
+        id: &str,
+        record_bytes_max: i64,
+    ) -> Result<Option<CustomerRow>, StoreError> {
+        self.lookups.find(account, id, record_bytes_max).await
     }
 
     /// On the engine's thread: elsewhere, each part of the answer would be handed over, which takes longer than to read it.

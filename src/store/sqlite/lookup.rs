@@ -34,11 +34,16 @@ impl Lookups {
         Ok(Self { file, idle: Mutex::new(vec![first]) })
     }
 
-    pub(super) fn find(&self, account: &str, customer_id: &str) -> Result<Option<CustomerRow>, StoreError> {
+    pub(super) fn find(
+        &self,
+        account: &str,
+        customer_id: &str,
+        record_bytes_max: i64,
+    ) -> Result<Option<CustomerRow>, StoreError> {
         self.file.check_now_and_then()?;
         let idle = lock(&self.idle).pop();
         let mut connection = idle.map_or_else(|| Connection::open(self.file.path(), LOCK_PATIENCE), Ok)?;
-        let select = Select { account, customer_id };
+        let select = Select { record_bytes_max, account, customer_id };
         let row = connection.run(|connection| select.get_result(connection).optional());
         lock(&self.idle).push(connection);
         row

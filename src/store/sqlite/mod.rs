@@ -100,8 +100,14 @@ impl Sqlite {
     }
 
     #[allow(clippy::unused_async, reason = "both engines are asked in the same way")]
-    pub(super) async fn find(&self, account: &str, id: &str) -> Result<Option<CustomerRow>, StoreError> {
-        self.lookups.find(account, id)
+    /// The record is empty if it has more bytes.
+    pub(super) async fn find(
+        &self,
+        account: &str,
+        id: &str,
+        record_bytes_max: i64,
+    ) -> Result<Option<CustomerRow>, StoreError> {
+        self.lookups.find(account, id, record_bytes_max)
     }
 
     pub(super) async fn list(&self, query: PageQuery) -> Result<Listed, StoreError> {

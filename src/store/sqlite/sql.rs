@@ -11,7 +11,7 @@ use diesel::{
     sqlite::{Sqlite, SqliteConnection},
 };
 
-use super::super::row::{CustomerRow, current_row, customer_row};
+use super::super::row::{CustomerRow, current_row, customer_row_within};
 
 /// Makes a type of each statement. Its fields are bound in their order, one for each `?` of the text.
 macro_rules! statements {
@@ -50,12 +50,13 @@ macro_rules! statements {
 }
 
 statements! {
-    /// Looks a customer up; gives a [`CustomerRow`].
+    /// Looks a customer up; gives a [`CustomerRow`], whose record is empty if it is too large.
     Select<'a> as Select<'static> {
+        record_bytes_max: i64 as BigInt,
         account: &'a str as Text,
         customer_id: &'a str as Text,
     } -> SqlTypeOf<AsSelect<CustomerRow, Sqlite>>
-    = concat!("SELECT ", customer_row!(), " FROM customers WHERE account = ? AND customer_id = ?");
+    = concat!("SELECT ", customer_row_within!("?"), " FROM customers WHERE account = ? AND customer_id = ?");
 
     /// Looks up what a write is decided from; gives a [`CurrentRow`](super::super::row::CurrentRow).
     SelectCurrent<'a> as SelectCurrent<'static> {
