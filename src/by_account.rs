@@ -58,20 +58,30 @@ impl<T> ByAccount<T> {
 
     /// Takes at most so many items, one of each account in turn.
     pub(crate) fn take(&mut self, max: usize) -> Vec<T> {
-        let mut taken = Vec::with_capacity(max.min(self.items));
+        let max = max.min(self.items);
+        let mut taken = Vec::with_capacity(max);
         while taken.len() < max
-            && let Some(account) = self.turns.pop_front()
+            && let Some(item) = self.take_one(|_| true)
         {
-            let Some(items) = self.accounts.get_mut(&account) else { continue };
-            taken.extend(items.pop_front());
-            if items.is_empty() {
-                self.accounts.remove(&account);
-            } else {
-                self.turns.push_back(account);
-            }
+            taken.push(item);
         }
-        self.items -= taken.len();
         taken
+    }
+
+    /// Takes the oldest item of the first account in turn for which it is wanted. Accounts before it keep their turn.
+    pub(crate) fn take_one(&mut self, mut is_wanted: impl FnMut(&T) -> bool) -> Option<T> {
+        let oldest = |account: &String| self.accounts.get(account).and_then(VecDeque::front);
+        let place = self.turns.iter().position(|account| oldest(account).is_some_and(&mut is_wanted))?;
+        let account = self.turns.remove(place)?;
+        let items = self.accounts.get_mut(&account)?;
+        let item = items.pop_front()?;
+        if items.is_empty() {
+            self.accounts.remove(&account);
+        } else {
+            self.turns.push_back(account);
+        }
+        self.items -= 1;
+        Some(item)
     }
 }
 
@@ -98,6 +108,17 @@ mod tests {
         assert_eq!(items.len(), 46);
         let taken = items.take(100);
         assert_eq!((taken[0].as_str(), taken.len(), items.is_empty()), ("flood-4", 46, true));
+    }
+
+    #[test]
+    fn an_account_whose_oldest_item_is_not_wanted_keeps_its_turn() {
+        let mut items = room_for(100);
+        for account in ["one", "two", "three"] {
+            add(&mut items, account, 0..2);
+        }
+        assert_eq!(items.take_one(|item| item.starts_with("two")).unwrap(), "two-0");
+        assert_eq!(items.take_one(|item| item.ends_with('7')), None);
+        assert_eq!(items.take(9), ["one-0", "three-0", "two-1", "one-1", "three-1"]);
     }
 
     #[test]

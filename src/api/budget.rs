@@ -6,11 +6,13 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use actix_web::{HttpMessage as _, HttpRequest, web::Bytes};
+use tokio::{sync::oneshot, time::timeout};
 
-use crate::{account::Account, lock::lock};
+use crate::{account::Account, by_account::ByAccount, lock::lock};
 
 /// What the bodies of all requests may occupy together, in bytes.
 pub(super) const BODIES_BYTES_MAX: usize = 24 * 1024 * 1024;
@@ -21,13 +23,34 @@ pub(super) const ANSWERS_BYTES_MAX: usize = 24 * 1024 * 1024;
 /// What each connection may occupy besides, in bytes. So large bodies and answers never keep small ones out.
 pub(super) const CONNECTION_BYTES_MAX: usize = 16 * 1024;
 
-/// Bytes that all connections share. An account may use half of them. Clones share them.
+/// How many requests may wait for room.
+pub(super) const WAITING_MAX: usize = 1024;
+
+/// How long they wait.
+pub(super) const WAITING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bytes that all connections share, or whatever else there is a limited number of. An account may use half of them. Clones
+/// share them.
 #[derive(Clone)]
-pub(super) struct Budget {
+pub(super) struct Budget(Arc<Shared>);
+
+struct Shared {
     max: usize,
-    used: Arc<AtomicUsize>,
+    account_max: usize,
+    state: Mutex<State>,
+}
+
+struct State {
+    used: usize,
     /// How many bytes each account uses. No account is without any.
-    accounts: Arc<Mutex<HashMap<Account, usize>>>,
+    accounts: HashMap<Account, usize>,
+    waiting: ByAccount<Waiter>,
+}
+
+struct Waiter {
+    account: Account,
+    bytes: usize,
+    call: oneshot::Sender<Share>,
 }
 
 /// The bytes of one connection that do not count. Clones share them. A request carries it as an extension.
@@ -49,21 +72,38 @@ pub(super) struct NoRoom;
 
 impl Budget {
     pub(super) fn new(max: usize) -> Self {
-        Self { max, used: Arc::default(), accounts: Arc::default() }
+        let waiting = ByAccount::new(WAITING_MAX, |waiter: &Waiter| waiter.account.as_str());
+        let state = State { used: 0, accounts: HashMap::new(), waiting };
+        Self(Arc::new(Shared { max, account_max: max.div_ceil(2), state: Mutex::new(state) }))
     }
 
-    pub(super) const fn max(&self) -> usize {
-        self.max
+    pub(super) fn max(&self) -> usize {
+        self.0.max
     }
 
     pub(super) fn used(&self) -> usize {
-        self.used.load(Ordering::Relaxed)
+        lock(&self.0.state).used
     }
 
-    /// The share of something that an account will have, and that has at most so many bytes.
-    pub(super) fn reserve(&self, account: &Account, bytes: usize) -> Result<Share, NoRoom> {
-        let mut share = self.share(Allowance::default()).of(Some(account.clone()));
-        share.grow(bytes).map(|()| share)
+    /// Waits for room for something that an account will have, in turn by account. Who needs more than its account may use
+    /// now holds up nobody.
+    pub(super) async fn reserve(&self, account: &Account, bytes: usize) -> Result<Share, NoRoom> {
+        let (call, called) = oneshot::channel();
+        // Whose sender is dropped waits no longer.
+        drop(lock(&self.0.state).waiting.add(Waiter { account: account.clone(), bytes, call }));
+        self.call_waiting();
+        timeout(WAITING_TIMEOUT, called).await.map_err(|_late| NoRoom)?.map_err(|_dropped| NoRoom)
+    }
+
+    fn call_waiting(&self) {
+        loop {
+            let next = lock(&self.0.state).next(&self.0);
+            let Some(Waiter { account, bytes, call }) = next else { return };
+            let mut share = self.share(Allowance::default()).of(Some(account));
+            share.from_budget = bytes;
+            // Whoever has left meanwhile gives it back.
+            drop(call.send(share));
+        }
     }
 
     /// The share of something that is still empty.
@@ -73,24 +113,64 @@ impl Budget {
 
     /// False if there are not so many bytes left.
     fn take(&self, account: Option<&Account>, bytes: usize) -> bool {
-        let Some(account) = account else { return take(&self.used, bytes, self.max) };
-        let mut accounts = lock(&self.accounts);
-        let of_account = accounts.get(account).map_or(bytes, |used| used + bytes);
-        let is_taken = of_account <= self.max / 2 && take(&self.used, bytes, self.max);
-        if is_taken && bytes > 0 {
-            accounts.insert(account.clone(), of_account);
-        }
-        is_taken
+        lock(&self.0.state).take(&self.0, account, bytes)
     }
 
     fn give_back(&self, account: Option<&Account>, bytes: usize) {
-        self.used.fetch_sub(bytes, Ordering::Relaxed);
-        let Some(account) = account.filter(|_| bytes > 0) else { return };
-        let mut accounts = lock(&self.accounts);
-        if let Some(used) = accounts.get_mut(account) {
+        if bytes > 0 {
+            lock(&self.0.state).give_back(account, bytes);
+            self.call_waiting();
+        }
+    }
+}
+
+impl State {
+    /// Takes what the next one waits for.
+    fn next(&mut self, limits: &Shared) -> Option<Waiter> {
+        loop {
+            let mut is_full = false;
+            let next = self.waiting.take_one(|Waiter { account, bytes, call }| {
+                if call.is_closed() {
+                    return true;
+                }
+                let of_account = self.accounts.get(account).copied().unwrap_or_default();
+                let may_have_it = !is_full && of_account + bytes <= limits.account_max;
+                // What there is stays for this one, also if others need less.
+                is_full |= may_have_it && self.used + bytes > limits.max;
+                may_have_it && !is_full
+            })?;
+            if !next.call.is_closed() && self.take(limits, Some(&next.account), next.bytes) {
+                return Some(next);
+            }
+        }
+    }
+
+    fn take(
+        &mut self,
+        Shared { max, account_max, .. }: &Shared,
+        account: Option<&Account>,
+        bytes: usize,
+    ) -> bool {
+        let used = self.used + bytes;
+        let of_account =
+            account.map(|account| (account, self.accounts.get(account).map_or(bytes, |used| used + bytes)));
+        if used > *max || of_account.is_some_and(|(_, used)| used > *account_max) {
+            return false;
+        }
+        self.used = used;
+        if let Some((account, used)) = of_account.filter(|_| bytes > 0) {
+            self.accounts.insert(account.clone(), used);
+        }
+        true
+    }
+
+    fn give_back(&mut self, account: Option<&Account>, bytes: usize) {
+        self.used -= bytes;
+        let Some(account) = account else { return };
+        if let Some(used) = self.accounts.get_mut(account) {
             *used -= bytes;
             if *used == 0 {
-                accounts.remove(account);
+                self.accounts.remove(account);
             }
         }
     }
@@ -100,6 +180,12 @@ impl Allowance {
     /// That of the connection of a request.
     pub(super) fn of(request: &HttpRequest) -> Self {
         request.extensions().get().cloned().unwrap_or_default()
+    }
+
+    /// False if there are not so many bytes left.
+    fn take(&self, bytes: usize) -> bool {
+        let add = |used: usize| used.checked_add(bytes).filter(|used| *used <= CONNECTION_BYTES_MAX);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok()
     }
 }
 
@@ -113,7 +199,7 @@ impl Share {
     /// Makes the share large enough for so many bytes.
     pub(super) fn grow(&mut self, bytes: usize) -> Result<(), NoRoom> {
         let needed = bytes.saturating_sub(self.from_budget + self.from_allowance);
-        if take(&self.allowance.0, needed, CONNECTION_BYTES_MAX) {
+        if self.allowance.take(needed) {
             self.from_allowance += needed;
         } else if self.budget.take(self.account.as_ref(), needed) {
             self.from_budget += needed;
@@ -127,16 +213,10 @@ impl Share {
     pub(super) fn keep(mut self, bytes: Bytes) -> Result<Bytes, NoRoom> {
         self.grow(bytes.len())?;
         let unused = (self.from_budget + self.from_allowance - bytes.len()).min(self.from_budget);
-        self.budget.give_back(self.account.as_ref(), unused);
         self.from_budget -= unused;
+        self.budget.give_back(self.account.as_ref(), unused);
         Ok(Bytes::from_owner(Kept { bytes, _share: self }))
     }
-}
-
-/// Adds to what is used, unless it would be more than the maximum.
-fn take(used: &AtomicUsize, bytes: usize, max: usize) -> bool {
-    let add = |used: usize| used.checked_add(bytes).filter(|used| *used <= max);
-    used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok()
 }
 
 impl Drop for Share {
@@ -159,6 +239,10 @@ impl AsRef<[u8]> for Kept {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
+    use futures_util::{FutureExt as _, future::join_all, poll};
+
     use super::*;
 
     #[test]
@@ -188,17 +272,76 @@ mod tests {
         assert_eq!(budget.used(), 0, "all is given back");
     }
 
-    #[test]
-    fn an_account_uses_at_most_half() {
+    #[tokio::test]
+    async fn an_account_uses_at_most_half() {
         let budget = Budget::new(100_000_000);
-        let (one, other): (Account, Account) = ("one".parse().unwrap(), "other".parse().unwrap());
-        let held: Vec<_> = (0..5).map(|_| budget.reserve(&one, 10_000_000).unwrap()).collect();
-        assert!(budget.reserve(&one, 10_000_000).is_err());
-        let of_other = budget.reserve(&other, 50_000_000).unwrap();
+        let [one, other] = ["one", "other"].map(|name| name.parse().unwrap());
+        let held = join_all((0..5).map(|_| budget.reserve(&one, 10_000_000))).await;
+        let mut sixth = pin!(budget.reserve(&one, 10_000_000));
+        assert!(poll!(&mut sixth).is_pending());
+        let of_other = budget.reserve(&other, 50_000_000).await.unwrap();
+        assert!(poll!(&mut sixth).is_pending());
         drop(held);
-        assert!(budget.reserve(&one, 50_000_000).is_ok());
-        drop(of_other);
-        assert!(lock(&budget.accounts).is_empty(), "none is remembered");
+        let sixth = sixth.await.unwrap();
+        assert_eq!(budget.used(), 60_000_000);
+        drop((sixth, of_other));
+        assert!(lock(&budget.0.state).accounts.is_empty(), "none is remembered");
+    }
+
+    #[tokio::test]
+    async fn an_account_with_one_request_waits_for_one_of_another_at_most() {
+        let budget = Budget::new(1);
+        let (flood, few): (Account, Account) = ("flood".parse().unwrap(), "few".parse().unwrap());
+        let first = budget.reserve(&flood, 1).await.unwrap();
+        let mut flood: Vec<_> = (0..5).map(|_| Box::pin(budget.reserve(&flood, 1))).collect();
+        for waiting in &mut flood {
+            assert!(poll!(waiting).is_pending());
+        }
+        let mut few = pin!(budget.reserve(&few, 1));
+        assert!(poll!(&mut few).is_pending());
+        drop(first);
+        let second = flood[0].as_mut().now_or_never().expect("the first of the flood").unwrap();
+        assert!(poll!(&mut few).is_pending());
+        drop(second);
+        let third = few.now_or_never().expect("then the other account").unwrap();
+        // Who gives up is passed over, and what nobody takes is passed on.
+        drop(flood.remove(1));
+        drop(third);
+        drop(flood.remove(1));
+        assert!(flood[1].as_mut().now_or_never().expect("the next one that waits").is_ok());
+        flood.clear();
+        assert_eq!(budget.used(), 0, "none is lost");
+    }
+
+    #[tokio::test]
+    async fn those_who_need_less_do_not_take_what_the_next_one_waits_for() {
+        let budget = Budget::new(8);
+        let [one, two, large] = ["one", "two", "large"].map(|name| name.parse::<Account>().unwrap());
+        let mut held = join_all(
+            [&one, &one, &one, &one, &two, &two, &two, &two].map(|account| budget.reserve(account, 1)),
+        )
+        .await;
+        let mut waiting = pin!(budget.reserve(&large, 3));
+        assert!(poll!(&mut waiting).is_pending());
+        let mut small = pin!(budget.reserve(&one, 1));
+        for _ in 0..2 {
+            held.remove(0).unwrap();
+            assert!(poll!(&mut small).is_pending() && poll!(&mut waiting).is_pending());
+        }
+        held.remove(0).unwrap();
+        assert!(waiting.now_or_never().expect("the one that has waited").is_ok());
+        assert!(small.now_or_never().expect("then the other").is_ok());
+    }
+
+    #[tokio::test]
+    async fn whoever_finds_too_many_waiting_is_refused() {
+        let (budget, account) = (Budget::new(1), "acme".parse().unwrap());
+        let _first = budget.reserve(&account, 1).await.unwrap();
+        let mut waiting: Vec<_> = (0..WAITING_MAX).map(|_| Box::pin(budget.reserve(&account, 1))).collect();
+        for waiting in &mut waiting {
+            assert!(poll!(waiting).is_pending());
+        }
+        assert!(budget.reserve(&account, 1).now_or_never().is_some_and(|refused| refused.is_err()));
     }
 
     #[test]

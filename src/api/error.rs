@@ -16,7 +16,6 @@ use uuid::Uuid;
 use super::{
     budget::NoRoom,
     settings::{BODY_BYTES_MAX, SIGNATURE_HEADER},
-    turns::NoTurn,
 };
 use crate::{
     model::{self, ErrorType, Reason, RequestExtension, RequestExtensionItem, VIOLATIONS_MAX},
@@ -173,12 +172,6 @@ impl ResponseError for ApiError {
 impl From<NoRoom> for ApiError {
     fn from(error: NoRoom) -> Self {
         tracing::warn!("{error}");
-        Self::Unavailable(None)
-    }
-}
-
-impl From<NoTurn> for ApiError {
-    fn from(NoTurn: NoTurn) -> Self {
         Self::Unavailable(None)
     }
 }

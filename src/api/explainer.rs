@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use actix_web::{rt::task::spawn_blocking, web::Bytes};
 
-use super::{error::ApiError, turns::Turns};
+use super::{budget::Budget, error::ApiError};
 use crate::{account::Account, contract, model::RequestExtensionItem};
 
 /// The largest body that a worker explains itself, in bytes. It takes about a millisecond.
@@ -12,12 +12,12 @@ const SMALL_BODY_BYTES_MAX: usize = 8 * 1024;
 
 /// Explains small bodies at once, and large ones elsewhere, one after the other: an explanation may need far more memory
 /// and time than reading the body. They are explained in turn by account.
-pub(super) struct Explainer(Turns);
+pub(super) struct Explainer(Budget);
 
 impl Explainer {
     pub(super) fn new() -> Self {
         // Who waits keeps the body, and takes it along when the client gives up.
-        Self(Turns::new(1))
+        Self(Budget::new(1))
     }
 
     /// The violations of this schema by a body that the models refused.
@@ -30,7 +30,7 @@ impl Explainer {
         let violations = if body.len() <= SMALL_BODY_BYTES_MAX {
             contract::explain(&schema, body)
         } else {
-            let (turn, body) = (self.0.take(account).await?, body.clone());
+            let (turn, body) = (self.0.reserve(account, 1).await?, body.clone());
             let explained = spawn_blocking(move || {
                 // It ends with the explanation, also if the client gave up.
                 let _turn = turn;

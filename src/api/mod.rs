@@ -23,7 +23,6 @@ mod room;
 mod settings;
 mod state;
 mod swagger_ui;
-mod turns;
 
 pub use base_path::{BasePath, InvalidBasePath};
 pub use document::document;

@@ -1,13 +1,10 @@
-//! Room for what is read: a turn to read it, and a share of the budget for the answer that is made of it.
-
-use actix_web::web::Bytes;
+//! Large answers, which are counted from before they are read until the client has taken them.
 
 use super::{
     budget::{CONNECTION_BYTES_MAX, NoRoom, Share},
     error::ApiError,
     settings::BODY_BYTES_MAX,
     state::Api,
-    turns::Turn,
 };
 use crate::{
     account::Account,
@@ -18,55 +15,34 @@ use crate::{
 /// How much larger than their records answers may be, in bytes.
 const ANSWER_BYTES: usize = 64 * 1024;
 
-/// The turn of a request to read something large, and room for its answer.
-pub(super) struct Room {
-    turn: Turn,
-    share: Share,
-}
-
-impl Room {
-    /// Gives the turn to another request. The answer counts until its client has taken it.
-    pub(super) fn keep(self, answer: Vec<u8>) -> Result<Bytes, NoRoom> {
-        let Self { turn, share } = self;
-        drop(turn);
-        share.keep(answer.into())
-    }
-}
-
 impl Api {
-    /// Waits for the turn of an account to list, and takes room for the largest page.
-    pub(super) async fn room_for_list(&self, account: &Account) -> Result<Room, ApiError> {
-        self.room(account, PAGE_BYTES_MAX).await
+    /// Waits for room for the largest page of a list, in turn by account.
+    pub(super) async fn room_for_list(&self, account: &Account) -> Result<Share, NoRoom> {
+        self.answers.reserve(account, PAGE_BYTES_MAX + ANSWER_BYTES).await
     }
 
-    /// Reads a customer. A small one fits into what each connection has. A large one is read in turn by account, as lists are,
-    /// when there is room for it.
+    /// Reads a customer. A small one fits into what each connection has. A large one is read when there is room
+    /// for it.
     pub(super) async fn find(
         &self,
         account: &Account,
         id: &CustomerId,
-    ) -> Result<Option<(StoredCustomer, Option<Room>)>, ApiError> {
+    ) -> Result<Option<(StoredCustomer, Option<Share>)>, ApiError> {
         match self.store.look_up(account, id, CONNECTION_BYTES_MAX).await? {
             LookUp::Nothing => Ok(None),
             LookUp::Customer(customer) => Ok(Some((customer, None))),
             LookUp::TooLarge => {
-                let room = self.room(account, BODY_BYTES_MAX).await?;
+                let room = self.answers.reserve(account, BODY_BYTES_MAX + ANSWER_BYTES).await?;
                 let customer = self.store.get(account, id).await?;
                 Ok(customer.map(|customer| (customer, Some(room))))
             }
         }
     }
-
-    async fn room(&self, account: &Account, records_bytes: usize) -> Result<Room, ApiError> {
-        let turn = self.turns.take(account).await?;
-        let share = self.answers.reserve(account, records_bytes + ANSWER_BYTES)?;
-        Ok(Room { turn, share })
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{future::Future, pin::pin};
+    use std::pin::pin;
 
     use actix_web::rt::task::yield_now;
     use futures_util::poll;
@@ -74,7 +50,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        api::Settings,
+        api::{Settings, budget::ANSWERS_BYTES_MAX},
         record::Records,
         store::{Access, Condition, NewVersion, Store},
     };
@@ -98,41 +74,35 @@ mod tests {
         id
     }
 
-    async fn waits(work: &mut (impl Future + Unpin)) {
-        for _ in 0..100 {
-            assert!(poll!(&mut *work).is_pending());
-            yield_now().await;
-        }
-    }
-
     #[actix_web::test]
-    async fn a_large_customer_is_read_in_turn_and_a_small_one_at_once() {
+    async fn a_large_customer_waits_for_room_and_a_small_one_does_not() {
         let folder = tempfile::tempdir().unwrap();
         let (api, acme, other) = (api(&folder).await, "acme".parse().unwrap(), "other".parse().unwrap());
         let small = put(&api, &acme, "small", 100).await;
         let large = put(&api, &acme, "large", CONNECTION_BYTES_MAX).await;
-        let rooms = [api.room_for_list(&other).await.unwrap(), api.room_for_list(&other).await.unwrap()];
+        let held = api.answers.reserve(&acme, ANSWERS_BYTES_MAX / 2).await.unwrap();
         assert!(api.find(&acme, &small).await.unwrap().unwrap().1.is_none());
         let mut waiting = pin!(api.find(&acme, &large));
-        waits(&mut waiting).await;
-        drop(rooms);
+        for _ in 0..100 {
+            assert!(poll!(&mut waiting).is_pending());
+            yield_now().await;
+        }
+        assert!(api.room_for_list(&other).await.is_ok(), "another account has room");
+        drop(held);
         let (customer, room) = waiting.await.unwrap().unwrap();
         assert!(customer.record.bytes.len() > CONNECTION_BYTES_MAX && room.is_some());
         assert!(api.find(&acme, &"nobody".parse().unwrap()).await.unwrap().is_none());
     }
 
     #[actix_web::test]
-    async fn what_a_list_may_occupy_is_left_to_its_answer_until_the_client_has_taken_it() {
+    async fn the_room_of_a_list_is_that_of_its_answer_until_the_client_has_taken_it() {
         let folder = tempfile::tempdir().unwrap();
         let (api, acme) = (api(&folder).await, "acme".parse().unwrap());
         let room = api.room_for_list(&acme).await.unwrap();
         assert!(api.answers.used() > PAGE_BYTES_MAX);
-        let answer = room.keep(vec![0; 1_000_000]).unwrap();
-        assert!((900_000..=1_000_000).contains(&api.answers.used()), "{}", api.answers.used());
-        let (held, others) =
-            (api.room_for_list(&acme).await.unwrap(), api.room_for_list(&acme).await.unwrap());
-        assert!(api.find(&acme, &"c-1".parse().unwrap()).await.unwrap().is_none(), "what needs no room");
-        drop((answer, held, others));
+        let answer = room.keep(vec![0; 1_000_000].into()).unwrap();
+        assert_eq!(api.answers.used(), 1_000_000);
+        drop(answer);
         assert_eq!(api.answers.used(), 0);
     }
 }

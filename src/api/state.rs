@@ -4,7 +4,6 @@ use super::{
     page_token::{PAGE_TOKEN_KEY_BYTES, PageTokens},
     readiness::Readiness,
     settings::Settings,
-    turns::Turns,
 };
 use crate::{
     random,
@@ -13,9 +12,6 @@ use crate::{
     store::{Store, StoreError},
     telemetry::{Metrics, MetricsError, State},
 };
-
-/// How many lists and large customers are read and made into answers at the same time. The others wait.
-pub(super) const LARGE_ANSWERS_MAX: usize = 2;
 
 /// What the handlers work with.
 pub struct Api {
@@ -29,8 +25,6 @@ pub struct Api {
     /// For answers that wait to be sent.
     pub(super) answers: Budget,
     pub(super) explainer: Explainer,
-    /// For lists and large customers.
-    pub(super) turns: Turns,
     pub(super) readiness: Readiness,
     pub(super) metrics: Metrics,
 }
@@ -52,7 +46,6 @@ impl Api {
             bodies: Budget::new(BODIES_BYTES_MAX),
             answers: Budget::new(ANSWERS_BYTES_MAX),
             explainer: Explainer::new(),
-            turns: Turns::new(LARGE_ANSWERS_MAX),
             readiness: Readiness::new(),
             metrics,
         })

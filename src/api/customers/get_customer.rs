@@ -50,7 +50,7 @@ pub(super) async fn get_customer(
     let json = api.records.answer(&account, &stored)?;
     drop(stored);
     let json = match room {
-        Some(room) => room.keep(json)?,
+        Some(room) => room.keep(json.into())?,
         None => json.into(),
     };
     Ok(GetCustomerResponse { version, updated, json: Some(json) })

@@ -31,5 +31,5 @@ pub(super) async fn list_customers(
     let page_token = page.next.map(|next| api.page_tokens.issue(&account, direction, next)).transpose()?;
     let json = api.records.page(&account, &page.customers, page_token.as_deref())?;
     drop(page.customers);
-    Ok(room.keep(json)?.into())
+    Ok(room.keep(json.into())?.into())
 }

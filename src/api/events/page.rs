@@ -37,7 +37,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        api::Settings,
+        api::{Settings, budget::ANSWERS_BYTES_MAX},
         record::Records,
         store::{Access, Store},
     };
@@ -56,13 +56,16 @@ mod tests {
         let (acme, other): (Account, Account) = ("acme".parse().unwrap(), "other".parse().unwrap());
         let read = || read(&api, &acme, None, FeedStart::Oldest, 20);
         assert!(read().await.unwrap().events.is_empty());
-        let rooms = [api.room_for_list(&other).await.unwrap(), api.room_for_list(&other).await.unwrap()];
+        let half = ANSWERS_BYTES_MAX / 2;
+        let _of_other = api.answers.reserve(&other, half).await.unwrap();
+        assert!(read().await.unwrap().events.is_empty());
+        let own = api.answers.reserve(&acme, half).await.unwrap();
         let mut waiting = pin!(read());
         for _ in 0..100 {
-            assert!(poll!(&mut waiting).is_pending(), "all turns are taken");
+            assert!(poll!(&mut waiting).is_pending(), "all room is taken");
             actix_web::rt::task::yield_now().await;
         }
-        drop(rooms);
+        drop(own);
         assert!(waiting.await.unwrap().events.is_empty());
     }
 }

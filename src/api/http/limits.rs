@@ -52,15 +52,15 @@ mod tests {
     use super::*;
     use crate::{
         api::{
-            budget::{ANSWERS_BYTES_MAX, BODIES_BYTES_MAX, CONNECTION_BYTES_MAX},
+            budget::{
+                ANSWERS_BYTES_MAX, BODIES_BYTES_MAX, CONNECTION_BYTES_MAX, WAITING_MAX, WAITING_TIMEOUT,
+            },
             http::{
                 gate::SERVED_MAX,
                 http2::{HEADERS_BYTES_MAX, STREAMS_MAX, WINDOW_BYTES},
             },
             request::BODY_TIMEOUT,
             settings::BODY_BYTES_MAX,
-            state::LARGE_ANSWERS_MAX,
-            turns::{TURN_TIMEOUT, WAITING_MAX},
         },
         model::VIOLATIONS_MAX,
         store::PAGE_BYTES_MAX,
@@ -105,14 +105,10 @@ mod tests {
             ("an idle connection", time(KEEP_ALIVE)),
             ("a page of a list", bytes(PAGE_BYTES_MAX)),
             (
-                "lists, and customers of more than 16 KiB, that are read at a time",
-                LARGE_ANSWERS_MAX.to_string(),
-            ),
-            (
-                "lists, large customers, or large wrong bodies, that wait for their turn",
+                "lists, customers of more than 16 KiB, and large wrong bodies that wait for room",
                 WAITING_MAX.to_string(),
             ),
-            ("the time that they wait", time(TURN_TIMEOUT)),
+            ("the time that they wait", time(WAITING_TIMEOUT)),
             ("violations in an answer", VIOLATIONS_MAX.to_string()),
             ("webhooks: endpoints of an account", ENDPOINTS_MAX.to_string()),
             ("webhooks: the URL of an endpoint", format!("{URL_BYTES_MAX} bytes")),

@@ -3,7 +3,7 @@
 use std::panic::AssertUnwindSafe;
 
 use actix_web::{
-    Error, HttpMessage as _,
+    Error, HttpMessage as _, HttpRequest,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     error::InternalError,
@@ -45,6 +45,7 @@ pub(super) async fn respond(
                 None => response.map_into_boxed_body(),
             };
             response = within_budget(response, &errors);
+            await_other_answers(response.request()).await;
             set_headers(response.headers_mut(), request_id);
             if asks_for_upgrade {
                 // The framework would answer `Connection: upgrade`, and close the connection.
@@ -80,6 +81,15 @@ fn within_budget(response: ServiceResponse<BoxBody>, errors: &ErrorForm) -> Serv
         Err(error) => errors.render(&error.into()),
     };
     ServiceResponse::new(request, response)
+}
+
+/// What was read for requests that arrived together leaves together, and wakes a client once. Each answer is counted before it
+/// waits here.
+async fn await_other_answers(request: &HttpRequest) {
+    let is_read = request.method().is_safe() && request.extensions().contains::<Account>();
+    if let Some(api) = request.app_data::<Data<Api>>().filter(|_| is_read) {
+        api.store.await_others().await;
+    }
 }
 
 fn set_headers(headers: &mut HeaderMap, id: Uuid) {
