@@ -1,5 +1,7 @@
 //! Large answers, which are counted from before they are read until the client has taken them.
 
+use actix_web::web::Bytes;
+
 use super::{
     budget::{CONNECTION_BYTES_MAX, NoRoom, Share},
     error::ApiError,
@@ -36,6 +38,20 @@ impl Api {
                 let customer = self.store.get(account, id).await?;
                 Ok(customer.map(|customer| (customer, Some(room))))
             }
+        }
+    }
+
+    /// A customer as an answer, in the room that it has.
+    pub(super) fn answer(
+        &self,
+        account: &Account,
+        customer: &StoredCustomer,
+        room: Option<Share>,
+    ) -> Result<Bytes, ApiError> {
+        let json = self.records.answer(account, customer)?.into();
+        match room {
+            Some(room) => Ok(room.keep(json)?),
+            None => Ok(json),
         }
     }
 }

@@ -43,25 +43,16 @@ pub(super) async fn get_customer(
 ) -> Result<GetCustomerResponse, ApiError> {
     let Signed { account, proof: _, input } = request;
     let (stored, room) = api.find(&account, &input.id).await?.ok_or(ApiError::CustomerNotFound)?;
-    let StoredCustomer { version, updated, .. } = stored;
-    if input.knows(version, updated) {
-        return Ok(GetCustomerResponse { version, updated, json: None });
-    }
-    let json = api.records.answer(&account, &stored)?;
-    drop(stored);
-    let json = match room {
-        Some(room) => room.keep(json.into())?,
-        None => json.into(),
-    };
-    Ok(GetCustomerResponse { version, updated, json: Some(json) })
+    let json = if input.knows(&stored) { None } else { Some(api.answer(&account, &stored, room)?) };
+    Ok(GetCustomerResponse { version: stored.version, updated: stored.updated, json })
 }
 
 impl GetCustomer {
     /// Whether the caller has the customer already (RFC 9110, 13.2.2).
-    fn knows(&self, version: Version, updated: Timestamp) -> bool {
+    fn knows(&self, stored: &StoredCustomer) -> bool {
         match (&self.if_none_match, &self.if_modified_since) {
-            (Some(IfNoneMatch(known)), _) => known.include(version),
-            (None, Some(IfModifiedSince(Some(since)))) => last_modified(updated) <= *since,
+            (Some(IfNoneMatch(known)), _) => known.include(stored.version),
+            (None, Some(IfModifiedSince(Some(since)))) => last_modified(stored.updated) <= *since,
             (None, _) => false,
         }
     }
