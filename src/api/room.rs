@@ -11,7 +11,7 @@ use super::{
 use crate::{
     account::Account,
     model::CustomerId,
-    store::{LookUp, PAGE_BYTES_MAX, StoredCustomer},
+    store::{Collection, Kind, LookUp, PAGE_BYTES_MAX, StoredCustomer},
 };
 
 /// How much larger than their records answers may be, in bytes.
@@ -28,14 +28,16 @@ impl Api {
     pub(super) async fn find(
         &self,
         account: &Account,
+        kind: Kind,
         id: &CustomerId,
     ) -> Result<Option<(StoredCustomer, Option<Share>)>, ApiError> {
-        match self.store.look_up(account, id, CONNECTION_BYTES_MAX).await? {
+        let collection = Collection::new(account, kind);
+        match self.store.look_up(collection.by_ref(), id, CONNECTION_BYTES_MAX).await? {
             LookUp::Nothing => Ok(None),
             LookUp::Customer(customer) => Ok(Some((customer, None))),
             LookUp::TooLarge => {
                 let room = self.answers.reserve(account, BODY_BYTES_MAX + ANSWER_BYTES).await?;
-                let customer = self.store.get(account, id).await?;
+                let customer = self.store.get(collection, id).await?;
                 Ok(customer.map(|customer| (customer, Some(room))))
             }
         }
@@ -45,10 +47,11 @@ impl Api {
     pub(super) fn answer(
         &self,
         account: &Account,
+        kind: Kind,
         customer: &StoredCustomer,
         room: Option<Share>,
     ) -> Result<Bytes, ApiError> {
-        let json = self.records.answer(account, customer)?.into();
+        let json = self.records.answer(Collection::new(account, kind), customer)?.into();
         match room {
             Some(room) => Ok(room.keep(json)?),
             None => Ok(json),
@@ -97,8 +100,8 @@ mod tests {
         let small = put(&api, &acme, "small", 100).await;
         let large = put(&api, &acme, "large", CONNECTION_BYTES_MAX).await;
         let held = api.answers.reserve(&acme, ANSWERS_BYTES_MAX / 2).await.unwrap();
-        assert!(api.find(&acme, &small).await.unwrap().unwrap().1.is_none());
-        let mut waiting = pin!(api.find(&acme, &large));
+        assert!(api.find(&acme, Kind::Customer, &small).await.unwrap().unwrap().1.is_none());
+        let mut waiting = pin!(api.find(&acme, Kind::Customer, &large));
         for _ in 0..100 {
             assert!(poll!(&mut waiting).is_pending());
             yield_now().await;
@@ -107,7 +110,7 @@ mod tests {
         drop(held);
         let (customer, room) = waiting.await.unwrap().unwrap();
         assert!(customer.record.bytes.len() > CONNECTION_BYTES_MAX && room.is_some());
-        assert!(api.find(&acme, &"nobody".parse().unwrap()).await.unwrap().is_none());
+        assert!(api.find(&acme, Kind::Customer, &"nobody".parse().unwrap()).await.unwrap().is_none());
     }
 
     #[actix_web::test]

@@ -155,7 +155,7 @@ fn a_change_that_breaks_no_client_is_let_be() {
     let optional = json!({ "name": "New", "in": "query", "required": false, "schema": { "type": "string" } });
     let changes: Vec<Change> = vec![
         ("nothing", "/info/title".to_owned(), json!("Customers")),
-        ("a new path", "/paths/~1companies".to_owned(), json!({ "get": { "operationId": "listCompanies" } })),
+        ("a new path", "/paths/~1reports".to_owned(), json!({ "get": { "operationId": "listReports" } })),
         ("a new webhook", "/webhooks/it".to_owned(), json!({ "post": { "operationId": "it" } })),
         ("a new header of a webhook", "/webhooks/customerEvent/post/parameters/-".to_owned(), header),
         ("a new optional parameter", format!("{list}/parameters/-"), optional),
@@ -166,7 +166,7 @@ fn a_change_that_breaks_no_client_is_let_be() {
         ),
         ("a wider bound", format!("{SCHEMAS}/FullName/properties/FirstName/maxLength"), json!(999)),
         ("a new description", format!("{SCHEMAS}/CustomerID/description"), json!("An identifier.")),
-        ("a new schema", format!("{SCHEMAS}/Company"), json!({ "type": "object" })),
+        ("a new schema", format!("{SCHEMAS}/Report"), json!({ "type": "object" })),
     ];
     for change in changes {
         let found = refused(contract::document(), &changed(&change));

@@ -17,7 +17,7 @@ use crate::{
     },
     clock,
     model::{CustomerId, Timestamp},
-    store::{StoredCustomer, Version},
+    store::{Kind, StoredCustomer, Version},
 };
 
 input! {
@@ -42,8 +42,10 @@ pub(super) async fn get_customer(
     api: Data<Api>,
 ) -> Result<GetCustomerResponse, ApiError> {
     let Signed { account, proof: _, input } = request;
-    let (stored, room) = api.find(&account, &input.id).await?.ok_or(ApiError::CustomerNotFound)?;
-    let json = if input.knows(&stored) { None } else { Some(api.answer(&account, &stored, room)?) };
+    let found = api.find(&account, Kind::Customer, &input.id).await?;
+    let (stored, room) = found.ok_or(ApiError::CustomerNotFound)?;
+    let answer = || api.answer(&account, Kind::Customer, &stored, room);
+    let json = if input.knows(&stored) { None } else { Some(answer()?) };
     Ok(GetCustomerResponse { version: stored.version, updated: stored.updated, json })
 }
 
