@@ -44,12 +44,15 @@ pub(super) const PREPARE_TIMEOUT: Duration = Duration::from_secs(3);
 ///
 /// The server ends what runs longer than this, or keeps its locks for longer. The client waits longer ([`ANSWER_TIMEOUT`]),
 /// so that what it gave up is not committed much later. A commit is on disk before it is acknowledged, and on that of a
-/// synchronous standby; a stricter setting is kept. The last two settings are not known to all servers.
+/// synchronous standby; a stricter setting is kept. No statement is compiled: a plan that does without what a session rules
+/// out looks so dear that it would be compiled each time, which takes far longer than to run it. The last two settings are not
+/// known to all servers.
 const SETUP: &str = "\
     SET default_transaction_isolation = 'read committed'; \
     SET default_transaction_deferrable = off; \
     SET statement_timeout = 5000; \
     SET lock_timeout = 0; \
+    SET jit = off; \
     SET idle_in_transaction_session_timeout = 5000; \
     SELECT set_config('synchronous_commit', 'on', false) \
         WHERE current_setting('synchronous_commit') <> 'remote_apply'; \

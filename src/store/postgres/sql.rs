@@ -35,10 +35,8 @@ pub(super) const BY_INDEX: &str = "\
 /// long before those that wait for its locks give up.
 pub(super) const WRITER: &str = "SET idle_in_transaction_session_timeout = 2000";
 
-/// What the session that numbers begins with. Its statement sorts, which would look so expensive under the settings above that
-/// the server would compile it each time.
-pub(super) const NUMBERING: &str = "\
-    SET jit = off; SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan";
+/// What the session that numbers begins with. Its statement sorts.
+pub(super) const NUMBERING: &str = "SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan";
 
 /// Each statement has a snapshot of its own, whatever the database's own setting is.
 pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";

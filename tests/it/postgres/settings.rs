@@ -7,7 +7,7 @@ use customers_api::{
     model::{CustomerInput, SortDirection},
     record::generate_key_line,
     signature::{Algorithm, PrivateKey},
-    store::Condition,
+    store::{Condition, FeedStart},
 };
 
 use super::{account, id, ids, open, put};
@@ -79,6 +79,39 @@ async fn a_read_that_the_writes_of_others_undid_is_tried_again() {
     assert_eq!(ids(&store, SortDirection::Asc, 10).await, ["c-1"]);
     assert_eq!(store.scan(None, 10).await.unwrap().len(), 1);
     assert!(store.signing_keys().await.unwrap().is_empty());
+}
+
+#[actix_web::test]
+async fn no_statement_is_compiled_which_would_take_far_longer_than_to_run_it() {
+    let url = database().await;
+    let store = open(&url).await;
+    put(&store, "c-1", Condition::Always).await.unwrap();
+    eventually("the event is there", || async {
+        !store.events(&account(), None, FeedStart::Oldest, 10).await.unwrap().unwrap().events.is_empty()
+    })
+    .await;
+    execute(
+        &url,
+        "CREATE FUNCTION is_compiled() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN \
+             IF current_setting('jit')::boolean THEN RAISE EXCEPTION 'compiled'; END IF; \
+             RETURN false; END $$; \
+         ALTER TABLE customers RENAME TO rows; \
+         CREATE VIEW customers AS SELECT * FROM rows WHERE NOT is_compiled(); \
+         ALTER TABLE signing_keys RENAME TO keys; \
+         CREATE VIEW signing_keys AS SELECT * FROM keys WHERE NOT is_compiled(); \
+         ALTER TABLE events RENAME TO changes; \
+         CREATE VIEW events AS SELECT * FROM changes WHERE NOT is_compiled(); \
+         INSERT INTO keys VALUES ('k-1', 'acme', 'ES384', '', 0, NULL)",
+    )
+    .await;
+    assert!(store.get(&account(), &id("c-1")).await.unwrap().is_some());
+    assert_eq!(ids(&store, SortDirection::Asc, 10).await, ["c-1"]);
+    assert_eq!(store.scan(None, 10).await.unwrap().len(), 1);
+    assert_eq!(store.signing_keys().await.unwrap().len(), 1);
+    put(&store, "c-1", Condition::Present).await.unwrap();
+    store.prune_events(0).await.unwrap();
+    let page = store.events(&account(), None, FeedStart::Oldest, 10).await.unwrap().unwrap();
+    assert!(page.events.is_empty(), "they are pruned");
 }
 
 /// The grants of the page.
