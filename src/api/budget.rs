@@ -67,7 +67,7 @@ pub(super) struct Share {
 }
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the bodies and answers of others leave no room for this one")]
+#[error("other requests leave no room for this one")]
 pub(super) struct NoRoom;
 
 impl Budget {

@@ -69,21 +69,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        api::{Settings, budget::ANSWERS_BYTES_MAX},
-        record::Records,
-        store::{Access, Condition, NewVersion, Store},
+        api::budget::ANSWERS_BYTES_MAX,
+        store::{Condition, NewVersion},
     };
-
-    async fn api(folder: &tempfile::TempDir) -> Api {
-        let url = format!("sqlite:{}", folder.path().join("customers.db").display()).parse().unwrap();
-        let store = Store::open(&url, Access::Create).await.unwrap();
-        let settings = Settings {
-            audience: "customers-api".to_owned(),
-            base_path: "/".parse().unwrap(),
-            sandbox: false,
-        };
-        Api::new(settings, store, Records::default()).await.unwrap()
-    }
 
     async fn put(api: &Api, account: &Account, id: &str, letters: usize) -> CustomerId {
         let (id, new): (CustomerId, _) = (id.parse().unwrap(), NewVersion::of(None));
@@ -96,7 +84,8 @@ mod tests {
     #[actix_web::test]
     async fn a_large_customer_waits_for_room_and_a_small_one_does_not() {
         let folder = tempfile::tempdir().unwrap();
-        let (api, acme, other) = (api(&folder).await, "acme".parse().unwrap(), "other".parse().unwrap());
+        let (api, acme, other) =
+            (Api::of_test(&folder).await, "acme".parse().unwrap(), "other".parse().unwrap());
         let small = put(&api, &acme, "small", 100).await;
         let large = put(&api, &acme, "large", CONNECTION_BYTES_MAX).await;
         let held = api.answers.reserve(&acme, ANSWERS_BYTES_MAX / 2).await.unwrap();
@@ -116,7 +105,7 @@ mod tests {
     #[actix_web::test]
     async fn the_room_of_a_list_is_that_of_its_answer_until_the_client_has_taken_it() {
         let folder = tempfile::tempdir().unwrap();
-        let (api, acme) = (api(&folder).await, "acme".parse().unwrap());
+        let (api, acme) = (Api::of_test(&folder).await, "acme".parse().unwrap());
         let room = api.room_for_list(&acme).await.unwrap();
         assert!(api.answers.used() > PAGE_BYTES_MAX);
         let answer = room.keep(vec![0; 1_000_000].into()).unwrap();

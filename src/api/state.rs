@@ -69,3 +69,14 @@ impl Api {
         self.metrics.text(State { queue_writes, registry_age, is_ready, budgets })
     }
 }
+
+#[cfg(test)]
+impl Api {
+    /// Over a new SQLite database in this folder.
+    pub(super) async fn of_test(folder: &tempfile::TempDir) -> Self {
+        let url = format!("sqlite:{}", folder.path().join("customers.db").display()).parse().unwrap();
+        let store = Store::open(&url, crate::store::Access::Create).await.unwrap();
+        let (audience, base_path) = ("customers-api".to_owned(), "/".parse().unwrap());
+        Self::new(Settings { audience, base_path, sandbox: false }, store, Records::default()).await.unwrap()
+    }
+}

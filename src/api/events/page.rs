@@ -36,23 +36,12 @@ mod tests {
     use futures_util::poll;
 
     use super::*;
-    use crate::{
-        api::{Settings, budget::ANSWERS_BYTES_MAX},
-        record::Records,
-        store::{Access, Store},
-    };
+    use crate::api::budget::ANSWERS_BYTES_MAX;
 
     #[actix_web::test]
     async fn an_account_that_reads_lists_does_not_hold_up_the_events_of_another() {
         let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", folder.path().join("customers.db").display()).parse().unwrap();
-        let store = Store::open(&url, Access::Create).await.unwrap();
-        let settings = Settings {
-            audience: "customers-api".to_owned(),
-            base_path: "/".parse().unwrap(),
-            sandbox: false,
-        };
-        let api = Api::new(settings, store, Records::default()).await.unwrap();
+        let api = Api::of_test(&folder).await;
         let (acme, other): (Account, Account) = ("acme".parse().unwrap(), "other".parse().unwrap());
         let read = || read(&api, &acme, None, FeedStart::Oldest, 20);
         assert!(read().await.unwrap().events.is_empty());
