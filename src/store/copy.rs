@@ -31,10 +31,12 @@ const EVENTS: &str = "SELECT * FROM events WHERE $1 IS NULL OR account = $1 ORDE
 
 /// On Postgres, also those that were committed since the last ones were numbered, with the positions that they get.
 const LATEST_EVENTS: &str = "\
-    SELECT outbox.*, \
-        coalesce(newest, 0) + row_number() OVER (PARTITION BY outbox.account ORDER BY seq) AS position \
-    FROM outbox LEFT JOIN feed_heads ON feed_heads.account = outbox.account \
-    WHERE $1 IS NULL OR outbox.account = $1 ORDER BY outbox.account, seq";
+    SELECT event.*, coalesce(newest, 0) + row_number() OVER (PARTITION BY event.account ORDER BY seq, place) AS position \
+    FROM outbox CROSS JOIN \
+        unnest(outbox.account, customer_id, event_id, event_type, occurred_at, previous, key_id) WITH ORDINALITY \
+        AS event (account, customer_id, event_id, event_type, occurred_at, previous, key_id, place) \
+        LEFT JOIN feed_heads ON feed_heads.account = event.account \
+    WHERE $1 IS NULL OR event.account = $1 ORDER BY event.account, seq, place";
 
 impl Store {
     /// Reads at most `limit` rows of all accounts in the order of their keys, after this key. There are fewer of them if

@@ -10,7 +10,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 
 /// The first bytes of the SHA-256 of each file. A released migration has run in somebody's database: a change of it reaches
 /// nobody.
-const CHECKSUMS: [(&str, &str); 28] = [
+const CHECKSUMS: [(&str, &str); 32] = [
     ("postgres/2026-11-22-000000_create_customers/down.sql", "a0cfc0d725208707"),
     ("postgres/2026-11-22-000000_create_customers/up.sql", "5ef096a715a65bb6"),
     ("postgres/2026-11-26-120000_remember_garbage/down.sql", "ab00848862c4a611"),
@@ -25,6 +25,8 @@ const CHECKSUMS: [(&str, &str); 28] = [
     ("postgres/2026-12-01-060000_prune_by_age/up.sql", "e8d7939836840d4e"),
     ("postgres/2026-12-01-090000_add_webhooks/down.sql", "9066a8897a4c0d66"),
     ("postgres/2026-12-01-090000_add_webhooks/up.sql", "a7b09410f564ac3d"),
+    ("postgres/2026-12-01-130000_leave_events_by_group/down.sql", "f98376df219ca29f"),
+    ("postgres/2026-12-01-130000_leave_events_by_group/up.sql", "6357679c177e1052"),
     ("sqlite/2026-11-22-000000_create_customers/down.sql", "e1900c2c9c1a4018"),
     ("sqlite/2026-11-22-000000_create_customers/up.sql", "e85ce6759050ef42"),
     ("sqlite/2026-11-26-120000_remember_garbage/down.sql", "b2ba44cc86381fb7"),
@@ -39,6 +41,8 @@ const CHECKSUMS: [(&str, &str); 28] = [
     ("sqlite/2026-12-01-060000_prune_by_age/up.sql", "a0d68561f7bfbe58"),
     ("sqlite/2026-12-01-090000_add_webhooks/down.sql", "9066a8897a4c0d66"),
     ("sqlite/2026-12-01-090000_add_webhooks/up.sql", "7adeac408b7ade95"),
+    ("sqlite/2026-12-01-130000_leave_events_by_group/down.sql", "ef0ec28bc90b0008"),
+    ("sqlite/2026-12-01-130000_leave_events_by_group/up.sql", "31a1019fbc481f65"),
 ];
 
 /// Every file of every migration: its path below `migrations`, and its content.

@@ -62,7 +62,8 @@ const LANES: usize = 2;
 /// connections.
 const LIST_READERS: usize = 3;
 
-const EVENT_READERS: usize = 1;
+/// One numbers, and one looks for what is left.
+const EVENT_READERS: usize = 2;
 
 const KEY_READERS: usize = 1;
 

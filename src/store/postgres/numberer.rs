@@ -13,15 +13,17 @@ use std::{
 };
 
 use diesel::{
-    QueryResult,
+    OptionalExtension as _, QueryResult, QueryableByName,
     pg::Pg,
     query_builder::{AstPass, Query, QueryFragment, QueryId},
+    sql_query,
     sql_types::{BigInt, Bool, Nullable, Text},
 };
 use diesel_async::RunQueryDsl as _;
 use tokio::{
+    join,
     sync::{Mutex as Turn, Notify},
-    time::{sleep, timeout},
+    time::sleep,
 };
 
 use super::{
@@ -30,17 +32,22 @@ use super::{
 };
 use crate::telemetry::{Outage, StoreMetrics};
 
-/// How often events are numbered that a replica left which is gone.
+/// How often to look for events that a replica left which is gone.
 const SWEEP_PAUSE: Duration = Duration::from_secs(1);
+
+/// To look for them takes at most one part of so many of the time.
+const SWEEP_PART: u32 = 10;
 
 /// How long to wait while another replica numbers.
 const TURN_PAUSE: Duration = Duration::from_millis(2);
 
-const EVENTS_MAX: i64 = 1000;
+/// How many groups are numbered at a time.
+const GROUPS_MAX: i64 = 32;
 
-/// How long the rows that were numbered are looked over again, for one that became visible later. A transaction lives for a
-/// few seconds at most after it has drawn its `seq`.
-const BOUND_PAUSE: Duration = Duration::from_secs(60);
+/// How long the place of a group that was numbered is looked over again, at least, and at most twice as long: longer than it
+/// takes a transaction to become visible after it has drawn its `seq`, as it has only to commit then. The order of the events of
+/// a customer that two replicas write depends on this.
+const LOOK_BACK: Duration = Duration::from_secs(10);
 
 /// The one of these locks that whoever numbers has: any number that is no hash of a customer's key, here `events` in ASCII.
 pub(in super::super) const NUMBERING_LOCK: i64 = 0x6576_656e_7473;
@@ -69,7 +76,6 @@ struct Bound {
 
 impl Numberer {
     pub(super) fn new(readers: Readers, followers: Followers, metrics: StoreMetrics) -> Arc<Self> {
-        let bound = Bound { from: i64::MIN, next: i64::MIN, newest: i64::MIN, moved: Instant::now() };
         Arc::new(Self {
             readers,
             followers,
@@ -77,7 +83,7 @@ impl Numberer {
             wanted: Notify::new(),
             turn: Turn::new(()),
             commits: AtomicU64::new(0),
-            bound: Mutex::new(bound),
+            bound: Mutex::new(Bound::new(Instant::now())),
         })
     }
 
@@ -87,17 +93,43 @@ impl Numberer {
         self.wanted.notify_one();
     }
 
-    /// Numbers events as they are committed, and now and then those of others.
+    /// Numbers events as they are committed, and those of replicas that are gone. It does not end.
     pub(super) async fn run(&self) {
+        join!(self.number(), self.sweep());
+    }
+
+    async fn number(&self) {
         let outage = Outage::new();
         loop {
-            // After a timeout, it is also time.
-            let _ = timeout(SWEEP_PAUSE, self.wanted.notified()).await;
+            self.wanted.notified().await;
             let numbered = self.number_all().await;
             outage.note(&numbered, "events cannot be numbered", "events are numbered again");
             if numbered.is_err() {
                 sleep(SWEEP_PAUSE).await;
+                self.wanted.notify_one();
             }
+        }
+    }
+
+    /// Looks at all places without a lock, so that it holds up nobody who numbers.
+    async fn sweep(&self) {
+        let outage = Outage::new();
+        loop {
+            let began = Instant::now();
+            let oldest: Result<Option<Left>, _> = self
+                .readers
+                .run(async |connection| sql_query(OLDEST).get_result(connection).await.optional())
+                .await;
+            outage.note(
+                &oldest,
+                "events that are left cannot be looked for",
+                "events that are left are looked for again",
+            );
+            if let Ok(Some(Left { seq })) = oldest {
+                crate::lock::lock(&self.bound).include(seq);
+                self.wanted.notify_one();
+            }
+            sleep(SWEEP_PAUSE.max(began.elapsed() * (SWEEP_PART - 1))).await;
         }
     }
 
@@ -106,7 +138,7 @@ impl Numberer {
         let _turn = self.turn.lock().await;
         let commits = AtomicU64::load(&self.commits, Ordering::SeqCst);
         loop {
-            let from = crate::lock::lock(&self.bound).begin();
+            let from = crate::lock::lock(&self.bound).begin(Instant::now());
             let rows: Vec<Numbered> =
                 self.readers.run(async |connection| Number { from }.load(connection).await).await?;
             let Some((is_ours, count, last, ..)) = rows.as_slice().first().cloned() else { return Ok(()) };
@@ -118,7 +150,7 @@ impl Numberer {
             let newest =
                 rows.iter().filter_map(|(_, _, _, account, newest)| Some((account.as_deref()?, (*newest)?)));
             self.followers.publish(newest);
-            if count < EVENTS_MAX {
+            if count < GROUPS_MAX {
                 break;
             }
         }
@@ -130,13 +162,19 @@ impl Numberer {
 }
 
 impl Bound {
-    /// From the beginning now and then, so that nothing is left for ever.
-    fn begin(&mut self) -> i64 {
-        if self.moved.elapsed() < BOUND_PAUSE {
-            return self.from;
+    fn new(now: Instant) -> Self {
+        Self { from: i64::MIN, next: i64::MIN, newest: i64::MIN, moved: now }
+    }
+
+    fn begin(&mut self, now: Instant) -> i64 {
+        if now - self.moved >= LOOK_BACK {
+            (self.from, self.next, self.moved) = (self.next, self.newest, now);
         }
-        (self.from, self.next, self.moved) = (self.next, self.newest, Instant::now());
-        i64::MIN
+        self.from
+    }
+
+    fn include(&mut self, seq: i64) {
+        self.from = self.from.min(seq);
     }
 
     fn end(&mut self, last: Option<i64>) {
@@ -144,11 +182,20 @@ impl Bound {
     }
 }
 
-/// Whether it is this replica's turn, how many events were numbered, the last `seq`, and the newest position of an account.
+/// The oldest group that is left.
+const OLDEST: &str = "SELECT seq FROM outbox ORDER BY seq LIMIT 1";
+
+#[derive(QueryableByName)]
+struct Left {
+    #[diesel(sql_type = BigInt)]
+    seq: i64,
+}
+
+/// Whether it is this replica's turn, how many groups were numbered, the last `seq`, and the newest position of an account.
 type Numbered = (bool, i64, Option<i64>, Option<String>, Option<i64>);
 
-/// Numbers the events from this `seq` on, at most [`EVENTS_MAX`], if nobody else is at it. What others have numbered since the
-/// statement began is gone from `outbox`, and is passed over.
+/// Numbers the events of the groups from this `seq` on, at most [`GROUPS_MAX`], if nobody else is at it. What others have
+/// numbered since the statement began is gone from `outbox`, and is passed over.
 struct Number {
     from: i64,
 }
@@ -162,21 +209,25 @@ impl QueryFragment<Pg> for Number {
         out.push_sql(" AND seq <= (SELECT max(seq) FROM (SELECT seq FROM outbox WHERE seq >= ");
         out.push_bind_param::<BigInt, _>(&self.from)?;
         out.push_sql(" ORDER BY seq LIMIT ");
-        out.push_bind_param::<BigInt, _>(&EVENTS_MAX)?;
+        out.push_bind_param::<BigInt, _>(&GROUPS_MAX)?;
         out.push_sql(
             ") AS oldest) RETURNING outbox.* \
+             ), written AS MATERIALIZED ( \
+                 SELECT seq, event.* FROM taken, \
+                     unnest(account, customer_id, event_id, event_type, occurred_at, previous, key_id) WITH ORDINALITY \
+                     AS event (account, customer_id, event_id, event_type, occurred_at, previous, key_id, place) \
              ), heads AS ( \
                  INSERT INTO feed_heads AS head (account, newest, pruned) \
-                 SELECT account, count(*), 0 FROM taken GROUP BY account \
+                 SELECT account, count(*), 0 FROM written GROUP BY account \
                  ON CONFLICT (account) DO UPDATE SET newest = head.newest + excluded.newest \
                  RETURNING account, newest \
              ), numbered AS ( \
                  INSERT INTO events \
                      (account, position, customer_id, event_id, event_type, occurred_at, previous, key_id) \
                  SELECT account, heads.newest - count(*) OVER (PARTITION BY account) \
-                     + row_number() OVER (PARTITION BY account ORDER BY seq), \
+                     + row_number() OVER (PARTITION BY account ORDER BY seq, place), \
                      customer_id, event_id, event_type, occurred_at, previous, key_id \
-                 FROM taken JOIN heads USING (account) \
+                 FROM written JOIN heads USING (account) \
              ) \
              SELECT is_ours, (SELECT count(*) FROM taken), (SELECT max(seq) FROM taken), account, newest \
              FROM turn LEFT JOIN heads ON true",
@@ -192,4 +243,41 @@ impl Query for Number {
 impl QueryId for Number {
     type QueryId = Self;
     const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_numbered_is_looked_over_again_for_ten_to_twenty_seconds() {
+        let start = Instant::now();
+        let mut bound = Bound::new(start);
+        for second in 0..=130 {
+            let from = bound.begin(start + Duration::from_secs(second));
+            let second = second.cast_signed();
+            if second >= 20 {
+                assert!((second - 20..=second - 10).contains(&from), "{second}: {from}");
+            } else {
+                assert_eq!(from, i64::MIN, "{second}");
+            }
+            bound.end(Some(second));
+        }
+    }
+
+    #[test]
+    fn what_was_left_earlier_is_looked_over_too() {
+        let start = Instant::now();
+        let mut bound = Bound::new(start);
+        bound.end(Some(7));
+        let later = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(bound.begin(later(10)), i64::MIN);
+        assert_eq!(bound.begin(later(20)), 7);
+        bound.include(3);
+        bound.end(None);
+        assert_eq!(bound.begin(later(21)), 3);
+        bound.include(5);
+        assert_eq!(bound.begin(later(29)), 3);
+        assert_eq!(bound.begin(later(30)), 7, "it was numbered since");
+    }
 }

@@ -94,12 +94,10 @@ pub(super) const LOOK_UP_LAST: &str = "\
         WHERE account || '' = asked.account AND customer_id = asked.customer_id ORDER BY position DESC LIMIT 1 \
     ) AS last";
 
-/// In this order, so that the events of a customer get larger numbers.
+/// One row for all events of a group, in the order of the writes.
 pub(super) const INSERT_EVENTS: &str = "\
     INSERT INTO outbox (account, customer_id, event_id, event_type, occurred_at, previous, key_id) \
-    SELECT * FROM unnest( \
-        $1::text[], $2::text[], $3::bytea[], $4::bigint[], $5::bigint[], $6::bytea[], $7::text[] \
-    )";
+    VALUES ($1, $2, $3, $4, $5, $6, $7)";
 
 /// Deletes used signatures that expired in this time, the oldest first: at most [`PRUNE_ROWS_MAX`]. Returns how many, and
 /// when the last of them expired. Rows that another replica is deleting are left to it.

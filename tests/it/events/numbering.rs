@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use actix_web::rt::time::sleep;
+use customers_api::store::Exported;
 use futures_util::future::join_all;
 
 use super::{all, list, members, page};
@@ -12,8 +13,8 @@ use crate::{
 };
 
 /// An event as another replica leaves it.
-const LEFT: &str = "INSERT INTO outbox (account, customer_id, event_id, event_type, occurred_at) \
-    VALUES ('acme', 'left', decode('000102030405060708090a0b0c0d0e0f', 'hex'), 1, 0)";
+const LEFT: &str = "INSERT INTO outbox (account, customer_id, event_id, event_type, occurred_at, previous, key_id) \
+    VALUES ('{acme}', '{left}', ARRAY[decode('000102030405060708090a0b0c0d0e0f', 'hex')], '{1}', '{0}', '{NULL}', '{NULL}')";
 
 #[actix_web::test]
 async fn an_event_that_is_overtaken_is_not_missed() {
@@ -41,6 +42,73 @@ async fn what_a_dead_replica_left_is_numbered_by_the_next_one() {
     eventually("it is numbered", async || api.database.count("outbox").await == 0).await;
     let (events, _) = all(&api, 100).await;
     assert_eq!(members(&events, "CustomerID"), ["left"]);
+}
+
+/// Two groups of two accounts.
+const GROUPS: &str = "INSERT INTO outbox (account, customer_id, event_id, event_type, occurred_at, previous, key_id) \
+    SELECT accounts, customers, array_fill('\\x000102030405060708090a0b0c0d0e0f'::bytea, ARRAY[3]), \
+        ARRAY[1, 1, 1], ARRAY[0, 0, 0], ARRAY[NULL, NULL, NULL]::bytea[], ARRAY['k', NULL, NULL] \
+    FROM (VALUES (ARRAY['acme', 'globex', 'acme'], ARRAY['a', 'b', 'c']), \
+        (ARRAY['globex', 'acme', 'globex'], ARRAY['d', 'e', 'f'])) AS groups (accounts, customers)";
+
+#[actix_web::test]
+async fn an_export_has_what_is_not_numbered_yet_at_the_positions_that_it_gets() {
+    let api = TestApi::start(Engine::Postgres).await;
+    api.put("first", &mia()).send().await.expect(201);
+    api.store.number_events().await.unwrap();
+    // Whoever numbers cannot.
+    let other = connect(&api.database.url).await;
+    other.batch_execute("SELECT pg_advisory_lock(x'6576656e7473'::bigint)").await.unwrap();
+    other.batch_execute(GROUPS).await.unwrap();
+    let before = exported(&api).await;
+    let events = [("acme", 1, "first"), ("acme", 2, "a"), ("acme", 3, "c"), ("acme", 4, "e")];
+    let others = [("globex", 1, "b"), ("globex", 2, "d"), ("globex", 3, "f")];
+    let event = |(account, position, id): (&str, i64, &str)| (account.to_owned(), position, id.to_owned());
+    assert_eq!(before, events.into_iter().chain(others).map(event).collect::<Vec<_>>());
+    other.batch_execute("SELECT pg_advisory_unlock_all()").await.unwrap();
+    api.store.number_events().await.unwrap();
+    assert_eq!(exported(&api).await, before);
+    assert_eq!(api.database.count("outbox").await, 0);
+    assert_eq!(api.database.count("events WHERE key_id = 'k' AND customer_id IN ('a', 'd')").await, 2);
+}
+
+#[actix_web::test]
+async fn what_has_no_position_yet_gets_it_after_the_migration_to_groups() {
+    macro_rules! migration {
+        ($file:literal) => {
+            include_str!(concat!(
+                "../../../migrations/postgres/2026-12-01-130000_leave_events_by_group/",
+                $file
+            ))
+        };
+    }
+    let database = Engine::Postgres.database().await;
+    let client = connect(&database.url).await;
+    client.batch_execute(migration!("down.sql")).await.unwrap();
+    for (account, id) in [("acme", "a"), ("globex", "b"), ("acme", "c")] {
+        let insert = "INSERT INTO outbox (account, customer_id, event_id, event_type, occurred_at) VALUES ($1, $2, $3, 1, 0)";
+        client.execute(insert, &[&account, &id, &[7_u8; 16].as_slice()]).await.unwrap();
+    }
+    client.batch_execute(migration!("up.sql")).await.unwrap();
+    let api = TestApi::start(Engine::Sqlite).await.over(database).await;
+    api.store.number_events().await.unwrap();
+    let numbered = exported(&api).await;
+    let numbered: Vec<_> =
+        numbered.iter().map(|(account, at, id)| (account.as_str(), *at, id.as_str())).collect();
+    assert_eq!(numbered, [("acme", 1, "a"), ("acme", 2, "c"), ("globex", 1, "b")]);
+}
+
+/// Account, position and customer of each event that an export has.
+async fn exported(api: &TestApi) -> Vec<(String, i64, String)> {
+    let mut export = api.store.export(None).await.unwrap();
+    let mut events = Vec::new();
+    while let Some(part) = export.next().await.unwrap() {
+        if let Exported::Events(rows) = part {
+            events.extend(rows.into_iter().map(|row| (row.account, row.position, row.customer_id)));
+        }
+    }
+    events.sort();
+    events
 }
 
 #[actix_web::test]

@@ -238,7 +238,7 @@ async fn requests_get_503_with_retry_after_while_the_server_is_away() {
 async fn what_a_database_that_is_away_holds_up_is_told_once_and_once_when_it_goes_on() {
     const PARTS: [(&str, &str); 5] = [
         ("the signing keys cannot be read", "the signing keys are read again"),
-        ("events cannot be numbered", "events are numbered again"),
+        ("events that are left cannot be looked for", "events that are left are looked for again"),
         ("old events cannot be pruned", "old events are pruned again"),
         ("expired signatures cannot be pruned", "expired signatures are pruned again"),
         ("the database does not commit", "the database commits again"),

@@ -1,0 +1,1 @@
+-- Nothing to do: one writer numbers the events of a group as it writes them.
