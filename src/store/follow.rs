@@ -69,11 +69,17 @@ impl Store {
         query.page(head.as_ref(), rows)
     }
 
-    /// Waits until there may be an event after this position, or the database does not answer. It may be dropped.
-    pub async fn event_after(&self, collection: impl Into<Collection<'_>>, position: i64) {
+    /// Waits until there may be an event after this position, or the database does not answer. It may be dropped. Returns false
+    /// if whoever waits has to go: [`Self::dismiss_followers`].
+    pub async fn event_after(&self, collection: impl Into<Collection<'_>>, position: i64) -> bool {
         let collection = collection.into();
         let poll = async |accounts| within(ANSWER_TIMEOUT, async { on!(self.newest_events(accounts)) }).await;
-        self.followers.wait(collection.as_str(), position, poll).await;
+        self.followers.wait(collection.as_str(), position, poll).await
+    }
+
+    /// Ends [`Self::event_after`] for all who wait for the account for which the most do, because others need their places.
+    pub fn dismiss_followers(&self) {
+        self.followers.dismiss();
     }
 
     /// Whether whoever awaits [`Self::event_after`] would know by now of an event from a second ago: then there is nothing to read.

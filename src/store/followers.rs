@@ -44,6 +44,8 @@ struct News {
     newest: i64,
     /// How often the database did not answer.
     failures: u64,
+    /// How often those who waited had to go.
+    dismissals: u64,
 }
 
 /// Somebody who waits, until this is dropped.
@@ -68,20 +70,30 @@ impl Followers {
     }
 
     /// Waits until an account has an event after this position, as far as is known: also if the database does not answer.
-    /// `poll` asks for the newest positions of accounts.
+    /// `poll` asks for the newest positions of accounts. Returns whether whoever waits may go on to do so.
     pub(super) async fn wait(
         &self,
         account: &str,
         position: i64,
         poll: impl AsyncFn(Vec<String>) -> Result<Vec<(String, i64)>, StoreError>,
-    ) {
+    ) -> bool {
         let mut waiting = self.subscribe(account);
-        let failures = waiting.news.borrow().failures;
-        let is_news = |news: &News| news.newest > position || news.failures != failures;
+        let News { newest: _, failures, dismissals } = *waiting.news.borrow();
+        let is_news = |news: &News| {
+            news.newest > position || news.failures != failures || news.dismissals != dismissals
+        };
         tokio::select! {
             // The sender is there as long as somebody waits.
             _ = waiting.news.wait_for(is_news) => {}
             never = self.poll(poll) => match never {},
+        }
+        waiting.news.borrow().dismissals == dismissals
+    }
+
+    /// Ends the waiting for the account for which the most wait.
+    pub(super) fn dismiss(&self) {
+        if let Some(news) = lock(&self.0.accounts).values().max_by_key(|news| news.receiver_count()) {
+            news.send_modify(|news| news.dismissals += 1);
         }
     }
 

@@ -44,7 +44,7 @@ pub(super) async fn list_events(
     page::json(page.events, Some(token)).map(Listed::from)
 }
 
-/// The page; if it is empty, waits for an event until the time is over or the service stops.
+/// The page; if it is empty, waits for an event until the time is over, the service stops, or a new connection needs the place.
 async fn read_or_wait(
     api: &Api,
     account: &Account,
@@ -60,7 +60,9 @@ async fn read_or_wait(
         }
         start = FeedStart::After(page.next);
         tokio::select! {
-            () = api.store.event_after(account, page.next.position) => {}
+            may_wait = api.store.event_after(account, page.next.position) => if !may_wait {
+                return Ok(page);
+            },
             () = api.readiness.stopped() => return Ok(page),
             () = sleep_until(on_the_beat(deadline)) => if api.store.is_followed() {
                 return Ok(page);

@@ -10,6 +10,7 @@ use actix_web::{
     body::BoxBody,
     dev::{AppConfig, ServiceResponse},
     rt,
+    web::Data,
 };
 use futures_util::future::{LocalBoxFuture, ready};
 use rustls::ServerConfig;
@@ -26,7 +27,7 @@ use super::{
     stream::Stream,
     tls,
 };
-use crate::api::budget::Budget;
+use crate::api::state::Api;
 
 /// What the connections of all workers need.
 #[derive(Clone)]
@@ -34,7 +35,7 @@ pub(super) struct Common {
     /// With it, all connections have TLS.
     pub(super) tls: Option<Arc<ServerConfig>>,
     pub(super) connections: Connections,
-    pub(super) bodies: Budget,
+    pub(super) api: Data<Api>,
     pub(super) patience: Patience,
     /// Says that the server is about to stop.
     pub(super) stop: GracefulShutdownSignal,
@@ -122,9 +123,9 @@ where
 
 impl<S: App, H: Service<(Stream, Option<SocketAddr>), Response = ()>> Worker<S, H> {
     async fn serve(&self, stream: TcpStream) {
-        let Common { tls: _, connections, bodies, patience, stop } = &self.common;
+        let Common { tls: _, connections, api, patience, stop } = &self.common;
         let peer = tokio::select! {
-            open = connections.open() => Peer::new(open, &self.line, *patience),
+            open = connections.open(|| api.store.dismiss_followers()) => Peer::new(open, &self.line, *patience),
             () = stop.notified() => return,
         };
         let accepted = tokio::select! {
@@ -142,7 +143,7 @@ impl<S: App, H: Service<(Stream, Option<SocketAddr>), Response = ()>> Worker<S, 
         };
         let served = async {
             if is_http2 {
-                http2::serve(stream.clone(), &*self.app, bodies, stop).await;
+                http2::serve(stream.clone(), &*self.app, &api.bodies, stop).await;
             } else {
                 tokio::select! {
                     // What a client sends wrong is not an error of the service.
@@ -185,6 +186,7 @@ mod tests {
     };
 
     use super::{super::stream::Io, *};
+    use crate::api::budget::Budget;
 
     /// Far longer than anything here takes.
     const LONG: Duration = Duration::from_secs(60);
@@ -207,7 +209,7 @@ mod tests {
     }
 
     async fn peer(patience: Patience) -> Rc<Peer> {
-        let (open, line) = (Connections::new(1).open().await, Rc::default());
+        let (open, line) = (Connections::new(1).open(|| {}).await, Rc::default());
         let peer = Peer::new(open, &line, patience);
         rt::spawn(async move { line.run().await });
         peer

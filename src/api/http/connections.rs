@@ -64,8 +64,8 @@ impl Connections {
     }
 
     /// Takes a place for a new connection. If there is none, the connection that has waited longest for its client gives way.
-    /// If all are being served, this waits.
-    pub(super) async fn open(&self) -> Open {
+    /// If all are being served, this waits, and calls `make_room` after a while.
+    pub(super) async fn open(&self, make_room: impl Fn()) -> Open {
         let end_of_grace = Instant::now() + GRACE;
         loop {
             let changed = self.0.changed.notified();
@@ -74,6 +74,9 @@ impl Connections {
                 // There may be a place for the next one, too.
                 self.0.changed.notify_one();
                 return open;
+            }
+            if !in_grace {
+                make_room();
             }
             tokio::select! {
                 () = changed => {}
@@ -207,7 +210,7 @@ mod tests {
         let connections = Connections::new(2);
         let [first, second] = [(); 2].map(|()| open(&connections).unwrap());
         assert!(first.is_served() && second.is_served());
-        let mut third = pin!(connections.open());
+        let mut third = pin!(connections.open(|| {}));
         assert!(poll!(&mut third).is_pending());
         assert!(open(&connections).is_none());
         drop(first);
@@ -221,7 +224,7 @@ mod tests {
         assert!(first.is_served());
         first.waits(first.now());
         assert!(connections.try_open(GRACE).is_none());
-        let second = connections.open().await;
+        let second = connections.open(|| {}).await;
         assert!(has_given_way(&first) && second.is_served());
     }
 }

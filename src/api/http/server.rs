@@ -148,9 +148,8 @@ pub fn run(api: Api, sockets: Sockets) -> io::Result<Server> {
         .shutdown_timeout(SHUTDOWN_SECONDS)
         .disable_signals();
     let (tls, connections) = (tls.map(Arc::new), Connections::new(connections_max));
-    let (bodies, stop) = (api.bodies.clone(), server.graceful_shutdown_signal());
-    let patience = Patience::default();
-    let common = Common { tls, connections: connections.clone(), bodies, patience, stop };
+    let (stop, patience) = (server.graceful_shutdown_signal(), Patience::default());
+    let common = Common { tls, connections: connections.clone(), api: Data::clone(&api), patience, stop };
     let service = move || connection::service(app.clone(), common.clone());
     let running = server.listen(scheme, listener, service)?.run();
     Ok(Server { address, scheme, handle: running.handle(), running, connections, api })

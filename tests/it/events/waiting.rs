@@ -9,7 +9,7 @@ use actix_web::rt::time::{sleep, timeout};
 use futures_util::{FutureExt as _, future::join_all};
 
 use super::{list, members, page};
-use crate::support::{Engine, Service, TestApi, mia, on_each_engine};
+use crate::support::{Engine, Raw, Service, Signer, TestApi, mia, on_each_engine, token_for};
 
 /// Whether nothing comes as long as nothing happens. That is no proof, but a wait that ends at once would show.
 async fn still_waits(waiting: impl Future + Unpin) -> bool {
@@ -95,4 +95,39 @@ async fn at_a_stop_whoever_waits_is_answered() {
     assert!(events.is_empty() && stopped.elapsed() < Duration::from_secs(5));
     let ended = actix_web::rt::task::spawn_blocking(move || service.wait().success());
     assert!(ended.await.unwrap(), "it ends");
+}
+
+/// A connection that waits for an event of the signer's account.
+async fn follower(service: &Service, signer: &Signer) -> Raw {
+    let target = "/events?From=Newest&Wait=10";
+    let mut connection = Raw::connect(&service.address).await;
+    let token = token_for(signer, "GET", target, b"");
+    let head = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nApi-Signature: {token}\r\n\r\n");
+    connection.send(&head).await;
+    connection
+}
+
+#[actix_web::test]
+async fn those_who_wait_for_the_account_with_the_most_of_them_make_room_for_a_new_connection() {
+    let api = TestApi::start(Engine::Sqlite).await;
+    let other = api.register("other", customers_api::signature::Algorithm::Es256, "other-1").await;
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["--max-connections", "3", "--workers", "1"];
+    let service = Service::start(&api.database.url, &folder.path().join("log"), &arguments);
+    let mut others = follower(&service, &other).await;
+    let mut many = [follower(&service, &api.signer).await, follower(&service, &api.signer).await];
+    let mut kept = Box::pin(others.answer());
+    let [first, second] = &mut many;
+    let mut dismissed = Box::pin(futures_util::future::join(first.answer(), second.answer()));
+    assert!(still_waits(&mut kept).await && still_waits(&mut dismissed).await);
+
+    let mut new = Raw::connect(&service.address).await;
+    new.send("GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    assert_eq!(new.answer().await.status, 204);
+    let (first, second) = dismissed.await;
+    for answer in [first, second] {
+        assert_eq!(answer.status, 200);
+        assert!(answer.body.starts_with("{\"Items\":[],\"PageToken\":"), "{}", answer.body);
+    }
+    assert!(kept.now_or_never().is_none(), "whoever waits for another account goes on");
 }
