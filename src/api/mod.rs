@@ -6,6 +6,7 @@
 
 mod base_path;
 mod budget;
+mod caller;
 mod customers;
 mod document;
 mod error;

@@ -85,7 +85,7 @@ impl Followers {
         tokio::select! {
             // The sender is there as long as somebody waits.
             _ = waiting.news.wait_for(is_news) => {}
-            never = self.poll(poll) => match never {},
+            never = self.poll_in_turn(poll) => match never {},
         }
         waiting.news.borrow().dismissals == dismissals
     }
@@ -102,11 +102,19 @@ impl Followers {
         lock(&self.0.answered).is_some_and(|answered| answered.elapsed() < ANSWER_AGE_MAX)
     }
 
-    async fn poll(
+    async fn poll_in_turn(
         &self,
         poll: impl AsyncFn(Vec<String>) -> Result<Vec<(String, i64)>, StoreError>,
     ) -> Infallible {
         let _turn = self.0.poller.lock().await;
+        // In a box, so that the others who wait have no room for it.
+        Box::pin(self.poll(poll)).await
+    }
+
+    async fn poll(
+        &self,
+        poll: impl AsyncFn(Vec<String>) -> Result<Vec<(String, i64)>, StoreError>,
+    ) -> Infallible {
         loop {
             let accounts = lock(&self.0.accounts).keys().cloned().collect();
             match poll(accounts).await {

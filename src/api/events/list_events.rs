@@ -54,7 +54,8 @@ async fn read_or_wait(
 ) -> Result<EventPage, ApiError> {
     let (deadline, mut start) = (Instant::now() + wait, start);
     loop {
-        let page = page::read(api, account, None, start, limit).await?;
+        // In a box, so that whoever waits has no room for it.
+        let page = Box::pin(page::read(api, account, None, start, limit)).await?;
         if !page.events.is_empty() || Instant::now() >= deadline {
             return Ok(page);
         }

@@ -14,10 +14,10 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::lock::lock;
+use crate::{account::Account, api::caller::Caller, lock::lock};
 
 /// How long a connection may wait for its client, if others do longer, before it gives way. A new connection waits as long
-/// for one that does. So those that are served now and then keep their places.
+/// for one that does. So those that are served now and then keep their places. Room is made as often at most.
 const GRACE: Duration = Duration::from_millis(500);
 
 /// All open connections. Clones share them.
@@ -30,6 +30,8 @@ struct Shared {
     places: Mutex<Places>,
     /// A connection was closed, or waits for its client from now on.
     changed: Notify,
+    /// When room was made last, in microseconds since the service began.
+    made_room: AtomicU64,
 }
 
 #[derive(Default)]
@@ -44,6 +46,7 @@ struct Place {
     /// connection had to give way.
     waiting_since: AtomicU64,
     given_way: Notify,
+    caller: Caller,
 }
 
 const SERVING: u64 = u64::MAX;
@@ -60,7 +63,7 @@ pub(super) struct Open {
 impl Connections {
     pub(super) fn new(max: usize) -> Self {
         let (begun, places) = (Instant::now(), Mutex::default());
-        Self(Arc::new(Shared { max, begun, places, changed: Notify::new() }))
+        Self(Arc::new(Shared { max, begun, places, changed: Notify::new(), made_room: AtomicU64::new(0) }))
     }
 
     /// Takes a place for a new connection. If there is none, the connection that has waited longest for its client gives way.
@@ -75,27 +78,31 @@ impl Connections {
                 self.0.changed.notify_one();
                 return open;
             }
-            if !in_grace {
+            if !in_grace && self.may_make_room() {
                 make_room();
             }
+            let again = if in_grace { end_of_grace } else { Instant::now() + GRACE };
             tokio::select! {
                 () = changed => {}
-                () = sleep_until(end_of_grace), if in_grace => {}
+                () = sleep_until(again) => {}
             }
         }
     }
 
-    /// Takes a place that is free, or that of a connection that has waited for so long.
+    /// Whether room was not made just now.
+    fn may_make_room(&self) -> bool {
+        let now = self.now();
+        let is_due = |last: u64| (now >= last.saturating_add(micros(GRACE))).then_some(now);
+        self.0.made_room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, is_due).is_ok()
+    }
+
+    /// Takes a place that is free, or that of a connection that has waited for so long. An account whose connections are not the
+    /// most loses none that was served just now.
     fn try_open(&self, waited: Duration) -> Option<Open> {
         let mut places = lock(&self.0.places);
         if places.open.len() >= self.0.max {
             places.note_full(self.0.max);
-            let longest =
-                places.open.iter().map(|(id, place)| (place.waiting_since.load(Ordering::Relaxed), *id));
-            let (since, id) = longest.min().filter(|(since, _)| *since < GONE)?;
-            if self.now() < since.saturating_add(micros(waited)) {
-                return None;
-            }
+            let (since, id) = places.next_to_give_way(self.now(), micros(waited))?;
             let place = Arc::clone(places.open.get(&id)?);
             // It may be about to be served.
             place.waiting_since.compare_exchange(since, GONE, Ordering::Relaxed, Ordering::Relaxed).ok()?;
@@ -104,7 +111,9 @@ impl Connections {
         }
         let id = places.next_id;
         places.next_id += 1;
-        let place = Place { waiting_since: AtomicU64::new(self.now()), given_way: Notify::new() };
+        let (waiting_since, given_way, caller) =
+            (AtomicU64::new(self.now()), Notify::new(), Caller::default());
+        let place = Place { waiting_since, given_way, caller };
         let place = Arc::new(place);
         places.open.insert(id, Arc::clone(&place));
         Some(Open { connections: self.clone(), id, place })
@@ -124,6 +133,23 @@ fn micros(time: Duration) -> u64 {
 }
 
 impl Places {
+    /// Since when the connection waits, and its id. Of those that have waited for so long, and are not of the account with the
+    /// most connections, those must have waited for [`GRACE`].
+    fn next_to_give_way(&self, now: u64, waited: u64) -> Option<(u64, u64)> {
+        let mut sizes: HashMap<Option<&Account>, usize> = HashMap::new();
+        for place in self.open.values() {
+            *sizes.entry(place.caller.account()).or_default() += 1;
+        }
+        let largest = sizes.values().max().copied()?;
+        let waiting = self.open.iter().filter_map(|(id, place)| {
+            let since = place.waiting_since.load(Ordering::Relaxed);
+            let is_largest = sizes.get(&place.caller.account()) == Some(&largest);
+            let waited = if is_largest { waited } else { micros(GRACE) };
+            (since < GONE && now >= since.saturating_add(waited)).then_some((!is_largest, since, *id))
+        });
+        waiting.min().map(|(_, since, id)| (since, id))
+    }
+
     /// The first connection that finds no free place is logged.
     fn note_full(&mut self, max: usize) {
         if !std::mem::replace(&mut self.is_full, true) {
@@ -140,6 +166,11 @@ impl Open {
     pub(super) fn is_served(&self) -> bool {
         let serve = |since: u64| (since != GONE).then_some(SERVING);
         self.place.waiting_since.fetch_update(Ordering::Relaxed, Ordering::Relaxed, serve).is_ok()
+    }
+
+    /// Who has the connection.
+    pub(super) fn caller(&self) -> Caller {
+        self.place.caller.clone()
     }
 
     /// Now, in microseconds since the service began.
@@ -203,6 +234,43 @@ mod tests {
         assert_eq!(connections.count(), 3);
         drop(second);
         assert_eq!(connections.count(), 3, "its place was taken");
+    }
+
+    #[test]
+    fn a_connection_of_another_account_keeps_its_place_if_it_was_served_just_now() {
+        let connections = Connections::new(4);
+        let places = [(); 4].map(|()| open(&connections).unwrap());
+        for (place, account) in places.iter().zip(["most", "other", "most", "most"]) {
+            assert!(place.is_served());
+            place.caller().note(&account.parse().unwrap());
+        }
+        let [first, other, third, _fourth] = places;
+        other.waits(other.now());
+        assert!(open(&connections).is_none(), "of the account with the most, none waits for its client");
+        first.waits(first.now());
+        let _new = open(&connections).unwrap();
+        assert!(has_given_way(&first) && !has_given_way(&other) && !has_given_way(&third));
+        other.waits(0);
+        assert_eq!(
+            lock(&connections.0.places).next_to_give_way(micros(GRACE), 0),
+            Some((0, other.id)),
+            "in the end it does"
+        );
+    }
+
+    #[tokio::test]
+    async fn room_is_made_when_all_are_served_and_not_again_at_once() {
+        let connections = Connections::new(1);
+        let first = open(&connections).unwrap();
+        assert!(first.is_served());
+        let asked = std::cell::Cell::new(0);
+        let second = connections.open(|| {
+            asked.set(asked.get() + 1);
+            first.waits(first.now());
+        });
+        assert!(second.await.is_served() && has_given_way(&first));
+        assert_eq!(asked.get(), 1);
+        assert!(!connections.may_make_room());
     }
 
     #[tokio::test]

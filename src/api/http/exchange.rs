@@ -60,6 +60,7 @@ pub(super) async fn respond(app: &impl App, peer: &Rc<Peer>, mut request: Reques
         async move { place.set(Some(gate.enter().await)) }
     };
     request.extensions_mut().insert(peer.allowance());
+    request.extensions_mut().insert(peer.caller());
     let payload = match request.take_payload() {
         Payload::None => {
             enter.await;

@@ -13,7 +13,7 @@ use super::{
     limits::{AHEAD_BYTES_MAX, KEEP_ALIVE, Patience, READ_BYTES_MAX, REQUEST_TIMEOUT},
     pace::Pace,
 };
-use crate::api::budget::Allowance;
+use crate::api::{budget::Allowance, caller::Caller};
 
 /// How much later than the framework an idle connection is closed, should the framework not do so.
 const KEEP_ALIVE_GRACE: Duration = Duration::from_secs(5);
@@ -64,6 +64,11 @@ impl Peer {
     /// What the connection may occupy besides what all share.
     pub(super) fn allowance(&self) -> Allowance {
         self.allowance.clone()
+    }
+
+    /// Who has the connection.
+    pub(super) fn caller(&self) -> Caller {
+        self.open.caller()
     }
 
     /// Waits until the connection has to give way to another.

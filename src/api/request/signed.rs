@@ -13,6 +13,7 @@ use super::{body, connection, input::Input, media_type, reading::Reading};
 use crate::{
     account::Account,
     api::{
+        caller::Caller,
         document::errors_of_signed_requests,
         error::ApiError,
         operation::{Inputs, Operation, only_reads},
@@ -79,6 +80,7 @@ impl<T: Input> Signed<T> {
         let payload = connection::body(&request, payload);
         let body = body::read(&request, payload, &api.bodies).await?;
         let (account, scope, proof) = authenticate(api, operation, &request, &body).await?;
+        Caller::of(&request).note(&account);
         // Its answer will count as that of the account.
         request.extensions_mut().insert(account.clone());
         if scope == Scope::Read && !operation.only_reads() {
