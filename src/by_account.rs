@@ -68,6 +68,18 @@ impl<T> ByAccount<T> {
         taken
     }
 
+    /// Takes all items of the account with the most.
+    pub(crate) fn take_most(&mut self) -> VecDeque<T> {
+        let most =
+            self.accounts.iter().max_by_key(|(_, items)| items.len()).map(|(account, _)| account.clone());
+        let Some((account, items)) = most.and_then(|account| self.accounts.remove_entry(&account)) else {
+            return VecDeque::new();
+        };
+        self.turns.retain(|turn| *turn != account);
+        self.items -= items.len();
+        items
+    }
+
     /// Takes the oldest item of the first account in turn for which it is wanted. Accounts before it keep their turn.
     pub(crate) fn take_one(&mut self, mut is_wanted: impl FnMut(&T) -> bool) -> Option<T> {
         let oldest = |account: &String| self.accounts.get(account).and_then(VecDeque::front);
@@ -88,6 +100,17 @@ impl<T> ByAccount<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_items_of_the_account_with_the_most_are_taken() {
+        let mut items = ByAccount::new(10, |item: &(&'static str, i32)| item.0);
+        for item in [("a", 1), ("b", 2), ("b", 3), ("c", 4)] {
+            assert_eq!(items.add(item), None);
+        }
+        assert_eq!(items.take_most(), [("b", 2), ("b", 3)]);
+        assert_eq!((items.len(), items.take(10)), (2, vec![("a", 1), ("c", 4)]));
+        assert!(items.take_most().is_empty() && items.is_empty());
+    }
 
     /// Adds an item for each number, named by its account and the number. Returns those that had to go.
     fn add(items: &mut ByAccount<String>, account: &str, numbers: std::ops::Range<usize>) -> Vec<String> {

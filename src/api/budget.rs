@@ -95,6 +95,11 @@ impl Budget {
         timeout(WAITING_TIMEOUT, called).await.map_err(|_late| NoRoom)?.map_err(|_dropped| NoRoom)
     }
 
+    /// Ends [`Self::reserve`] for all that wait of the account of which the most do, because others need their places.
+    pub(super) fn dismiss(&self) {
+        drop(lock(&self.0.state).waiting.take_most());
+    }
+
     fn call_waiting(&self) {
         loop {
             let next = lock(&self.0.state).next(&self.0);
@@ -286,6 +291,21 @@ mod tests {
         assert_eq!(budget.used(), 60_000_000);
         drop((sixth, of_other));
         assert!(lock(&budget.0.state).accounts.is_empty(), "none is remembered");
+    }
+
+    #[tokio::test]
+    async fn where_others_need_the_place_the_account_with_the_most_waits_no_longer() {
+        let budget = Budget::new(2);
+        let (most, other) = ("most".parse().unwrap(), "other".parse().unwrap());
+        let used = [budget.reserve(&most, 1).await.unwrap(), budget.reserve(&other, 1).await.unwrap()];
+        let mut waiting = pin!(join_all((0..3).map(|_| budget.reserve(&most, 1))));
+        let mut kept = pin!(budget.reserve(&other, 1));
+        assert!(poll!(&mut waiting).is_pending() && poll!(&mut kept).is_pending());
+        budget.dismiss();
+        assert!(waiting.await.into_iter().all(|waited| waited.err() == Some(NoRoom)));
+        assert!(poll!(&mut kept).is_pending());
+        drop(used);
+        assert!(kept.await.is_ok());
     }
 
     #[tokio::test]

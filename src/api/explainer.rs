@@ -20,6 +20,11 @@ impl Explainer {
         Self(Budget::new(1))
     }
 
+    /// Ends the waiting for the account for which the most bodies wait.
+    pub(super) fn dismiss(&self) {
+        self.0.dismiss();
+    }
+
     /// The violations of this schema by a body that the models refused.
     pub(super) async fn explain(
         &self,

@@ -51,6 +51,14 @@ impl Api {
         })
     }
 
+    /// Ends the waiting of requests, for an event or for room: of each kind, that of the account with the most. So a new connection
+    /// finds a place.
+    pub(super) fn make_room(&self) {
+        self.store.dismiss_followers();
+        self.answers.dismiss();
+        self.explainer.dismiss();
+    }
+
     /// What is counted.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics

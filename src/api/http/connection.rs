@@ -125,7 +125,7 @@ impl<S: App, H: Service<(Stream, Option<SocketAddr>), Response = ()>> Worker<S, 
     async fn serve(&self, stream: TcpStream) {
         let Common { tls: _, connections, api, patience, stop } = &self.common;
         let peer = tokio::select! {
-            open = connections.open(|| api.store.dismiss_followers()) => Peer::new(open, &self.line, *patience),
+            open = connections.open(|| api.make_room()) => Peer::new(open, &self.line, *patience),
             () = stop.notified() => return,
         };
         let accepted = tokio::select! {
