@@ -18,7 +18,7 @@ use crate::{account::Account, api::caller::Caller, lock::lock};
 
 /// How long a connection may wait for its client, if others do longer, before it gives way. A new connection waits as long
 /// for one that does. So those that are served now and then keep their places. Room is made as often at most.
-const GRACE: Duration = Duration::from_millis(500);
+const GRACE: Duration = Duration::from_millis(250);
 
 /// All open connections. Clones share them.
 #[derive(Clone)]
