@@ -69,15 +69,26 @@ impl Store {
         query.page(head.as_ref(), rows)
     }
 
-    /// Waits until there may be an event after this position, or the database does not answer. It may be dropped. Returns false
-    /// if whoever waits has to go: [`Self::dismiss_followers`].
-    pub async fn event_after(&self, collection: impl Into<Collection<'_>>, position: i64) -> bool {
-        let collection = collection.into();
-        let poll = async |accounts| within(ANSWER_TIMEOUT, async { on!(self.newest_events(accounts)) }).await;
-        self.followers.wait(collection.as_str(), position, poll).await
+    /// Waits until there may be an event after this position, or the database does not answer. It may be dropped.
+    pub async fn event_after(&self, collection: impl Into<Collection<'_>>, position: i64) {
+        self.wait(collection.into(), position, false).await;
     }
 
-    /// Ends [`Self::event_after`] for all who wait for the account for which the most do, because others need their places.
+    /// The same for a request. Returns false if it has to go: [`Self::dismiss_followers`].
+    pub async fn event_after_for_request(
+        &self,
+        collection: impl Into<Collection<'_>>,
+        position: i64,
+    ) -> bool {
+        self.wait(collection.into(), position, true).await
+    }
+
+    async fn wait(&self, collection: Collection<'_>, position: i64, is_request: bool) -> bool {
+        let poll = async |accounts| within(ANSWER_TIMEOUT, async { on!(self.newest_events(accounts)) }).await;
+        self.followers.wait(collection.as_str(), position, is_request, poll).await
+    }
+
+    /// Ends the waiting of all requests of the account of which the most wait, because others need their places.
     pub fn dismiss_followers(&self) {
         self.followers.dismiss();
     }

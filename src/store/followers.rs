@@ -31,11 +31,18 @@ pub(super) struct Followers(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     /// What is known of each account that somebody waits for.
-    accounts: Mutex<HashMap<String, watch::Sender<News>>>,
+    accounts: Mutex<HashMap<String, Followed>>,
     /// Whose turn it is to ask the database.
     poller: Turn<()>,
     /// When it answered last.
     answered: Mutex<Option<Instant>>,
+}
+
+#[derive(Default)]
+struct Followed {
+    news: watch::Sender<News>,
+    /// How many requests wait. The others who do are the service's own.
+    requests: usize,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -52,6 +59,7 @@ struct News {
 struct Waiting<'a> {
     followers: &'a Followers,
     account: &'a str,
+    is_request: bool,
     news: watch::Receiver<News>,
 }
 
@@ -63,21 +71,22 @@ impl Followers {
             return;
         }
         for (account, newest) in newest {
-            if let Some(news) = accounts.get(account) {
+            if let Some(Followed { news, .. }) = accounts.get(account) {
                 news.send_if_modified(|news| std::mem::replace(&mut news.newest, newest) != newest);
             }
         }
     }
 
     /// Waits until an account has an event after this position, as far as is known: also if the database does not answer.
-    /// `poll` asks for the newest positions of accounts. Returns whether whoever waits may go on to do so.
+    /// `poll` asks for the newest positions of accounts. A request may have to go: false is returned then.
     pub(super) async fn wait(
         &self,
         account: &str,
         position: i64,
+        is_request: bool,
         poll: impl AsyncFn(Vec<String>) -> Result<Vec<(String, i64)>, StoreError>,
     ) -> bool {
-        let mut waiting = self.subscribe(account);
+        let mut waiting = self.subscribe(account, is_request);
         let News { newest: _, failures, dismissals } = *waiting.news.borrow();
         let is_news = |news: &News| {
             news.newest > position || news.failures != failures || news.dismissals != dismissals
@@ -90,9 +99,10 @@ impl Followers {
         waiting.news.borrow().dismissals == dismissals
     }
 
-    /// Ends the waiting for the account for which the most wait.
+    /// Ends the waiting of the requests of the account of which the most wait.
     pub(super) fn dismiss(&self) {
-        if let Some(news) = lock(&self.0.accounts).values().max_by_key(|news| news.receiver_count()) {
+        let accounts = lock(&self.0.accounts);
+        if let Some(Followed { news, .. }) = accounts.values().max_by_key(|followed| followed.requests) {
             news.send_modify(|news| news.dismissals += 1);
         }
     }
@@ -124,7 +134,7 @@ impl Followers {
                 }
                 // Each of those who wait asks for itself, and gets to know the error.
                 Err(_) => {
-                    for news in lock(&self.0.accounts).values() {
+                    for Followed { news, .. } in lock(&self.0.accounts).values() {
                         news.send_modify(|news| news.failures += 1);
                     }
                 }
@@ -133,18 +143,21 @@ impl Followers {
         }
     }
 
-    fn subscribe<'a>(&'a self, account: &'a str) -> Waiting<'a> {
+    fn subscribe<'a>(&'a self, account: &'a str, is_request: bool) -> Waiting<'a> {
         let mut accounts = lock(&self.0.accounts);
-        let news = accounts.entry(account.to_owned()).or_default().subscribe();
-        Waiting { followers: self, account, news }
+        let followed = accounts.entry(account.to_owned()).or_default();
+        followed.requests += usize::from(is_request);
+        Waiting { followers: self, account, is_request, news: followed.news.subscribe() }
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         let mut accounts = lock(&self.followers.0.accounts);
+        let Some(followed) = accounts.get_mut(self.account) else { return };
+        followed.requests -= usize::from(self.is_request);
         // This one is still among them.
-        if accounts.get(self.account).is_some_and(|news| news.receiver_count() <= 1) {
+        if followed.news.receiver_count() <= 1 {
             accounts.remove(self.account);
         }
     }
@@ -159,14 +172,33 @@ mod tests {
     use super::*;
 
     #[tokio::test]
+    async fn the_requests_of_the_account_of_which_the_most_wait_are_dismissed() {
+        let followers = Followers::default();
+        let wait =
+            |account, is_request| Box::pin(followers.wait(account, 0, is_request, async |_| Ok(Vec::new())));
+        let mut own = [(); 3].map(|()| wait("endpoints", false));
+        let (mut few, mut most) = (wait("few", true), [(); 2].map(|()| wait("most", true)));
+        for waiting in own.iter_mut().chain([&mut few]).chain(&mut most) {
+            assert!(poll!(waiting).is_pending());
+        }
+        followers.dismiss();
+        for waiting in most {
+            assert!(!waiting.await);
+        }
+        for waiting in own.iter_mut().chain([&mut few]) {
+            assert!(poll!(waiting).is_pending());
+        }
+    }
+
+    #[tokio::test]
     async fn they_are_up_to_date_only_if_the_database_answers() {
         let followers = Followers::default();
         {
-            let mut waiting = pin!(followers.wait("acme", 0, async |_| pending().await));
+            let mut waiting = pin!(followers.wait("acme", 0, true, async |_| pending().await));
             assert!(poll!(&mut waiting).is_pending());
             assert!(!followers.are_up_to_date());
         }
-        let mut waiting = pin!(followers.wait("acme", 0, async |_| Ok(Vec::new())));
+        let mut waiting = pin!(followers.wait("acme", 0, true, async |_| Ok(Vec::new())));
         assert!(poll!(&mut waiting).is_pending());
         assert!(followers.are_up_to_date());
     }

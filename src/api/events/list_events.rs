@@ -61,7 +61,7 @@ async fn read_or_wait(
         }
         start = FeedStart::After(page.next);
         tokio::select! {
-            may_wait = api.store.event_after(account, page.next.position) => if !may_wait {
+            may_wait = api.store.event_after_for_request(account, page.next.position) => if !may_wait {
                 return Ok(page);
             },
             () = api.readiness.stopped() => return Ok(page),
