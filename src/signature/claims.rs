@@ -155,3 +155,38 @@ pub(super) fn hex_sha256(bytes: &[u8]) -> String {
     let (halves, _) = digest.as_ref().as_chunks();
     halves.iter().map(|half| format!("{:032x}", u128::from_be_bytes(*half))).collect::<Vec<_>>().concat()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const NOW: i64 = 1_700_000_000;
+
+    #[test]
+    fn each_time_has_its_bound_to_the_second_and_to_less() {
+        for (ahead, is_right) in
+            [(json!(NOW + 60), true), (json!(1_700_000_060.5), false), (json!(NOW + 61), false)]
+        {
+            assert_eq!(issued_at(Some(&ahead), NOW).is_ok(), is_right, "iat {ahead}");
+            assert_eq!(not_before(Some(&ahead), NOW).is_ok(), is_right, "nbf {ahead}");
+        }
+        for (exp, is_right) in [(json!(NOW), false), (json!(1_700_000_000.5), true), (json!(NOW + 1), true)] {
+            assert_eq!(expiry(Some(&exp), Some(&json!(NOW - 1)), NOW).is_ok(), is_right, "exp {exp}");
+        }
+        for (life, is_right) in
+            [(json!(NOW + 900), true), (json!(1_700_000_900.5), false), (json!(NOW + 901), false)]
+        {
+            assert_eq!(expiry(Some(&life), Some(&json!(NOW)), NOW).is_ok(), is_right, "exp {life}");
+        }
+    }
+
+    #[test]
+    fn a_signature_is_remembered_until_the_end_of_the_second_in_which_it_expires() {
+        for (exp, expires_at_second) in [(json!(NOW), NOW), (json!(1_700_000_000.25), NOW + 1)] {
+            let claims = Map::from_iter([("exp".to_owned(), exp)]);
+            assert_eq!(expires_at(&claims), expires_at_second);
+        }
+    }
+}
