@@ -35,8 +35,10 @@ use crate::telemetry::{Outage, StoreMetrics};
 /// How often to look for events that a replica left which is gone.
 const SWEEP_PAUSE: Duration = Duration::from_secs(1);
 
-/// To look for them takes at most one part of so many of the time.
+/// To look for them takes at most one part of so many of the time, as long as the pause is no longer than this: then it may have
+/// been a failure, which may have passed.
 const SWEEP_PART: u32 = 10;
+const SWEEP_PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// How long to wait while another replica numbers.
 const TURN_PAUSE: Duration = Duration::from_millis(2);
@@ -129,7 +131,7 @@ impl Numberer {
                 crate::lock::lock(&self.bound).include(seq);
                 self.wanted.notify_one();
             }
-            sleep(SWEEP_PAUSE.max(began.elapsed() * (SWEEP_PART - 1))).await;
+            sleep((began.elapsed() * (SWEEP_PART - 1)).clamp(SWEEP_PAUSE, SWEEP_PAUSE_MAX)).await;
         }
     }
 
@@ -173,8 +175,10 @@ impl Bound {
         self.from
     }
 
+    /// Begins there at the latest. It was drawn by now, so that it moves the bound on, too, if others number everything.
     fn include(&mut self, seq: i64) {
         self.from = self.from.min(seq);
+        self.end(Some(seq));
     }
 
     fn end(&mut self, last: Option<i64>) {
@@ -262,6 +266,18 @@ mod tests {
                 assert_eq!(from, i64::MIN, "{second}");
             }
             bound.end(Some(second));
+        }
+    }
+
+    #[test]
+    fn where_another_replica_numbers_everything_the_place_to_begin_moves_on_too() {
+        let start = Instant::now();
+        let mut bound = Bound::new(start);
+        for (second, from) in [(0, i64::MIN), (10, i64::MIN), (20, 110), (30, 120)] {
+            bound.include(100 + second);
+            let second = start + Duration::from_secs(second.cast_unsigned());
+            assert_eq!(bound.begin(second), from);
+            bound.end(None);
         }
     }
 
