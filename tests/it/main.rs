@@ -28,6 +28,7 @@ mod once;
 mod operations;
 mod package;
 mod pages;
+mod ports;
 mod postgres;
 mod postgres_cluster;
 mod preconditions;

@@ -5,8 +5,8 @@
 //! gets something else:
 //!
 //! - `/etc/customers-api`, `/var/lib/customers-api` and the others of [`FOLDERS`] are folders of the test;
-//! - `127.0.0.1:8080`, where a service listens by default, and the others of [`ADDRESSES`] are free ports, and the one URL
-//!   of Postgres is an empty database of a real server;
+//! - `127.0.0.1:8080`, where a service listens by default, and the others of [`ADDRESSES`] are ports that nobody else gets,
+//!   and the one URL of Postgres is an empty database of a real server;
 //! - the files of a release that the working folder holds are made by the test, and the package among them is empty;
 //! - `sudo`, `apt`, `systemctl` and the others of `operations/stand-ins` say what they do not do; `customers-api` and
 //!   `customers-api-admin` are the real ones, and so is everything else.
@@ -15,7 +15,6 @@
 
 use std::{
     fs::{self, File},
-    net::TcpListener,
     os::unix::{
         fs::{PermissionsExt, symlink},
         process::CommandExt as _,
@@ -27,6 +26,7 @@ use std::{
 use tempfile::TempDir;
 
 use crate::{
+    ports::reserved_port,
     postgres_cluster,
     support::{command, eventually},
 };
@@ -151,15 +151,12 @@ async fn run_section(heading: &str, before: &[&str]) {
 /// A machine with the package on it.
 pub(crate) struct Place {
     root: TempDir,
-    ports: Vec<u16>,
+    ports: [u16; ADDRESSES.len()],
 }
 
 impl Place {
     pub(crate) fn new() -> Self {
-        // All of them are held until all are found, so that they differ.
-        let sockets = ADDRESSES.map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
-        let ports = sockets.iter().map(|socket| socket.local_addr().unwrap().port()).collect();
-        let place = Self { root: tempfile::tempdir().unwrap(), ports };
+        let place = Self { root: tempfile::tempdir().unwrap(), ports: ADDRESSES.map(|_| reserved_port()) };
         place.fill();
         place
     }

@@ -7,7 +7,6 @@ use std::{
     env,
     fs::OpenOptions,
     io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::TcpListener,
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
@@ -18,6 +17,8 @@ use customers_api::store::{Access, Store};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 use tokio_postgres::NoTls;
+
+use crate::ports::reserved_port;
 
 /// What keeps a cluster. Its arguments: the data folder, the port, the settings, and the port of the primary if it is to
 /// be a standby.
@@ -105,19 +106,6 @@ impl Cluster {
 
     /// Somebody else may take the port before the server does.
     fn make(settings: &str, files: &[(&str, &str)], primary: &str) -> Self {
-        const ATTEMPTS: usize = 5;
-        let mut logs = Vec::new();
-        while logs.len() < ATTEMPTS {
-            match Self::try_make(settings, files, primary) {
-                Ok(cluster) => return cluster,
-                Err(log) => logs.push(log),
-            }
-        }
-        panic!("no cluster starts: {logs:?}")
-    }
-
-    /// The cluster, or its log if it does not start.
-    fn try_make(settings: &str, files: &[(&str, &str)], primary: &str) -> Result<Self, String> {
         let directory = tempfile::Builder::new().prefix("customers-postgres-").tempdir().unwrap();
         for (name, text) in files {
             let mut options = OpenOptions::new();
@@ -125,14 +113,15 @@ impl Cluster {
                 options.write(true).create_new(true).mode(0o600).open(directory.path().join(name)).unwrap();
             file.write_all(text.as_bytes()).unwrap();
         }
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = reserved_port();
         let mut keeper = as_owner(directory.path());
         keeper.args(["sh", "-c", KEEPER, "keeper"]).arg(directory.path().join("data"));
         keeper.args([&port.to_string(), &settings.replace("{directory}", &text(directory.path())), primary]);
         let mut keeper = keeper.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (input, output) = (keeper.stdin.take(), BufReader::new(keeper.stdout.take().unwrap()));
         let mut cluster = Self { directory, port, input, output, keeper };
-        if cluster.is_done() { Ok(cluster) } else { Err(cluster.log()) }
+        assert!(cluster.is_done(), "no cluster starts: {}", cluster.log());
+        cluster
     }
 
     /// Ends all its processes at once, as a crash does.
