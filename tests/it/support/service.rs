@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use crate::ports::reserved_port;
+
 /// The binary under test. It does not ignore SIGHUP, although the tests may have been started by somebody who does.
 pub(crate) fn command() -> Command {
     let mut command = Command::new("env");
@@ -43,8 +45,9 @@ impl Service {
         arguments: &[&str],
         variables: &[(&str, &str)],
     ) -> Self {
-        let listen: &[&str] =
-            if arguments.contains(&"--listen") { &[] } else { &["--listen", "127.0.0.1:0"] };
+        // Once it has ended, no other test answers at its address.
+        let address = format!("127.0.0.1:{}", reserved_port());
+        let listen: &[&str] = if arguments.contains(&"--listen") { &[] } else { &["--listen", &address] };
         let mut child = command()
             .args(["serve", "--database-url", database_url])
             .args(listen)

@@ -1,9 +1,9 @@
 //! What is sent, and what an answer means, however it comes.
 
 use customers_api::webhooks::{Client, ClientSettings as Settings, FailureKind, Message, Target};
-use tokio::net::TcpListener;
 
 use super::receiver::{ACCEPTED, Receiver, Reply, allowed, client, impatient, patient, send_to};
+use crate::ports::reserved_port;
 
 #[actix_web::test]
 async fn a_request_has_the_headers_of_standard_webhooks_and_the_body_as_it_is() {
@@ -154,9 +154,7 @@ async fn a_body_that_does_not_end_changes_nothing_and_ends_the_connection() {
 
 #[actix_web::test]
 async fn a_receiver_that_is_away_is_a_failure_to_connect() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap());
-    drop(listener);
+    let url = format!("http://127.0.0.1:{}/", reserved_port());
     let target = Target::parse(&url, &allowed(&["127.0.0.1"])).unwrap();
     assert_eq!(send_to(&client(), &target).await, Err(FailureKind::Connect.into()));
 }
