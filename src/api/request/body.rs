@@ -3,7 +3,6 @@ use std::time::Duration;
 use actix_web::{
     HttpMessage as _, HttpRequest,
     dev::Payload,
-    error::PayloadError,
     http::header::CONTENT_LENGTH,
     web::{Bytes, BytesMut},
 };
@@ -36,7 +35,7 @@ async fn collect(request: &HttpRequest, mut payload: Payload, budget: &Budget) -
     // What does not come is not touched, and so it occupies no memory.
     let (mut body, mut share) = (BytesMut::with_capacity(declared), budget.share(Allowance::of(request)));
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|error| unreadable(&error))?;
+        let chunk = chunk.map_err(|_cut_off| ApiError::Malformed)?;
         let bytes = body.len() + chunk.len();
         if bytes > BODY_BYTES_MAX {
             return Err(ApiError::ContentTooLarge);
@@ -51,11 +50,4 @@ async fn collect(request: &HttpRequest, mut payload: Payload, budget: &Budget) -
 fn declared_bytes(request: &HttpRequest) -> Result<usize, ApiError> {
     let Some(length) = request.headers().get(CONTENT_LENGTH) else { return Ok(0) };
     length.to_str().ok().and_then(|length| length.parse().ok()).ok_or(ApiError::Malformed)
-}
-
-fn unreadable(error: &PayloadError) -> ApiError {
-    match error {
-        PayloadError::Overflow => ApiError::ContentTooLarge,
-        _ => ApiError::Malformed,
-    }
 }
