@@ -9,7 +9,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use diesel::{
@@ -17,7 +17,7 @@ use diesel::{
     pg::Pg,
     query_builder::{AstPass, Query, QueryFragment, QueryId},
     sql_query,
-    sql_types::{BigInt, Bool, Nullable, Text},
+    sql_types::{Array, BigInt, Bool, Nullable, Text},
 };
 use diesel_async::RunQueryDsl as _;
 use tokio::{
@@ -30,26 +30,19 @@ use super::{
     super::{error::StoreError, followers::Followers},
     readers::Readers,
 };
-use crate::telemetry::{Outage, StoreMetrics};
+use crate::{
+    lock::lock,
+    telemetry::{Outage, StoreMetrics},
+};
 
 /// How often to look for events that a replica left which is gone.
 const SWEEP_PAUSE: Duration = Duration::from_secs(1);
-
-/// To look for them takes at most one part of so many of the time, as long as the pause is no longer than this: then it may have
-/// been a failure, which may have passed.
-const SWEEP_PART: u32 = 10;
-const SWEEP_PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// How long to wait while another replica numbers.
 const TURN_PAUSE: Duration = Duration::from_millis(2);
 
 /// How many groups are numbered at a time.
 const GROUPS_MAX: i64 = 32;
-
-/// How long the place of a group that was numbered is looked over again, at least, and at most twice as long: longer than it
-/// takes a transaction to become visible after it has drawn its `seq`, as it has only to commit then. The order of the events of
-/// a customer that two replicas write depends on this.
-const LOOK_BACK: Duration = Duration::from_secs(10);
 
 /// The one of these locks that whoever numbers has: any number that is no hash of a customer's key, here `events` in ASCII.
 pub(in super::super) const NUMBERING_LOCK: i64 = 0x6576_656e_7473;
@@ -67,13 +60,22 @@ pub(super) struct Numberer {
     bound: Mutex<Bound>,
 }
 
-/// Where numbering begins. Until they are vacuumed, the server goes over rows that are gone; while a transaction of a stranger
-/// stays open, they are not.
+/// Where numbering begins: no group before it is left, and none will come. Without it the server would go over all rows that are
+/// gone and not vacuumed yet, which they are not while a transaction of a stranger stays open.
 struct Bound {
-    from: i64,
-    next: i64,
+    begin: Begin,
+    /// The newest group that is known to be committed.
     newest: i64,
-    moved: Instant,
+    /// Where numbering begins when none of these transactions, which may have drawn a `seq` before it, is open any more.
+    next: i64,
+    writers: Vec<String>,
+}
+
+/// A `seq` counts only on the server that drew it: after a failover, another one may draw it again.
+#[derive(Clone, Copy)]
+struct Begin {
+    server: i64,
+    seq: i64,
 }
 
 impl Numberer {
@@ -85,7 +87,7 @@ impl Numberer {
             wanted: Notify::new(),
             turn: Turn::new(()),
             commits: AtomicU64::new(0),
-            bound: Mutex::new(Bound::new(Instant::now())),
+            bound: Mutex::new(Bound::new(0)),
         })
     }
 
@@ -113,26 +115,38 @@ impl Numberer {
         }
     }
 
-    /// Looks at all places without a lock, so that it holds up nobody who numbers.
+    /// Looks for what is left without a lock, so that it holds up nobody who numbers.
     async fn sweep(&self) {
         let outage = Outage::new();
         loop {
-            let began = Instant::now();
-            let oldest: Result<Option<Left>, _> = self
-                .readers
-                .run(async |connection| sql_query(OLDEST).get_result(connection).await.optional())
-                .await;
+            let looked = self.look().await;
             outage.note(
-                &oldest,
+                &looked,
                 "events that are left cannot be looked for",
                 "events that are left are looked for again",
             );
-            if let Ok(Some(Left { seq })) = oldest {
-                crate::lock::lock(&self.bound).include(seq);
+            if let Ok(true) = looked {
                 self.wanted.notify_one();
             }
-            sleep((began.elapsed() * (SWEEP_PART - 1)).clamp(SWEEP_PAUSE, SWEEP_PAUSE_MAX)).await;
+            sleep(SWEEP_PAUSE).await;
         }
+    }
+
+    /// Whether something is left.
+    async fn look(&self) -> Result<bool, StoreError> {
+        let (begin, newest) = {
+            let bound = lock(&self.bound);
+            (bound.begin, bound.newest)
+        };
+        let (Open { server, writers }, oldest) = self
+            .readers
+            .run(async |connection| {
+                let open = sql_query(OPEN).get_result(connection).await?;
+                Ok((open, Oldest(begin).get_result(connection).await.optional()?))
+            })
+            .await?;
+        lock(&self.bound).note(server, newest, writers, oldest);
+        Ok(oldest.is_some())
     }
 
     /// Numbers all events that are committed by now.
@@ -140,15 +154,15 @@ impl Numberer {
         let _turn = self.turn.lock().await;
         let commits = AtomicU64::load(&self.commits, Ordering::SeqCst);
         loop {
-            let from = crate::lock::lock(&self.bound).begin(Instant::now());
+            let begin = lock(&self.bound).begin;
             let rows: Vec<Numbered> =
-                self.readers.run(async |connection| Number { from }.load(connection).await).await?;
+                self.readers.run(async |connection| Number(begin).load(connection).await).await?;
             let Some((is_ours, count, last, ..)) = rows.as_slice().first().cloned() else { return Ok(()) };
             if !is_ours {
                 sleep(TURN_PAUSE).await;
                 continue;
             }
-            crate::lock::lock(&self.bound).end(last);
+            lock(&self.bound).note_committed(last);
             let newest =
                 rows.iter().filter_map(|(_, _, _, account, newest)| Some((account.as_deref()?, (*newest)?)));
             self.followers.publish(newest);
@@ -164,54 +178,91 @@ impl Numberer {
 }
 
 impl Bound {
-    fn new(now: Instant) -> Self {
-        Self { from: i64::MIN, next: i64::MIN, newest: i64::MIN, moved: now }
+    fn new(server: i64) -> Self {
+        Self { begin: Begin { server, seq: i64::MIN }, newest: i64::MIN, next: i64::MIN, writers: Vec::new() }
     }
 
-    fn begin(&mut self, now: Instant) -> i64 {
-        if now - self.moved >= LOOK_BACK {
-            (self.from, self.next, self.moved) = (self.next, self.newest, now);
+    fn note_committed(&mut self, seq: Option<i64>) {
+        self.newest = self.newest.max(seq.unwrap_or(i64::MIN));
+    }
+
+    /// Takes over what was looked up, in this order: the newest group that was known, the transactions that wrote to `outbox` then
+    /// and were still open, and the oldest group that was left after that.
+    fn note(&mut self, server: i64, newest: i64, writers: Vec<String>, oldest: Option<i64>) {
+        if server != self.begin.server {
+            *self = Self::new(server);
+            return;
         }
-        self.from
+        self.note_committed(oldest);
+        if !self.writers.iter().any(|writer| writers.contains(writer)) {
+            self.begin.seq = oldest.map_or(self.next, |oldest| oldest.min(self.next));
+            (self.next, self.writers) = (newest, writers);
+        }
     }
+}
 
-    /// Begins there at the latest. It was drawn by now, so that it moves the bound on, too, if others number everything.
-    fn include(&mut self, seq: i64) {
-        self.from = self.from.min(seq);
-        self.end(Some(seq));
-    }
+/// When the server was started, and the transactions that have written to `outbox` and are open: each has this lock from before
+/// it draws a `seq` to its end.
+const OPEN: &str = "SELECT (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint AS server, \
+    ARRAY(SELECT virtualtransaction FROM pg_locks \
+        WHERE locktype = 'relation' AND relation = 'outbox'::regclass AND mode = 'RowExclusiveLock' \
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS writers";
 
-    fn end(&mut self, last: Option<i64>) {
-        self.newest = self.newest.max(last.unwrap_or(i64::MIN));
+#[derive(QueryableByName)]
+struct Open {
+    #[diesel(sql_type = BigInt)]
+    server: i64,
+    #[diesel(sql_type = Array<Text>)]
+    writers: Vec<String>,
+}
+
+impl QueryFragment<Pg> for Begin {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("(CASE WHEN (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint = ");
+        out.push_bind_param::<BigInt, _>(&self.server)?;
+        out.push_sql(" THEN ");
+        out.push_bind_param::<BigInt, _>(&self.seq)?;
+        out.push_sql(" ELSE -9223372036854775808 END)");
+        Ok(())
     }
 }
 
 /// The oldest group that is left.
-const OLDEST: &str = "SELECT seq FROM outbox ORDER BY seq LIMIT 1";
+struct Oldest(Begin);
 
-#[derive(QueryableByName)]
-struct Left {
-    #[diesel(sql_type = BigInt)]
-    seq: i64,
+impl QueryFragment<Pg> for Oldest {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("SELECT seq FROM outbox WHERE seq >= ");
+        self.0.walk_ast(out.reborrow())?;
+        out.push_sql(" ORDER BY seq LIMIT 1");
+        Ok(())
+    }
+}
+
+impl Query for Oldest {
+    type SqlType = BigInt;
+}
+
+impl QueryId for Oldest {
+    type QueryId = Self;
+    const HAS_STATIC_QUERY_ID: bool = true;
 }
 
 /// Whether it is this replica's turn, how many groups were numbered, the last `seq`, and the newest position of an account.
 type Numbered = (bool, i64, Option<i64>, Option<String>, Option<i64>);
 
-/// Numbers the events of the groups from this `seq` on, at most [`GROUPS_MAX`], if nobody else is at it. What others have
-/// numbered since the statement began is gone from `outbox`, and is passed over.
-struct Number {
-    from: i64,
-}
+/// Numbers the events of the groups from there on, at most [`GROUPS_MAX`], if nobody else is at it. What others have numbered
+/// since the statement began is gone from `outbox`, and is passed over.
+struct Number(Begin);
 
 impl QueryFragment<Pg> for Number {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("WITH turn AS MATERIALIZED (SELECT pg_try_advisory_xact_lock(");
         out.push_bind_param::<BigInt, _>(&NUMBERING_LOCK)?;
         out.push_sql(") AS is_ours), taken AS (DELETE FROM outbox USING turn WHERE is_ours AND seq >= ");
-        out.push_bind_param::<BigInt, _>(&self.from)?;
+        self.0.walk_ast(out.reborrow())?;
         out.push_sql(" AND seq <= (SELECT max(seq) FROM (SELECT seq FROM outbox WHERE seq >= ");
-        out.push_bind_param::<BigInt, _>(&self.from)?;
+        self.0.walk_ast(out.reborrow())?;
         out.push_sql(" ORDER BY seq LIMIT ");
         out.push_bind_param::<BigInt, _>(&GROUPS_MAX)?;
         out.push_sql(
@@ -253,47 +304,61 @@ impl QueryId for Number {
 mod tests {
     use super::*;
 
+    /// A bound on server 1 that has seen group 10, with this transaction open, and 20 since.
+    fn bound(writer: &str) -> Bound {
+        let mut bound = Bound::new(1);
+        bound.note_committed(Some(10));
+        bound.note(1, 10, vec![writer.to_owned()], None);
+        assert_eq!(bound.begin.seq, i64::MIN);
+        bound.note_committed(Some(20));
+        bound
+    }
+
     #[test]
-    fn what_was_numbered_is_looked_over_again_for_ten_to_twenty_seconds() {
-        let start = Instant::now();
-        let mut bound = Bound::new(start);
-        for second in 0..=130 {
-            let from = bound.begin(start + Duration::from_secs(second));
-            let second = second.cast_signed();
-            if second >= 20 {
-                assert!((second - 20..=second - 10).contains(&from), "{second}: {from}");
-            } else {
-                assert_eq!(from, i64::MIN, "{second}");
-            }
-            bound.end(Some(second));
+    fn what_was_numbered_is_passed_over_once_all_that_wrote_before_have_ended() {
+        let mut bound = bound("3/7");
+        bound.note(1, 20, vec!["3/8".to_owned()], None);
+        assert_eq!(bound.begin.seq, 10);
+        bound.note(1, 20, Vec::new(), None);
+        assert_eq!(bound.begin.seq, 20);
+    }
+
+    #[test]
+    fn nothing_is_passed_over_while_a_transaction_is_open_that_may_have_drawn_an_earlier_place() {
+        let mut bound = bound("3/7");
+        for _ in 0..100 {
+            bound.note(1, 20, vec!["4/1".to_owned(), "3/7".to_owned()], None);
+            assert_eq!(bound.begin.seq, i64::MIN);
         }
+    }
+
+    #[test]
+    fn what_is_left_is_not_passed_over() {
+        let mut bound = bound("3/7");
+        bound.note(1, 20, Vec::new(), Some(5));
+        assert_eq!(bound.begin.seq, 5);
+        bound.note(1, 20, Vec::new(), Some(15));
+        assert_eq!(bound.begin.seq, 15);
     }
 
     #[test]
     fn where_another_replica_numbers_everything_the_place_to_begin_moves_on_too() {
-        let start = Instant::now();
-        let mut bound = Bound::new(start);
-        for (second, from) in [(0, i64::MIN), (10, i64::MIN), (20, 110), (30, 120)] {
-            bound.include(100 + second);
-            let second = start + Duration::from_secs(second.cast_unsigned());
-            assert_eq!(bound.begin(second), from);
-            bound.end(None);
+        let mut bound = Bound::new(1);
+        for (oldest, begin) in [(7, i64::MIN), (8, i64::MIN), (9, 7)] {
+            let newest = bound.newest;
+            bound.note(1, newest, Vec::new(), Some(oldest));
+            assert_eq!(bound.begin.seq, begin);
         }
     }
 
     #[test]
-    fn what_was_left_earlier_is_looked_over_too() {
-        let start = Instant::now();
-        let mut bound = Bound::new(start);
-        bound.end(Some(7));
-        let later = |seconds| start + Duration::from_secs(seconds);
-        assert_eq!(bound.begin(later(10)), i64::MIN);
-        assert_eq!(bound.begin(later(20)), 7);
-        bound.include(3);
-        bound.end(None);
-        assert_eq!(bound.begin(later(21)), 3);
-        bound.include(5);
-        assert_eq!(bound.begin(later(29)), 3);
-        assert_eq!(bound.begin(later(30)), 7, "it was numbered since");
+    fn another_server_may_draw_every_place_again() {
+        let mut bound = bound("3/7");
+        bound.note(1, 20, Vec::new(), None);
+        bound.note(2, 20, Vec::new(), None);
+        assert_eq!((bound.begin.server, bound.begin.seq), (2, i64::MIN));
+        bound.note(2, bound.newest, Vec::new(), None);
+        bound.note(2, bound.newest, Vec::new(), None);
+        assert_eq!(bound.begin.seq, i64::MIN, "what the other one drew does not count");
     }
 }

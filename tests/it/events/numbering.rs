@@ -1,6 +1,9 @@
 //! How events get their positions on Postgres, where transactions become visible in another order than they begin.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use actix_web::rt::time::sleep;
 use customers_api::store::Exported;
@@ -33,6 +36,45 @@ async fn an_event_that_is_overtaken_is_not_missed() {
     assert_eq!(members(&more, "CustomerID"), ["left"], "whoever was further does not miss it");
     let (again, _) = all(&api, 100).await;
     assert_eq!(members(&again, "CustomerID"), ["c-0", "c-1", "c-2", "left"], "for everybody in this order");
+}
+
+#[actix_web::test]
+async fn a_transaction_that_stalls_keeps_the_place_of_its_event_before_later_ones_of_the_customer() {
+    let api = TestApi::start(Engine::Postgres).await;
+    api.put("left", &mia()).send().await.expect(201);
+    let stalled = connect(&api.database.url).await;
+    let write = "UPDATE customers SET version = version WHERE customer_id = 'left'";
+    stalled.batch_execute(&format!("BEGIN; {write}; {LEFT}")).await.unwrap();
+    // Others go on, until each replica would have passed over what was numbered long ago.
+    let (looks, mut seen) = (connect(&api.database.url).await, HashSet::new());
+    let look = "SELECT max(state_change)::text FROM pg_stat_activity \
+        WHERE query LIKE 'SELECT seq FROM outbox%' AND state = 'idle' AND datname = current_database()";
+    while seen.len() < 5 {
+        let last: Option<String> = looks.query_one(look, &[]).await.unwrap().get(0);
+        if last.is_some_and(|last| seen.insert(last)) {
+            api.put(&format!("c-{}", seen.len()), &mia()).send().await.expect(201);
+            api.store.number_events().await.unwrap();
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+    let waits =
+        "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    let go_on = async {
+        eventually("the later write waits", async || !looks.query(waits, &[]).await.unwrap().is_empty())
+            .await;
+        stalled.batch_execute("COMMIT").await.unwrap();
+    };
+    let (later, ()) = futures_util::join!(api.put("left", &mia()).send(), go_on);
+    later.expect(204);
+    api.store.number_events().await.unwrap();
+    let (events, _) = all(&api, 100).await;
+    let of_customer: Vec<_> = events.into_iter().filter(|event| event["CustomerID"] == "left").collect();
+    let types = members(&of_customer, "EventType");
+    assert_eq!(
+        types,
+        ["CustomerCreated", "CustomerCreated", "CustomerUpdated"],
+        "the second one is of who stalled"
+    );
 }
 
 #[actix_web::test]
