@@ -157,14 +157,16 @@ impl Numberer {
             let begin = lock(&self.bound).begin;
             let rows: Vec<Numbered> =
                 self.readers.run(async |connection| Number(begin).load(connection).await).await?;
-            let Some((is_ours, count, last, ..)) = rows.as_slice().first().cloned() else { return Ok(()) };
+            let Some((server, is_ours, count, last, ..)) = rows.as_slice().first().cloned() else {
+                return Ok(());
+            };
             if !is_ours {
                 sleep(TURN_PAUSE).await;
                 continue;
             }
-            lock(&self.bound).note_committed(last);
+            lock(&self.bound).note_committed(server, last);
             let newest =
-                rows.iter().filter_map(|(_, _, _, account, newest)| Some((account.as_deref()?, (*newest)?)));
+                rows.iter().filter_map(|(.., account, newest)| Some((account.as_deref()?, (*newest)?)));
             self.followers.publish(newest);
             if count < GROUPS_MAX {
                 break;
@@ -182,8 +184,10 @@ impl Bound {
         Self { begin: Begin { server, seq: i64::MIN }, newest: i64::MIN, next: i64::MIN, writers: Vec::new() }
     }
 
-    fn note_committed(&mut self, seq: Option<i64>) {
-        self.newest = self.newest.max(seq.unwrap_or(i64::MIN));
+    fn note_committed(&mut self, server: i64, seq: Option<i64>) {
+        if server == self.begin.server {
+            self.newest = self.newest.max(seq.unwrap_or(i64::MIN));
+        }
     }
 
     /// Takes over what was looked up, in this order: the newest group that was known, the transactions that wrote to `outbox` then
@@ -193,7 +197,7 @@ impl Bound {
             *self = Self::new(server);
             return;
         }
-        self.note_committed(oldest);
+        self.note_committed(server, oldest);
         if !self.writers.iter().any(|writer| writers.contains(writer)) {
             self.begin.seq = oldest.map_or(self.next, |oldest| oldest.min(self.next));
             (self.next, self.writers) = (newest, writers);
@@ -201,12 +205,22 @@ impl Bound {
     }
 }
 
-/// When the server was started, and the transactions that have written to `outbox` and are open: each has this lock from before
+/// Which server this is, told by when it was started, in microseconds.
+macro_rules! server {
+    () => {
+        "(extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint"
+    };
+}
+
+/// The server, and the transactions that have written to `outbox` and are open: each has this lock from before
 /// it draws a `seq` to its end.
-const OPEN: &str = "SELECT (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint AS server, \
-    ARRAY(SELECT virtualtransaction FROM pg_locks \
+const OPEN: &str = concat!(
+    "SELECT ",
+    server!(),
+    " AS server, ARRAY(SELECT virtualtransaction FROM pg_locks \
         WHERE locktype = 'relation' AND relation = 'outbox'::regclass AND mode = 'RowExclusiveLock' \
-        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS writers";
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS writers"
+);
 
 #[derive(QueryableByName)]
 struct Open {
@@ -218,7 +232,7 @@ struct Open {
 
 impl QueryFragment<Pg> for Begin {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("(CASE WHEN (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint = ");
+        out.push_sql(concat!("(CASE WHEN ", server!(), " = "));
         out.push_bind_param::<BigInt, _>(&self.server)?;
         out.push_sql(" THEN ");
         out.push_bind_param::<BigInt, _>(&self.seq)?;
@@ -248,8 +262,9 @@ impl QueryId for Oldest {
     const HAS_STATIC_QUERY_ID: bool = true;
 }
 
-/// Whether it is this replica's turn, how many groups were numbered, the last `seq`, and the newest position of an account.
-type Numbered = (bool, i64, Option<i64>, Option<String>, Option<i64>);
+/// The server, whether it is this replica's turn, how many groups were numbered, the last `seq`, and the newest position of an
+/// account.
+type Numbered = (i64, bool, i64, Option<i64>, Option<String>, Option<i64>);
 
 /// Numbers the events of the groups from there on, at most [`GROUPS_MAX`], if nobody else is at it. What others have numbered
 /// since the statement began is gone from `outbox`, and is passed over.
@@ -284,7 +299,11 @@ impl QueryFragment<Pg> for Number {
                      customer_id, event_id, event_type, occurred_at, previous, key_id \
                  FROM written JOIN heads USING (account) \
              ) \
-             SELECT is_ours, (SELECT count(*) FROM taken), (SELECT max(seq) FROM taken), account, newest \
+             SELECT ",
+        );
+        out.push_sql(server!());
+        out.push_sql(
+            ", is_ours, (SELECT count(*) FROM taken), (SELECT max(seq) FROM taken), account, newest \
              FROM turn LEFT JOIN heads ON true",
         );
         Ok(())
@@ -292,7 +311,7 @@ impl QueryFragment<Pg> for Number {
 }
 
 impl Query for Number {
-    type SqlType = (Bool, BigInt, Nullable<BigInt>, Nullable<Text>, Nullable<BigInt>);
+    type SqlType = (BigInt, Bool, BigInt, Nullable<BigInt>, Nullable<Text>, Nullable<BigInt>);
 }
 
 impl QueryId for Number {
@@ -307,10 +326,10 @@ mod tests {
     /// A bound on server 1 that has seen group 10, with this transaction open, and 20 since.
     fn bound(writer: &str) -> Bound {
         let mut bound = Bound::new(1);
-        bound.note_committed(Some(10));
+        bound.note_committed(1, Some(10));
         bound.note(1, 10, vec![writer.to_owned()], None);
         assert_eq!(bound.begin.seq, i64::MIN);
-        bound.note_committed(Some(20));
+        bound.note_committed(1, Some(20));
         bound
     }
 
@@ -357,8 +376,10 @@ mod tests {
         bound.note(1, 20, Vec::new(), None);
         bound.note(2, 20, Vec::new(), None);
         assert_eq!((bound.begin.server, bound.begin.seq), (2, i64::MIN));
-        bound.note(2, bound.newest, Vec::new(), None);
-        bound.note(2, bound.newest, Vec::new(), None);
+        bound.note_committed(1, Some(30));
+        for _ in 0..3 {
+            bound.note(2, bound.newest, Vec::new(), None);
+        }
         assert_eq!(bound.begin.seq, i64::MIN, "what the other one drew does not count");
     }
 }
