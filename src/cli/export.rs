@@ -21,9 +21,10 @@ use crate::{
 ///
 /// The lines are the database as it is when the command begins: {"Key": …} for each key, also a revoked one, {"Signature": …}
 /// for each signature that carried out a write and has not expired, {"Event": …} for what happened to customers, and after
-/// {"Pruned": …} where older events are gone, then {"Customer": …}, account by account in the order of creation. Records are plain in them, also those that the database
-/// keeps sealed. Endpoints of webhooks are left out. What cannot be read is reported and left out; then the exit code is 1. The
-/// last line, {"End": …}, says how many came before: without it the export was cut off.
+/// {"Pruned": …} where older events are gone, then {"Customer": …}, account by account in the order of creation. Records
+/// are plain in them, also those that the database keeps sealed. Endpoints of webhooks are left out. What cannot be read is
+/// reported and left out; then the exit code is 1. The last line, {"End": …}, says how many came before: without it the
+/// export was cut off.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Export {

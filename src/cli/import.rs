@@ -37,8 +37,8 @@ use crate::{
 ///
 /// Customers keep their versions and timestamps, and are sealed by the current seal key if there is one. Each is held
 /// against the contract. A line that cannot be imported is reported by its number, and the others are imported; then
-/// the exit code is 1; so it is if the last line of the export is missing. What is there already in the same version is passed over, so that an import that was interrupted
-/// can be repeated. The service may run.
+/// the exit code is 1; so it is if the last line of the export is missing. What is there already in the same version is
+/// passed over, so that an import that was interrupted can be repeated. The service may run.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Import {

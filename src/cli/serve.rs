@@ -179,7 +179,8 @@ async fn admin_stopped(admin: Option<Admin>) -> io::Result<()> {
     }
 }
 
-/// Tells the database that this process is gone, and which keys were used, and leaves no deleted row in the files, as far as there is time.
+/// Tells the database that this process is gone, and which keys were used, and leaves no deleted row in the files, as far
+/// as there is time.
 async fn finish(registry: &Registry, records: &Records, store: &Store) {
     let erased = async {
         records.end(store).await;

@@ -40,8 +40,8 @@ const PATIENCE_MICROS: i64 = 1_000_000;
 /// How long nothing may succeed until the endpoint is paused, in microseconds.
 const FAILING_MICROS_MAX: i64 = 5 * 24 * 60 * 60 * 1_000_000;
 
-/// How long the longest wait for a try is at the most, in microseconds. What is to wait for longer was noted before the clock was set
-/// back, and waits no more.
+/// How long the longest wait for a try is at the most, in microseconds. What is to wait for longer was noted before the
+/// clock was set back, and waits no more.
 const WAIT_MICROS_MAX: i64 = 15 * 60 * 60 * 1_000_000;
 
 /// What became of a try.

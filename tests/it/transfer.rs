@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 
 use crate::support::{Database, Engine, TestApi, command, eventually, full, mia, on_each_engine};
 
-/// Runs a command on a database, with this standard input; the lines of an import get their end if they lack it. The test's own service goes on meanwhile, whose keys would be too
-/// old after five seconds.
+/// Runs a command on a database, with this standard input; the lines of an import get their end if they lack it. The test's
+/// own service goes on meanwhile, whose keys would be too old after five seconds.
 async fn run(database: &Database, arguments: &[&str], input: &[u8]) -> Output {
     let mut command = command();
     command.args(arguments).args(["--database-url", &database.url]);
