@@ -113,6 +113,7 @@ async fn wrong_query_parameters_are_refused_all_at_once(engine: Engine) {
             "SortDirection: must be one of ASC, DESC",
         ]
     );
+    assert_eq!(refused.json()["RequestExtension"]["Query"][0]["Reason"], "DuplicateMember");
     for size in ["1", "100"] {
         api.list(&format!("?PageSize={size}")).send().await.expect(200);
     }

@@ -41,6 +41,19 @@ async fn an_undocumented_query_parameter_is_refused_and_named(engine: Engine) {
     }
 }
 
+async fn of_more_undocumented_parameters_than_are_listed_the_first_are(engine: Engine) {
+    let api = TestApi::sandbox(engine).await;
+    for (count, detail) in [
+        (1000, "1000 fields are invalid"),
+        (1001, "more than 1000 fields are invalid; the first 1000 are listed"),
+        (2000, "more than 1000 fields are invalid; the first 1000 are listed"),
+    ] {
+        let refused = api.list(&format!("?{}", "x&".repeat(count))).unsigned().send().await.expect(400);
+        assert_eq!(refused.detail(), detail);
+        assert_eq!(refused.violations("Query"), vec!["x: is not a known parameter"; 1000]);
+    }
+}
+
 async fn a_precondition_that_would_be_ignored_is_refused_and_named(engine: Engine) {
     const MATCH: &str = "is not a precondition of this operation: send If-Match instead";
     const NOTHING: &str = "is not a precondition of this operation: leave it out";
@@ -126,6 +139,7 @@ async fn a_part_of_a_customer_is_not_taken_for_the_whole(engine: Engine) {
 
 on_each_engine! {
     an_undocumented_query_parameter_is_refused_and_named,
+    of_more_undocumented_parameters_than_are_listed_the_first_are,
     a_precondition_that_would_be_ignored_is_refused_and_named,
     all_that_is_undocumented_is_listed_at_once,
     a_body_is_refused_where_none_is_documented,

@@ -88,3 +88,16 @@ fn tag(text: &str) -> Option<(EntityTag, &str)> {
 pub(crate) fn etag(version: Version) -> String {
     format!("\"{version}\"")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_has_at_most_4096_bytes() {
+        for (bytes, is_read) in [(4095, true), (4096, true), (4097, false), (8192, false)] {
+            let list = format!("{:bytes$}", "\"a\",".repeat(1000));
+            assert_eq!(list.parse::<EntityTags>().is_ok(), is_read, "{bytes}");
+        }
+    }
+}
