@@ -90,9 +90,17 @@ fn a_record_opens_only_where_it_was_sealed() {
     assert!(matches!(unknown, Err(DamagedRecord::UnknownKey)));
 }
 
-/// The texts of a person that nobody may find in the database.
-const TEXTS: [&str; 8] =
-    ["Sam", "Sample", "Quinn", "1985-11-05", "X00000001", "100 Example Avenue", "Sampleville", "Passport"];
+/// The texts of a person that nobody may find in the database. Each is longer than what random bytes spell.
+const TEXTS: [&str; 8] = [
+    "\"Sam\"",
+    "Sample",
+    "Quinn",
+    "1985-11-05",
+    "X00000001",
+    "100 Example Avenue",
+    "Sampleville",
+    "Passport",
+];
 
 async fn sealed(engine: Engine) -> TestApi {
     TestApi::with_records(engine, Records::new(one_key())).await
