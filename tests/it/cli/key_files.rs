@@ -176,6 +176,8 @@ fn a_key_is_found_among_other_text() {
 
 #[test]
 fn a_key_that_does_not_sign_here_is_called_what_it_is() {
+    const NULL: u8 = 0x05;
+    const RSA: [u8; 9] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
     let curve = |identifier: &[u8]| {
         element(SEQUENCE, &[&element(IDENTIFIER, &[&EC]), &element(IDENTIFIER, &[identifier])])
     };
@@ -186,7 +188,8 @@ fn a_key_that_does_not_sign_here_is_called_what_it_is() {
         (curve(&[0x2b, 0x81, 0x04, 0x00, 0x0a]), "this is an EC key on the curve secp256k1"),
         (curve(&[0x2b, 0x24, 0x03]), "this is an EC key on another curve"),
         (element(SEQUENCE, &[&element(IDENTIFIER, &[&EC]), &element(SEQUENCE, &[])]), "describes its curve"),
-        (kind(&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01]), "this is an RSA key"),
+        (kind(&RSA), "this is an RSA key"),
+        (element(SEQUENCE, &[&element(IDENTIFIER, &[&RSA]), &element(NULL, &[])]), "this is an RSA key"),
         (kind(&[0x2b, 0x65, 0x70]), "this is an Ed25519 key"),
         (kind(&[0x2b, 0x65, 0x6e]), "this is an X25519 key"),
         (kind(&[0x2a, 0x03, 0x04]), "this is a key of another kind"),
