@@ -134,10 +134,7 @@ impl Numberer {
 
     /// Whether something is left.
     async fn look(&self) -> Result<bool, StoreError> {
-        let (begin, newest) = {
-            let bound = lock(&self.bound);
-            (bound.begin, bound.newest)
-        };
+        let Bound { begin, newest, .. } = *lock(&self.bound);
         let (Open { server, writers }, oldest) = self
             .readers
             .run(async |connection| {

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_web::rt::time::sleep;
+use actix_web::rt::time::{sleep, timeout};
 use customers_api::store::Exported;
 use futures_util::future::join_all;
 
@@ -49,22 +49,25 @@ async fn a_transaction_that_stalls_keeps_the_place_of_its_event_before_later_one
     let (looks, mut seen) = (connect(&api.database.url).await, HashSet::new());
     let look = "SELECT max(state_change)::text FROM pg_stat_activity \
         WHERE query LIKE 'SELECT seq FROM outbox%' AND state = 'idle' AND datname = current_database()";
-    while seen.len() < 5 {
-        let last: Option<String> = looks.query_one(look, &[]).await.unwrap().get(0);
-        if last.is_some_and(|last| seen.insert(last)) {
-            api.put(&format!("c-{}", seen.len()), &mia()).send().await.expect(201);
-            api.store.number_events().await.unwrap();
+    let go_on = async {
+        while seen.len() < 5 {
+            let last: Option<String> = looks.query_one(look, &[]).await.unwrap().get(0);
+            if last.is_some_and(|last| seen.insert(last)) {
+                api.put(&format!("c-{}", seen.len()), &mia()).send().await.expect(201);
+                api.store.number_events().await.unwrap();
+            }
+            sleep(Duration::from_millis(10)).await;
         }
-        sleep(Duration::from_millis(10)).await;
-    }
+    };
+    timeout(Duration::from_secs(120), go_on).await.expect("it looks for what is left");
     let waits =
         "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
-    let go_on = async {
+    let commit = async {
         eventually("the later write waits", async || !looks.query(waits, &[]).await.unwrap().is_empty())
             .await;
         stalled.batch_execute("COMMIT").await.unwrap();
     };
-    let (later, ()) = futures_util::join!(api.put("left", &mia()).send(), go_on);
+    let (later, ()) = futures_util::join!(api.put("left", &mia()).send(), commit);
     later.expect(204);
     api.store.number_events().await.unwrap();
     let (events, _) = all(&api, 100).await;
